@@ -1,0 +1,145 @@
+import { dlopen, FFIType, read as peek } from "bun:ffi"
+import { type Address, cString, type Pinned } from "./memory.ts"
+
+/**
+ * The C library. Every function here follows the kernel's own convention, which needs neither an
+ * exception nor a second look at a global: a result below zero is the negated errno.
+ *
+ * The library is opened when this module is first imported. Import it before starting a Worker
+ * that imports it too: two threads in `dlopen` at once crash Bun (its stubs are compiled there).
+ */
+const declarations = {
+  open: { args: ["ptr", "i32", "u32"], returns: "i32" },
+  close: { args: ["i32"], returns: "i32" },
+  // ssize_t as i32: no call here moves 2 GiB, and a 64-bit result costs a BigInt check.
+  read: { args: ["i32", "ptr", FFIType.u64_fast], returns: "i32" },
+  write: { args: ["i32", "ptr", FFIType.u64_fast], returns: "i32" },
+  ioctl: { args: ["i32", FFIType.u64_fast, "ptr"], returns: "i32" },
+  poll: { args: ["ptr", FFIType.u64_fast, "i32"], returns: "i32" },
+  socket: { args: ["i32", "i32", "i32"], returns: "i32" },
+  bind: { args: ["i32", "ptr", "u32"], returns: "i32" },
+  fcntl: { args: ["i32", "i32", FFIType.u64_fast], returns: "i32" },
+  eventfd: { args: ["u32", "i32"], returns: "i32" },
+  epoll_create1: { args: ["i32"], returns: "i32" },
+  epoll_ctl: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },
+  epoll_wait: { args: ["i32", "ptr", "i32", "i32"], returns: "i32" },
+  unshare: { args: ["i32"], returns: "i32" },
+  getuid: { args: [], returns: "u32" },
+  __errno_location: { args: [], returns: "ptr" },
+} as const
+
+const openLibrary = () => {
+  const machine = process.arch === "arm64" ? "aarch64" : "x86_64"
+  const candidates = ["libc.so.6", `libc.musl-${machine}.so.1`, "libc.so"]
+  const failures: Array<unknown> = []
+  for (const name of candidates) {
+    try {
+      return dlopen(name, declarations).symbols
+    } catch (cause) {
+      failures.push(cause)
+    }
+  }
+  throw new AggregateError(failures, `no C library among ${candidates.join(", ")}`)
+}
+
+const c = openLibrary()
+
+// Errno lives at one address for each thread, and a module is loaded once for each thread.
+const errnoAddress = c.__errno_location()
+const negatedErrno = (): number => (errnoAddress === null ? -1 : -peek.i32(errnoAddress, 0))
+
+export const O_RDWR = 0o2
+export const O_NONBLOCK = 0o4000
+export const O_CLOEXEC = 0o2000000
+
+export const AF_INET = 2
+export const AF_NETLINK = 16
+export const AF_PACKET = 17
+export const SOCK_DGRAM = 2
+export const SOCK_RAW = 3
+/** The same bits as O_NONBLOCK and O_CLOEXEC. */
+export const SOCK_NONBLOCK = O_NONBLOCK
+export const SOCK_CLOEXEC = O_CLOEXEC
+
+export const POLLIN = 0x01
+export const POLLERR = 0x08
+export const POLLHUP = 0x10
+export const POLLNVAL = 0x20
+
+/** open(2). */
+export const open = (path: string, flags: number, mode = 0): number => {
+  const fd = c.open(cString(path).address, flags, mode)
+  return fd < 0 ? negatedErrno() : fd
+}
+
+export const close = (fd: number): number => (c.close(fd) < 0 ? negatedErrno() : 0)
+
+/** read(2): how many octets, 0 at the end. */
+export const read = (fd: number, address: Address, length: number): number => {
+  const n = c.read(fd, address, length)
+  return n < 0 ? negatedErrno() : n
+}
+
+/** write(2): how many octets. */
+export const write = (fd: number, address: Address, length: number): number => {
+  const n = c.write(fd, address, length)
+  return n < 0 ? negatedErrno() : n
+}
+
+/** ioctl(2) with a structure as its argument. */
+export const ioctl = (fd: number, request: number, argument: Pinned): number => {
+  const n = c.ioctl(fd, request, argument.address)
+  return n < 0 ? negatedErrno() : n
+}
+
+/** ioctl(2) with a plain number where most requests have a pointer (TUNSETOFFLOAD, TUNSETPERSIST). */
+export const ioctlNumber = (fd: number, request: number, argument: number): number => {
+  const n = c.ioctl(fd, request, argument as Address)
+  return n < 0 ? negatedErrno() : n
+}
+
+/** poll(2): how many of `count` pollfd structures have events. Blocks for its timeout: anything but 0 is for a Worker. */
+export const poll = (pollfds: Address, count: number, timeoutMillis: number): number => {
+  const n = c.poll(pollfds, count, timeoutMillis)
+  return n < 0 ? negatedErrno() : n
+}
+
+export const socket = (family: number, type: number, protocol: number): number => {
+  const fd = c.socket(family, type, protocol)
+  return fd < 0 ? negatedErrno() : fd
+}
+
+export const bind = (fd: number, sockaddr: Pinned): number =>
+  c.bind(fd, sockaddr.address, sockaddr.bytes.length) < 0 ? negatedErrno() : 0
+
+export const fcntl = (fd: number, command: number, argument: number): number => {
+  const n = c.fcntl(fd, command, argument)
+  return n < 0 ? negatedErrno() : n
+}
+
+/** eventfd(2), non-blocking and closed on exec. */
+export const eventfd = (): number => {
+  const fd = c.eventfd(0, O_NONBLOCK | O_CLOEXEC)
+  return fd < 0 ? negatedErrno() : fd
+}
+
+/** epoll_create1(2), closed on exec. */
+export const epollCreate = (): number => {
+  const fd = c.epoll_create1(O_CLOEXEC)
+  return fd < 0 ? negatedErrno() : fd
+}
+
+/** epoll_ctl(2); see epoll.ts for the structure. */
+export const epollControl = (epoll: number, operation: number, fd: number, event: Address): number =>
+  c.epoll_ctl(epoll, operation, fd, event) < 0 ? negatedErrno() : 0
+
+/** epoll_wait(2): how many events were written to `events`. Blocks without a timeout: for a Worker only. */
+export const epollWait = (epoll: number, events: Address, capacity: number): number => {
+  const n = c.epoll_wait(epoll, events, capacity, -1)
+  return n < 0 ? negatedErrno() : n
+}
+
+/** unshare(2), for the calling thread alone; CLONE_NEWUSER is EINVAL in a process with threads, as Bun's always is. */
+export const unshare = (flags: number): number => (c.unshare(flags) < 0 ? negatedErrno() : 0)
+
+export const getuid = (): number => c.getuid()

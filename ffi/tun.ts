@@ -1,0 +1,107 @@
+import { statSync } from "node:fs"
+import { check } from "./errno.ts"
+import { flagsOf, ifreq, nameOf, setFlags } from "./ifreq.ts"
+import { close, getuid, ioctl, ioctlNumber, O_CLOEXEC, O_NONBLOCK, O_RDWR, open } from "./libc.ts"
+import { pinned } from "./memory.ts"
+
+// linux/if_tun.h
+const TUNSETPERSIST = 0x400454cb
+const TUNSETIFF = 0x400454ca
+const TUNGETFEATURES = 0x800454cf
+const TUNSETOFFLOAD = 0x400454d0
+const TUNGETIFF = 0x800454d2
+const TUNSETVNETHDRSZ = 0x400454d8
+const IFF_TAP = 0x0002
+const IFF_NO_PI = 0x1000
+export const IFF_VNET_HDR = 0x4000
+const TUN_F_CSUM = 0x01
+const TUN_F_TSO4 = 0x02
+const TUN_F_TSO6 = 0x04
+
+export const TUN_PATH = "/dev/net/tun"
+
+/** sizeof(struct virtio_net_hdr). Ten octets before Ethernet's fourteen: the IP header comes out aligned to eight. */
+export const VNET_HEADER = 10
+
+export interface Tap {
+  readonly fd: number
+  /** As the kernel named the interface. */
+  readonly name: string
+}
+
+/** Opens /dev/net/tun, attached to nothing yet. Throws SystemError. */
+export const openTunFile = (): number => check(`open ${TUN_PATH}`, open(TUN_PATH, O_RDWR | O_NONBLOCK | O_CLOEXEC))
+
+const modeOfTunFile = (): string => {
+  try {
+    return `, whose mode is ${(statSync(TUN_PATH).mode & 0o777).toString(8).padStart(4, "0")}`
+  } catch {
+    // Not even its directory may be read.
+    return ""
+  }
+}
+
+/** What a failure of `openTunFile` means and what to do about it, in one line. `code` is POSIX's name. */
+export const tunFileProblem = (code: string): string => {
+  switch (code) {
+    case "EACCES":
+      return `user ${getuid()} may not read and write ${TUN_PATH}${modeOfTunFile()} (${code}): as root, chmod 0666 ${TUN_PATH}`
+    case "EPERM":
+      return `${TUN_PATH} is denied to this process (${code}): its container must be given the device`
+    case "ENOENT":
+    case "ENODEV":
+    case "ENXIO":
+      return `there is no ${TUN_PATH} (${code}): as root, modprobe tun`
+    default:
+      return `${TUN_PATH} cannot be opened (${code})`
+  }
+}
+
+/**
+ * Attaches to the TAP interface `name`, creating it when there is none. With `vnetHeader`, each frame read or
+ * written begins with a struct virtio_net_hdr, and the kernel may hand over TCP segments of up to 64 KiB and
+ * checksums that are left partial. An interface made here goes away when the descriptor is closed.
+ *
+ * Throws SystemError. On TUNSETIFF: EPERM without CAP_NET_ADMIN (or, for a persistent interface, as another user
+ * than its owner), EBUSY when another process is attached, EINVAL when the name belongs to something
+ * that is not a single-queue TAP.
+ */
+export const openTap = (name: string, vnetHeader: boolean): Tap => {
+  const fd = openTunFile()
+  try {
+    const request = ifreq(name)
+    setFlags(request, IFF_TAP | IFF_NO_PI | (vnetHeader ? IFF_VNET_HDR : 0))
+    check("TUNSETIFF", ioctl(fd, TUNSETIFF, request))
+    if (vnetHeader) {
+      const size = pinned(4)
+      size.view.setInt32(0, VNET_HEADER, true)
+      check("TUNSETVNETHDRSZ", ioctl(fd, TUNSETVNETHDRSZ, size))
+    }
+    // Also without: a persistent interface keeps what the process before us set.
+    const offloads = vnetHeader ? TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 : 0
+    check("TUNSETOFFLOAD", ioctlNumber(fd, TUNSETOFFLOAD, offloads))
+    return { fd, name: nameOf(request) }
+  } catch (cause) {
+    close(fd)
+    throw cause
+  }
+}
+
+/** The interface that a descriptor is attached to. Throws EBADFD once it is gone. */
+export const attachedTo = (fd: number): { readonly name: string; readonly flags: number } => {
+  const request = ifreq("")
+  check("TUNGETIFF", ioctl(fd, TUNGETIFF, request))
+  return { name: nameOf(request), flags: flagsOf(request) }
+}
+
+/** IFF_* features that this kernel's tun driver knows. */
+export const tunFeatures = (fd: number): number => {
+  const features = pinned(4)
+  check("TUNGETFEATURES", ioctl(fd, TUNGETFEATURES, features))
+  return features.view.getUint32(0, true)
+}
+
+/** Whether the interface outlives its descriptor. */
+export const setPersistent = (fd: number, persistent: boolean): void => {
+  check("TUNSETPERSIST", ioctlNumber(fd, TUNSETPERSIST, persistent ? 1 : 0))
+}

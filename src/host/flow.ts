@@ -1,0 +1,29 @@
+import type { Closed, Connection, Request, TimeWait } from "../tcp/tcb.ts"
+import { OFF } from "../tcp/time.ts"
+import type { Endpoint } from "../wire/address.ts"
+import type { Scheduled } from "./deadlines.ts"
+import type { ConnectionSocket, ListenerSocket } from "./socket.ts"
+import type { SocketId } from "./types.ts"
+
+/** A block in the connection table: half-open, open, or in TIME-WAIT. */
+export class Flow implements Scheduled {
+  scheduledAt = OFF
+  /** Next in the table's chain. */
+  next: Flow | undefined = undefined
+  /** Output is owed at the end of the batch. */
+  dirty = false
+  /** The socket that an application holds, while it does. */
+  socket: ConnectionSocket | undefined = undefined
+  /** Who spawned it, until it is accepted. */
+  listener: ListenerSocket | undefined = undefined
+
+  constructor(
+    /** For display; the socket's id where it has one. */
+    public id: SocketId,
+    public tcb: Connection | Request | TimeWait | Closed,
+    readonly local: Endpoint,
+    readonly remote: Endpoint,
+    /** Where its segments leave: an index into the host's interfaces. */
+    readonly iface: number,
+  ) {}
+}

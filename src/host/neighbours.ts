@@ -1,0 +1,101 @@
+import * as nud from "../ip/neighbour.ts"
+import { type Micros, OFF } from "../tcp/time.ts"
+import type { IpAddress, MacAddress } from "../wire/address.ts"
+import type { Deadlines, Scheduled } from "./deadlines.ts"
+
+/** Entries of one interface at most; the one unused for longest gives way. */
+const MAX_ENTRIES = 1024
+
+/** A cached neighbour, for the host's deadlines. */
+export class NeighbourEntry<P> implements Scheduled {
+  scheduledAt = OFF
+  state: nud.Neighbour<P> | undefined = undefined
+  constructor(
+    readonly address: IpAddress,
+    readonly iface: number,
+  ) {}
+}
+
+/** The neighbour cache: keeps the entries of `nud`, bounded, and their deadlines. IPv4 so far: keyed by the last word. */
+export class Neighbours<P> {
+  private readonly entries = new Map<number, NeighbourEntry<P>>()
+
+  constructor(
+    private readonly iface: number,
+    private readonly deadlines: Deadlines<Scheduled>,
+    private readonly carryOut: (entry: NeighbourEntry<P>, effects: ReadonlyArray<nud.NeighbourEffect<P>>) => void,
+  ) {}
+
+  /** The link address when it can be used without ado: the hot path. */
+  ready(address: IpAddress): MacAddress | undefined {
+    const state = this.entries.get(address.d)?.state
+    return state !== undefined && (state.state === "REACHABLE" || state.state === "DELAY") ? state.mac : undefined
+  }
+
+  send(address: IpAddress, packet: P, now: Micros): void {
+    const entry = this.entryFor(address)
+    this.take(entry, nud.send(entry.state, packet, now))
+  }
+
+  confirm(address: IpAddress, mac: MacAddress, now: Micros): void {
+    const entry = this.entries.get(address.d)
+    if (entry !== undefined) this.take(entry, nud.confirm(entry.state, mac, now))
+  }
+
+  hear(address: IpAddress, mac: MacAddress, create: boolean): void {
+    const entry = create ? this.entryFor(address) : this.entries.get(address.d)
+    if (entry !== undefined) this.take(entry, nud.hear(entry.state, mac, create))
+  }
+
+  timeout(entry: NeighbourEntry<P>, now: Micros): void {
+    const { state } = entry
+    if (state === undefined) return
+    const deadline = nud.deadlineOf(state)
+    if (deadline === OFF) return
+    if (deadline > now) this.deadlines.schedule(entry, deadline)
+    else this.take(entry, nud.timeout(state, now))
+  }
+
+  isResolving(address: IpAddress): boolean {
+    return this.entries.get(address.d)?.state?.state === "INCOMPLETE"
+  }
+
+  private take(entry: NeighbourEntry<P>, step: nud.NeighbourStep<P>): void {
+    entry.state = step.entry
+    if (step.entry === undefined) {
+      this.entries.delete(entry.address.d)
+      this.deadlines.forget(entry)
+    } else {
+      const at = nud.deadlineOf(step.entry)
+      if (at !== OFF) this.deadlines.schedule(entry, at)
+    }
+    if (step.effects.length > 0) this.carryOut(entry, step.effects)
+  }
+
+  private entryFor(address: IpAddress): NeighbourEntry<P> {
+    const known = this.entries.get(address.d)
+    if (known !== undefined) return known
+    if (this.entries.size >= MAX_ENTRIES) this.evict()
+    const entry = new NeighbourEntry<P>(address, this.iface)
+    this.entries.set(address.d, entry)
+    return entry
+  }
+
+  /** The oldest entry that no packet waits for; when all of them resolve, the oldest of those. */
+  private evict(): void {
+    let victim: NeighbourEntry<P> | undefined
+    for (const entry of this.entries.values()) {
+      victim ??= entry
+      if (entry.state?.state !== "INCOMPLETE") {
+        victim = entry
+        break
+      }
+    }
+    if (victim === undefined) return
+    const lost = victim.state?.state === "INCOMPLETE" ? victim.state.waiting : []
+    this.take(victim, {
+      entry: undefined,
+      effects: lost.map((packet) => ({ _tag: "Lost", packet, why: "neighbour:queue-full" }) as const),
+    })
+  }
+}

@@ -1,0 +1,43 @@
+import type { Endpoint, IpAddress } from "../wire/address.ts"
+import type { HostKeys } from "./keyedHash.ts"
+import type { TcpHost } from "./tcpHost.ts"
+
+/**
+ * Ephemeral ports (RFC 6056 section 3.3.3): a keyed offset per peer, then one after the other. A
+ * port may serve many peers; only the four values together must be new.
+ */
+export class Ports {
+  private counter = 0
+
+  constructor(
+    private readonly range: readonly [number, number],
+    private readonly keys: HostKeys,
+    private readonly tcp: TcpHost,
+  ) {}
+
+  /** For an active open; undefined when every port of the range is taken towards `remote`. */
+  forPeer(local: IpAddress, remote: Endpoint): number | undefined {
+    return this.search(
+      this.keys.portOffset(remote),
+      (port) => !this.tcp.localAddressInUse(local, port, remote) && !this.tcp.listeners.conflicts(local, port),
+    )
+  }
+
+  /** For a listener that asked for port 0. */
+  forListener(local: IpAddress): number | undefined {
+    return this.search(
+      this.keys.portOffset({ address: local, port: 0 }),
+      (port) => !this.tcp.listeners.conflicts(local, port),
+    )
+  }
+
+  private search(offset: number, free: (port: number) => boolean): number | undefined {
+    const [low, high] = this.range
+    const count = high - low + 1
+    for (let tries = 0; tries < count; tries++) {
+      const port = low + ((offset + this.counter++) % count)
+      if (free(port)) return port
+    }
+    return undefined
+  }
+}

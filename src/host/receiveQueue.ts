@@ -1,0 +1,71 @@
+/** Octets that were delivered and not yet read: copies, small ones gathered, so that single octets stay cheap. */
+export class ReceiveQueue {
+  private chunks: Array<Uint8Array> = []
+  private head = 0
+  /** The last chunk's whole memory, where there is room behind it. */
+  private spare: Uint8Array | undefined = undefined
+  length = 0
+
+  /** Copies `bytes`. */
+  push(bytes: Uint8Array): void {
+    this.length += bytes.length
+    if (bytes.length < SMALL && this.head < this.chunks.length) this.gather(bytes)
+    else {
+      this.spare = undefined
+      this.chunks.push(bytes.slice())
+    }
+  }
+
+  /** The next octets, at most `max` of them; undefined when there are none. */
+  shift(max: number): Uint8Array | undefined {
+    const chunk = this.chunks[this.head]
+    if (chunk === undefined || max <= 0) return undefined
+    if (chunk.length > max) {
+      this.chunks[this.head] = chunk.subarray(max)
+      this.length -= max
+      return chunk.subarray(0, max)
+    }
+    this.length -= chunk.length
+    this.head++
+    if (this.head === this.chunks.length) {
+      this.chunks = []
+      this.head = 0
+      this.spare = undefined
+    } else if (this.head > 32 && this.head * 2 > this.chunks.length) {
+      this.chunks = this.chunks.slice(this.head)
+      this.head = 0
+    }
+    return chunk
+  }
+
+  clear(): void {
+    this.chunks = []
+    this.head = 0
+    this.spare = undefined
+    this.length = 0
+  }
+
+  private gather(bytes: Uint8Array): void {
+    const index = this.chunks.length - 1
+    const last = this.chunks[index]
+    if (last === undefined) return
+    const { spare } = this
+    if (spare !== undefined) {
+      const used = last.byteOffset - spare.byteOffset + last.length
+      if (used + bytes.length <= spare.length) {
+        spare.set(bytes, used)
+        this.chunks[index] = spare.subarray(used - last.length, used + bytes.length)
+        return
+      }
+    }
+    const gathered = new Uint8Array(GATHER)
+    gathered.set(bytes, 0)
+    this.spare = gathered
+    this.chunks.push(gathered.subarray(0, bytes.length))
+  }
+}
+
+/** Chunks below this are gathered. */
+const SMALL = 512
+/** Memory that gathers them. */
+const GATHER = 4096

@@ -1,0 +1,39 @@
+import { sendRoom } from "../tcp/calls.ts"
+import { isSynchronized } from "../tcp/reduce.ts"
+import type { Tcb } from "../tcp/tcb.ts"
+import type { Flow } from "./flow.ts"
+import type { AnySocket } from "./socket.ts"
+import type { SocketStatus } from "./types.ts"
+
+/** STATUS (RFC 9293 section 3.10.6), with the columns of `ss`. */
+export const statusOf = (socket: AnySocket): SocketStatus =>
+  socket.kind === "listener"
+    ? {
+        socket: socket.id,
+        state: "LISTEN",
+        local: { address: socket.address, port: socket.port === "every" ? 0 : socket.port },
+        remote: undefined,
+        recvQ: socket.accepted.length,
+        sendQ: socket.tcb.backlog,
+        room: 0,
+        closed: undefined,
+        tcb: socket.tcb,
+      }
+    : { ...statusOfFlow(socket.flow), socket: socket.id, recvQ: socket.received.length, closed: socket.closed }
+
+export const statusOfFlow = (flow: Flow): SocketStatus => ({
+  socket: flow.id,
+  state: flow.tcb._tag,
+  local: flow.local,
+  remote: flow.remote,
+  recvQ: 0,
+  sendQ: queued(flow.tcb),
+  room: sendRoom(flow.tcb),
+  closed: undefined,
+  tcb: flow.tcb,
+})
+
+const queued = (tcb: Tcb): number => {
+  if (tcb._tag === "SYN-SENT") return tcb.queue.length
+  return isSynchronized(tcb) ? tcb.queue.length : 0
+}

@@ -1,0 +1,435 @@
+import { sendRoom } from "../tcp/calls.ts"
+import type { CloseReason, Step, TcpEffect, Transmit } from "../tcp/effect.ts"
+import { icmpArrives } from "../tcp/icmpError.ts"
+import * as listen from "../tcp/listen.ts"
+import { output } from "../tcp/output.ts"
+import { isSynchronized } from "../tcp/reduce.ts"
+import * as request from "../tcp/request.ts"
+import { answerNobody } from "../tcp/reset.ts"
+import { slice } from "../tcp/sendQueue.ts"
+import * as synchronized from "../tcp/synchronized.ts"
+import * as synReceived from "../tcp/synReceived.ts"
+import * as synSent from "../tcp/synSent.ts"
+import type { PathLimits, Request, Tcb, TcpContext } from "../tcp/tcb.ts"
+import { type Micros, OFF } from "../tcp/time.ts"
+import { timeout } from "../tcp/timeouts.ts"
+import { earliestDeadline } from "../tcp/timers.ts"
+import * as timeWait from "../tcp/timeWait.ts"
+import type { Endpoint, IpAddress } from "../wire/address.ts"
+import { isDrop } from "../wire/drop.ts"
+import { NO_MAC } from "../wire/ethernet.ts"
+import { PROTOCOL_TCP } from "../wire/ipv4.ts"
+import { decodeQuote } from "../wire/quote.ts"
+import { EMPTY, RST, type Segment, SYN, type TcpPacket } from "../wire/tcpSegment.ts"
+import type { Counters } from "./counters.ts"
+import type { Deadlines, Scheduled } from "./deadlines.ts"
+import { Flow } from "./flow.ts"
+import { FlowTable } from "./flowTable.ts"
+import type { Link } from "./link.ts"
+import { Listeners } from "./listeners.ts"
+import { ConnectionSocket, type ListenerSocket } from "./socket.ts"
+import type { SocketEvent, SocketId } from "./types.ts"
+
+const DEFAULT_TTL = 64
+const TCP_HEADER = 20
+
+/** Segments that a host sends to itself and handles in one flush; the rest waits for the next. */
+const LOOPBACK_BUDGET = 1024
+
+/** Why a host reports a state of a socket, as bits of `reported`. */
+const EVENT_BITS = { connected: 1, acceptable: 2, readable: 4, writable: 8, closed: 16 } as const
+
+interface Shell {
+  readonly context: TcpContext
+  readonly link: Link
+  readonly deadlines: Deadlines<Scheduled>
+  readonly counters: Counters
+  readonly event: (event: SocketEvent) => void
+  readonly nextId: () => SocketId
+}
+
+/** The TCP side of a host: finds the block that a segment is for, runs its reducer, carries the effects into tables and queues. */
+export class TcpHost {
+  readonly flows: FlowTable
+  readonly listeners = new Listeners()
+  readonly sockets = new Map<SocketId, ConnectionSocket | ListenerSocket>()
+  private dirty: Array<Flow> = []
+  private reported: Array<ConnectionSocket | ListenerSocket> = []
+  private looped: Array<TcpPacket> = []
+  private timeWaits = 0
+
+  constructor(
+    private readonly shell: Shell,
+    tableSeed: number,
+  ) {
+    this.flows = new FlowTable(tableSeed)
+  }
+
+  /** A segment for one of our addresses (RFC 9293 section 3.10.7): the established table, then listeners, then nobody. */
+  segment(packet: TcpPacket, now: Micros): void {
+    const { source, destination, sourcePort, destinationPort, segment } = packet
+    this.shell.counters.add("InSegs", 1)
+    const flow = this.flows.find(destination, destinationPort, source, sourcePort)
+    if (flow !== undefined && !this.reopens(flow, segment, now)) return this.arrives(flow, segment, now)
+    const local = { address: destination, port: destinationPort }
+    const remote = { address: source, port: sourcePort }
+    const listener = this.listeners.find(destination, destinationPort)
+    if (listener !== undefined) return this.toListener(listener, segment, local, remote, now)
+    const answer = answerNobody(segment)
+    if (answer._tag === "Drop") this.shell.link.drop(answer.why)
+    else this.transmit(answer, local, remote, undefined, now)
+  }
+
+  /** An ICMP error about a segment that went out (RFC 5927 section 4.1: its sequence number must be in flight). */
+  icmpError(quoted: Uint8Array, reason: CloseReason, now: Micros): void {
+    const quote = decodeQuote(quoted)
+    if (isDrop(quote)) return this.shell.link.drop(quote)
+    if (quote.ip.protocol !== PROTOCOL_TCP) return this.shell.link.drop("icmp:nobody-asked")
+    const flow = this.flows.find(quote.ip.source, quote.sourcePort, quote.ip.destination, quote.destinationPort)
+    if (flow === undefined) return this.shell.link.drop("icmp:no-connection")
+    this.apply(flow, icmpArrives(flow.tcb, quote.seq, reason), now)
+  }
+
+  /** Owed ACKs and new data of everything that this batch touched. */
+  flush(now: Micros): void {
+    let budget = LOOPBACK_BUDGET
+    do {
+      for (let index = 0; index < this.dirty.length; index++) {
+        const flow = this.dirty[index]
+        if (flow === undefined) continue
+        // Still marked while it is applied: output leaves nothing that more output is owed for.
+        if (isSynchronized(flow.tcb)) this.apply(flow, output(flow.tcb, now), now)
+        flow.dirty = false
+      }
+      this.dirty = []
+      const looped = this.looped
+      this.looped = []
+      for (const packet of looped) this.segment(packet, now)
+      budget -= looped.length
+    } while ((this.looped.length > 0 || this.dirty.length > 0) && budget > 0)
+  }
+
+  /** True when another flush is wanted at once: a host that talks to itself has more to say. */
+  get hasLooped(): boolean {
+    return this.looped.length > 0
+  }
+
+  /** The deadline of a flow has come: fire those of its timers that are due, and ask again. */
+  timeout(flow: Flow, now: Micros): void {
+    const at = nextDeadline(flow.tcb)
+    if (at === OFF) return
+    if (at > now) return this.shell.deadlines.schedule(flow, at)
+    const { tcb } = flow
+    if (tcb._tag === "TIME-WAIT") this.apply(flow, timeout(tcb, "linger", now), now)
+    else if (tcb._tag === "SYN-RECEIVED" && tcb.open === "passive") this.requestTimeout(flow, tcb, now)
+    else if (tcb._tag !== "CLOSED" && "timers" in tcb) {
+      for (const name of ["retransmit", "persist", "delayedAck", "linger", "user"] as const) {
+        const current = flow.tcb
+        if (!("timers" in current)) return
+        const deadline = current.timers[name]
+        if (deadline !== OFF && deadline <= now) this.apply(flow, timeout(current, name, now), now)
+      }
+    }
+    const next = nextDeadline(flow.tcb)
+    if (next !== OFF) this.shell.deadlines.schedule(flow, next)
+  }
+
+  /** Enters a block into the table and carries out its first step. */
+  open(flow: Flow, step: Step, now: Micros): void {
+    this.flows.add(flow)
+    this.apply(flow, step, now)
+  }
+
+  /** A reducer's answer to anything: the new block, then the effects in order. */
+  apply(flow: Flow, step: Step, now: Micros): void {
+    const before = flow.tcb
+    const { tcb, effects } = step
+    if (tcb._tag !== "LISTEN") flow.tcb = tcb
+    for (const effect of effects) this.carryOut(flow, effect, now)
+    if (tcb._tag === "CLOSED") this.remove(flow, before)
+    else if (tcb._tag === "TIME-WAIT" && before._tag !== "TIME-WAIT") this.enterTimeWait(flow)
+    else if (isSynchronized(tcb)) this.markDirty(flow)
+  }
+
+  markDirty(flow: Flow): void {
+    if (flow.dirty) return
+    flow.dirty = true
+    this.dirty.push(flow)
+  }
+
+  /** Half-open requests go silently, connections that nobody accepted are reset (Linux's inet_csk_listen_stop). */
+  closeListener(listener: ListenerSocket, abort: (flow: Flow) => void): void {
+    this.listeners.remove(listener)
+    this.sockets.delete(listener.id)
+    for (const flow of listener.requests) {
+      this.flows.remove(flow)
+      this.shell.deadlines.forget(flow)
+      flow.tcb = { _tag: "CLOSED" }
+    }
+    listener.requests.clear()
+    for (const socket of listener.accepted.splice(0)) {
+      this.sockets.delete(socket.id)
+      socket.flow.socket = undefined
+      abort(socket.flow)
+    }
+  }
+
+  notify(socket: ConnectionSocket | ListenerSocket, event: SocketEvent["event"]): void {
+    const bit = EVENT_BITS[event]
+    if ((socket.reported & bit) !== 0) return
+    if (socket.reported === 0) this.reported.push(socket)
+    socket.reported |= bit
+    this.shell.event({ _tag: "SocketEvent", socket: socket.id, event })
+  }
+
+  /** The batch's effects have been taken: events may be reported anew. */
+  taken(): void {
+    for (const socket of this.reported) socket.reported = 0
+    this.reported = []
+  }
+
+  path(iface: number, family: 4 | 6): PathLimits {
+    const config = this.shell.link.interface(iface)
+    const header = family === 4 ? 20 : 40
+    return { mss: (config?.mtu ?? 576) - header - TCP_HEADER, burst: config?.burst ?? 0 }
+  }
+
+  private arrives(flow: Flow, segment: Segment, now: Micros): void {
+    const { tcb } = flow
+    switch (tcb._tag) {
+      case "CLOSED":
+        return
+      case "SYN-SENT":
+        return this.apply(flow, synSent.segmentArrives(tcb, segment, now), now)
+      case "SYN-RECEIVED":
+        if (tcb.open === "active") return this.apply(flow, synReceived.segmentArrives(tcb, segment, now), now)
+        return this.apply(flow, request.segmentArrives(tcb, segment, hasRoom(flow.listener), now), now)
+      case "TIME-WAIT":
+        return this.apply(flow, timeWait.segmentArrives(tcb, segment, now), now)
+      default:
+        return this.apply(flow, synchronized.segmentArrives(tcb, segment, now), now)
+    }
+  }
+
+  /** A new SYN ends TIME-WAIT where somebody listens (RFC 6191, RFC 1122 section 4.2.2.13). */
+  private reopens(flow: Flow, segment: Segment, now: Micros): boolean {
+    const { tcb, local } = flow
+    if (tcb._tag !== "TIME-WAIT" || (segment.flags & SYN) === 0 || !timeWait.mayReopen(tcb, segment, now)) return false
+    if (this.listeners.find(local.address, local.port) === undefined) return false
+    this.shell.counters.add("TWRecycled", 1)
+    this.apply(flow, { tcb: { _tag: "CLOSED" }, effects: [] }, now)
+    return true
+  }
+
+  private toListener(listener: ListenerSocket, segment: Segment, local: Endpoint, remote: Endpoint, now: Micros): void {
+    const step = listen.segmentArrives(listener.tcb, segment, local, remote, now)
+    listener.tcb = step.tcb
+    for (const effect of step.effects) {
+      switch (effect._tag) {
+        case "Spawn":
+          this.spawn(listener, effect.request)
+          break
+        case "Transmit":
+          this.transmit(effect, local, remote, undefined, now)
+          break
+        case "Count":
+          this.shell.counters.add(effect.counter, 1)
+          break
+        case "Drop":
+          this.shell.link.drop(effect.why)
+          break
+        default:
+      }
+    }
+  }
+
+  private spawn(listener: ListenerSocket, half: Request): void {
+    const iface = this.shell.link.route(half.remote.address)?.interface ?? 0
+    const flow = new Flow(this.shell.nextId(), half, half.local, half.remote, iface)
+    flow.listener = listener
+    listener.requests.add(flow)
+    this.flows.add(flow)
+    this.shell.deadlines.schedule(flow, half.deadline)
+  }
+
+  private requestTimeout(flow: Flow, half: Request, now: Micros): void {
+    const { listener } = flow
+    if (half.retransmits === 0 && listener !== undefined) {
+      listener.tcb = { ...listener.tcb, young: Math.max(0, listener.tcb.young - 1) }
+    }
+    this.apply(flow, timeout(half, "retransmit", now), now)
+  }
+
+  private carryOut(flow: Flow, effect: TcpEffect, now: Micros): void {
+    const { socket } = flow
+    switch (effect._tag) {
+      case "Transmit":
+        return this.transmit(effect, flow.local, flow.remote, flow.iface, now)
+      case "ArmTimer":
+        return this.shell.deadlines.schedule(flow, effect.at)
+      case "CancelTimer":
+        return // The heap's entry finds nothing to do when it comes up.
+      case "Deliver":
+        if (socket === undefined) return
+        socket.received.push(effect.bytes)
+        return this.notify(socket, "readable")
+      case "Acknowledged":
+        if (socket?.wantsRoom === true) this.offerRoom(socket)
+        return
+      case "Established":
+        return this.established(flow)
+      case "PeerClosed":
+        if (socket === undefined) return
+        socket.ended = true
+        return this.notify(socket, "readable")
+      case "Closed":
+        if (socket === undefined || socket.closed !== undefined) return
+        socket.closed = { reason: effect.reason, why: effect.why }
+        return this.notify(socket, "closed")
+      case "Urgent":
+        return
+      case "Drop":
+        return this.shell.link.drop(effect.why)
+      case "Count":
+        return this.shell.counters.add(effect.counter, 1)
+      case "Spawn":
+        return
+    }
+  }
+
+  private offerRoom(socket: ConnectionSocket): void {
+    const { tcb } = socket.flow
+    if (!isSynchronized(tcb)) return
+    const room = sendRoom(tcb)
+    // A third of the buffer at a time, so that a writer is not woken for every segment (Linux's sk_stream_is_writeable).
+    if (room * 3 < room + tcb.queue.length) return
+    socket.wantsRoom = false
+    this.notify(socket, "writable")
+  }
+
+  private established(flow: Flow): void {
+    const { listener } = flow
+    if (listener === undefined) {
+      if (flow.socket !== undefined) this.notify(flow.socket, "connected")
+      return
+    }
+    listener.requests.delete(flow)
+    this.shell.counters.add("PassiveOpens", 1)
+    const socket = new ConnectionSocket(flow.id, flow)
+    flow.socket = socket
+    flow.listener = undefined
+    this.sockets.set(socket.id, socket)
+    listener.accepted.push(socket)
+    const { tcb } = listener
+    listener.tcb = {
+      ...tcb,
+      requests: tcb.requests - 1,
+      young: youngAfter(tcb.young, flow),
+      waiting: listener.accepted.length,
+    }
+    this.notify(listener, "acceptable")
+  }
+
+  private remove(flow: Flow, before: Tcb): void {
+    this.flows.remove(flow)
+    this.shell.deadlines.forget(flow)
+    if (before._tag === "TIME-WAIT") this.timeWaits--
+    const { listener } = flow
+    if (listener?.requests.delete(flow)) {
+      const { tcb } = listener
+      const young = before._tag === "SYN-RECEIVED" && before.open === "passive" && before.retransmits === 0
+      listener.tcb = { ...tcb, requests: tcb.requests - 1, young: Math.max(0, tcb.young - (young ? 1 : 0)) }
+    }
+  }
+
+  private enterTimeWait(flow: Flow): void {
+    this.timeWaits++
+    if (this.timeWaits <= this.shell.context.settings.tcpMaxTwBuckets) return
+    this.shell.counters.add("TCPTimeWaitOverflow", 1)
+    const before = flow.tcb
+    flow.tcb = { _tag: "CLOSED" }
+    this.remove(flow, before)
+  }
+
+  /** Puts a segment on its way: to ourselves, or out of an interface. */
+  private transmit(segment: Transmit, local: Endpoint, remote: Endpoint, iface: number | undefined, now: Micros): void {
+    const { link, counters } = this.shell
+    const count = segment.segmentSize > 0 ? Math.max(1, Math.ceil(segment.length / segment.segmentSize)) : 1
+    counters.add("OutSegs", count)
+    if ((segment.flags & RST) !== 0) counters.add("OutRsts", 1)
+    if (link.isLocal(remote.address)) {
+      this.looped.push(asPacket(segment, local, remote))
+      return
+    }
+    const hop = link.route(remote.address)
+    if (hop === undefined) return link.drop("ip:no-route")
+    link.segment(
+      {
+        _tag: "SendSegment",
+        interface: iface ?? hop.interface,
+        nextHop: NO_MAC,
+        source: local.address,
+        destination: remote.address,
+        sourcePort: local.port,
+        destinationPort: remote.port,
+        ttl: DEFAULT_TTL,
+        tos: 0,
+        identification: link.nextIdentification(count),
+        segment,
+      },
+      hop.neighbour,
+      now,
+    )
+  }
+
+  /** Blocks that are not behind a socket: half-open, given up by their application, or in TIME-WAIT. */
+  *orphans(): Generator<Flow> {
+    for (const flow of this.flows) if (flow.socket === undefined || !this.sockets.has(flow.socket.id)) yield flow
+  }
+
+  localAddressInUse(address: IpAddress, port: number, remote: Endpoint): boolean {
+    return this.flows.find(address, port, remote.address, remote.port) !== undefined
+  }
+}
+
+const hasRoom = (listener: ListenerSocket | undefined): boolean =>
+  listener !== undefined && listener.accepted.length <= listener.tcb.backlog
+
+const youngAfter = (young: number, flow: Flow): number => {
+  const { tcb } = flow
+  const resent = isSynchronized(tcb) && tcb.rto.srtt === 0
+  return Math.max(0, young - (resent ? 0 : 1))
+}
+
+const asPacket = (segment: Transmit, local: Endpoint, remote: Endpoint): TcpPacket => {
+  const from = (segment.flags & SYN) === 0 ? segment.seq : segment.seq + 1
+  return {
+    source: local.address,
+    destination: remote.address,
+    sourcePort: local.port,
+    destinationPort: remote.port,
+    segment: {
+      seq: segment.seq,
+      ack: segment.ack,
+      flags: segment.flags,
+      wnd: segment.wnd,
+      up: segment.up,
+      options: segment.options,
+      payload: segment.queue === undefined ? EMPTY : slice(segment.queue, from >>> 0, segment.length),
+    },
+  }
+}
+
+const nextDeadline = (tcb: Tcb): Micros => {
+  switch (tcb._tag) {
+    case "CLOSED":
+    case "LISTEN":
+      return OFF
+    case "TIME-WAIT":
+      return tcb.deadline
+    case "SYN-RECEIVED":
+      return tcb.open === "passive" ? tcb.deadline : earliestDeadline(tcb.timers)
+    default:
+      return earliestDeadline(tcb.timers)
+  }
+}

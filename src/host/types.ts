@@ -1,0 +1,162 @@
+import type { CloseReason, Refused, Transmit, Why } from "../tcp/effect.ts"
+import type { TcpSettings } from "../tcp/settings.ts"
+import type { SocketOptions, State, Tcb } from "../tcp/tcb.ts"
+import type { Micros } from "../tcp/time.ts"
+import type { Endpoint, IpAddress, MacAddress } from "../wire/address.ts"
+
+/** A socket of a host. Never used again after it is closed, so a late event cannot reach another. */
+export type SocketId = number & { readonly SocketId: unique symbol }
+
+export interface InterfaceConfig {
+  readonly name: string
+  readonly mac: MacAddress
+  readonly layer: "ethernet" | "ip"
+  /** Octets of the largest IP packet. */
+  readonly mtu: number
+  /** Largest TCP payload of one SendSegment effect; 0: one MSS (see Capabilities.segmentationOffload). */
+  readonly burst: number
+  readonly addresses: ReadonlyArray<InterfaceAddress>
+}
+
+export interface InterfaceAddress {
+  readonly address: IpAddress
+  readonly prefixLength: number
+}
+
+/** Where packets for a prefix go; on-link when `via` is absent. Interface prefixes are routes by themselves. */
+export interface RouteConfig {
+  readonly prefix: IpAddress
+  readonly prefixLength: number
+  readonly via: IpAddress | undefined
+  readonly interface: number
+}
+
+export interface HostConfig {
+  readonly interfaces: ReadonlyArray<InterfaceConfig>
+  readonly routes: ReadonlyArray<RouteConfig>
+  readonly settings: TcpSettings
+  /** 16 octets or more: ISNs, timestamp offsets, port choice and hash seeds come from it. */
+  readonly secret: Uint8Array
+}
+
+export interface ListenCall {
+  /** UNSPECIFIED4: every local address. */
+  readonly address: IpAddress
+  /** 0: a free one is chosen. "every": all ports of the address that nothing else listens on. */
+  readonly port: number | "every"
+  /** Clamped to `somaxconn`. */
+  readonly backlog: number
+  readonly options: SocketOptions
+}
+
+export interface ConnectCall {
+  readonly remote: Endpoint
+  /** Absent: the route's source address, and a port from `ipLocalPortRange`. */
+  readonly local: { readonly address?: IpAddress; readonly port?: number }
+  readonly options: SocketOptions
+}
+
+/** A call that the host does not carry out. */
+export interface HostRefusal {
+  readonly _tag: "Refused"
+  readonly errno: Refused["errno"] | "EADDRINUSE" | "EADDRNOTAVAIL" | "EACCES" | "ENETUNREACH" | "EBADF"
+  readonly why: Why
+}
+
+/** What a host wants done, in order. */
+export type HostEffect = SendSegment | SendFrame | SocketEvent | Dropped
+
+/** A TCP segment for the wire: the runtime writes headers and payload straight into device memory. */
+export interface SendSegment {
+  readonly _tag: "SendSegment"
+  readonly interface: number
+  readonly nextHop: MacAddress
+  readonly source: IpAddress
+  readonly destination: IpAddress
+  readonly sourcePort: number
+  readonly destinationPort: number
+  readonly ttl: number
+  readonly tos: number
+  readonly identification: number
+  readonly segment: Transmit
+}
+
+/** A whole frame (ARP, ICMP, ...), from the link header on. */
+export interface SendFrame {
+  readonly _tag: "SendFrame"
+  readonly interface: number
+  readonly bytes: Uint8Array
+  readonly why: Why
+}
+
+/**
+ * Something an application waits for. Level, not count: `readable` may cover many segments.
+ * connected: an active open completed. acceptable: a listener has a connection waiting.
+ * readable: data or end of data. writable: room in the send buffer again. closed: the connection
+ * is over, `status` says why.
+ */
+export interface SocketEvent {
+  readonly _tag: "SocketEvent"
+  readonly socket: SocketId
+  readonly event: "connected" | "acceptable" | "readable" | "writable" | "closed"
+}
+
+export interface Dropped {
+  readonly _tag: "Dropped"
+  readonly why: string
+}
+
+/** Outcome of a read: octets, or why there are none. */
+export type ReadResult = Uint8Array | "empty" | "end" | HostRefusal
+
+export interface SocketStatus {
+  readonly socket: SocketId
+  readonly state: State
+  readonly local: Endpoint
+  readonly remote: Endpoint | undefined
+  /** Unread octets; of a listener: connections waiting to be accepted. */
+  readonly recvQ: number
+  /** Unacknowledged and unsent octets; of a listener: its backlog. */
+  readonly sendQ: number
+  /** Octets that `write` would take now. */
+  readonly room: number
+  /** Set once the connection is over. */
+  readonly closed: { readonly reason: CloseReason; readonly why: Why } | undefined
+  readonly tcb: Tcb
+}
+
+/**
+ * One host without I/O. Inputs (`frame`, `advance`, the calls) change its state and leave effects;
+ * `flush` ends a batch of inputs: only then do owed ACKs and new data leave, so that one ACK
+ * answers a burst and a reply carries it. `take` hands the effects over.
+ */
+export interface HostApi {
+  /** A frame from an interface; the memory may be reused after the call. */
+  frame(iface: number, bytes: Uint8Array, offset: number, length: number, checksumVouched: boolean, now: Micros): void
+  /** Fires the timers that are due. */
+  advance(now: Micros): void
+  flush(now: Micros): void
+  /** The next time `advance` has something to do, or OFF. */
+  nextDeadline(): Micros
+  take(): ReadonlyArray<HostEffect>
+
+  listen(call: ListenCall, now: Micros): SocketId | HostRefusal
+  connect(call: ConnectCall, now: Micros): SocketId | HostRefusal
+  accept(listener: SocketId): SocketId | undefined
+  /** The next octets in order, at most `max`; the array is the caller's. */
+  read(socket: SocketId, max: number, now: Micros): ReadResult
+  /** Queues as many octets as the send buffer has room for and says how many; the array must not change afterwards. */
+  write(socket: SocketId, bytes: Uint8Array, now: Micros): number | HostRefusal
+  /** Half-close: FIN after what is queued (RFC 9293 CLOSE). Reading goes on. */
+  shutdown(socket: SocketId, now: Micros): HostRefusal | undefined
+  /** Gives the socket up as close(2) does: FIN in order, RST where unread data is thrown away. The id is dead afterwards. */
+  close(socket: SocketId, now: Micros): void
+  /** RST (RFC 9293 ABORT). The id is dead afterwards. */
+  abort(socket: SocketId, now: Micros): void
+  /** What `write` would take now; 0 makes a `writable` event follow once a third of the send buffer is free. */
+  room(socket: SocketId): number
+  setOptions(socket: SocketId, options: Partial<SocketOptions>, now: Micros): HostRefusal | undefined
+  status(socket: SocketId): SocketStatus | undefined
+  sockets(): ReadonlyArray<SocketStatus>
+  readonly counters: Readonly<Record<string, number>>
+}

@@ -1,0 +1,213 @@
+import { RST } from "../wire/tcpSegment.ts"
+import type { Refused, Step, Why } from "./effect.ts"
+import { reset } from "./reset.ts"
+import { append } from "./sendQueue.ts"
+import { distance } from "./seq.ts"
+import { CLOSED, type SocketOptions, type Synchronized, type Tcb } from "./tcb.ts"
+import { consumed, owe } from "./text.ts"
+import type { Micros } from "./time.ts"
+import { arm, cancelAll, type Out } from "./timers.ts"
+import { announced, nextEdge } from "./window.ts"
+
+/** User calls of a connection (RFC 9293 sections 3.10.2 to 3.10.6); OPEN is in open.ts. */
+export type CallResult = Step | Refused
+
+/** SEND: the queue owns `bytes` from here on; `output` sends what may go. */
+export const send = (tcb: Tcb, bytes: Uint8Array): CallResult => {
+  switch (tcb._tag) {
+    case "CLOSED":
+    case "LISTEN":
+      return refuse("ENOTCONN", "RFC9293-3.10.2:no-connection")
+    case "SYN-SENT":
+      return bytes.length > sendRoom(tcb) ? NO_ROOM : step({ ...tcb, queue: append(tcb.queue, bytes) })
+    case "SYN-RECEIVED":
+      if (tcb.open === "passive") return refuse("ENOTCONN", "RFC9293-3.10.2:not-accepted")
+      if (tcb.sent.closing) return CLOSING
+      if (bytes.length > sendRoom(tcb)) return NO_ROOM
+      return step({ ...tcb, sent: { ...tcb.sent, queue: append(tcb.sent.queue, bytes) } })
+    case "ESTABLISHED":
+    case "CLOSE-WAIT":
+      if (bytes.length > sendRoom(tcb)) return NO_ROOM
+      return step({ ...tcb, queue: append(tcb.queue, bytes) })
+    case "FIN-WAIT-1":
+    case "FIN-WAIT-2":
+    case "CLOSING":
+    case "LAST-ACK":
+    case "TIME-WAIT":
+      return CLOSING
+  }
+}
+
+/** Octets that SEND would take now: twice the congestion window, within `tcpWmem` or what the socket asked for. */
+export const sendRoom = (tcb: Tcb): number => {
+  switch (tcb._tag) {
+    case "SYN-SENT":
+      return Math.max(0, sendLimit(tcb.options, tcb.context.settings.tcpWmem, 0) - tcb.queue.length)
+    case "SYN-RECEIVED":
+      return tcb.open === "active" ? sendRoom(tcb.sent) : 0
+    case "ESTABLISHED":
+    case "CLOSE-WAIT":
+      return tcb.snd.fin
+        ? 0
+        : Math.max(0, sendLimit(tcb.options, tcb.link.context.settings.tcpWmem, tcb.cc.cwnd) - tcb.queue.length)
+    default:
+      return 0
+  }
+}
+
+const sendLimit = (options: SocketOptions, [, first, most]: readonly [number, number, number], cwnd: number): number =>
+  options.sendBuffer > 0 ? options.sendBuffer : Math.min(most, Math.max(4 * first, 2 * cwnd))
+
+/** RECEIVE: the application has taken `n` of the delivered octets; the window may open. */
+export const receive = (tcb: Tcb, n: number, now: Micros): CallResult => {
+  switch (tcb._tag) {
+    case "CLOSED":
+      return refuse("ENOTCONN", "RFC9293-3.10.3:no-connection")
+    case "LISTEN":
+    case "SYN-SENT":
+    case "SYN-RECEIVED":
+      return n === 0 ? step(tcb) : refuse("EINVAL", "RFC9293-3.10.3:nothing-delivered")
+    case "TIME-WAIT":
+      return refuse("ESHUTDOWN", "RFC9293-3.10.3:connection-closing")
+    case "CLOSING":
+    case "LAST-ACK":
+    case "ESTABLISHED":
+    case "FIN-WAIT-1":
+    case "FIN-WAIT-2":
+    case "CLOSE-WAIT":
+      if (n > tcb.rcv.unread) {
+        return tcb.rcv.fin
+          ? refuse("ESHUTDOWN", "RFC9293-3.10.3:connection-closing")
+          : refuse("EINVAL", "RFC9293-3.10.3:nothing-delivered")
+      }
+      return step(openWindow(consumed(tcb, n, now)))
+  }
+}
+
+/** A window update leaves by itself only where it at least doubles what the peer may send (Linux's tcp_cleanup_rbuf). */
+const openWindow = (tcb: Synchronized): Synchronized => {
+  const { rcv, link } = tcb
+  if (rcv.fin) return tcb
+  const before = announced(rcv)
+  const after = distance(nextEdge(rcv, link), rcv.nxt)
+  return after > before && after >= 2 * before ? owe(tcb, "now", "RFC9293-3.8.6.2.2:window-update") : tcb
+}
+
+/** CLOSE: no more SENDs; a FIN follows what is queued. Receiving goes on (half-close). */
+export const close = (tcb: Tcb): CallResult => {
+  switch (tcb._tag) {
+    case "CLOSED":
+      return refuse("ENOTCONN", "RFC9293-3.10.4:no-connection")
+    case "LISTEN":
+      return gone(tcb, "RFC9293-3.10.4:CLOSE-in-LISTEN")
+    case "SYN-SENT":
+      return gone(tcb, "RFC9293-3.10.4:CLOSE-in-SYN-SENT")
+    case "SYN-RECEIVED":
+      if (tcb.open === "passive") return refuse("ENOTCONN", "RFC9293-3.10.4:not-accepted")
+      // The clause lets the FIN go at once where nothing is queued; here it always waits for ESTABLISHED.
+      return tcb.sent.closing ? CLOSING : step({ ...tcb, sent: { ...tcb.sent, closing: true } })
+    case "ESTABLISHED":
+      return step({ ...tcb, _tag: "FIN-WAIT-1", snd: { ...tcb.snd, fin: true } })
+    case "CLOSE-WAIT":
+      return step({ ...tcb, _tag: "LAST-ACK", snd: { ...tcb.snd, fin: true } })
+    case "FIN-WAIT-1":
+    case "FIN-WAIT-2":
+    case "CLOSING":
+    case "LAST-ACK":
+    case "TIME-WAIT":
+      return CLOSING
+  }
+}
+
+/**
+ * The application gives the connection up altogether, as close(2) does: CLOSE, and no reading
+ * either. Octets that it has not read are lost, which the peer must learn (RFC 2525 section 2.17).
+ */
+export const release = (tcb: Tcb, now: Micros): CallResult => {
+  switch (tcb._tag) {
+    case "ESTABLISHED":
+    case "CLOSE-WAIT":
+    case "FIN-WAIT-1":
+    case "FIN-WAIT-2":
+    case "CLOSING":
+    case "LAST-ACK": {
+      if (tcb.rcv.unread > 0) return resetAndForget(tcb, "RFC2525-2.17:unread-data-at-close", "TCPAbortOnClose")
+      const shut: Synchronized = { ...tcb, rcv: { ...tcb.rcv, shut: true } }
+      if (tcb._tag === "ESTABLISHED" || tcb._tag === "CLOSE-WAIT") return close(shut)
+      if (tcb._tag !== "FIN-WAIT-2") return step(shut)
+      const out: Out = []
+      const timers = arm(shut.timers, "linger", now + shut.link.context.settings.tcpFinTimeout, out)
+      return { tcb: { ...shut, timers }, effects: out }
+    }
+    case "TIME-WAIT":
+      return step(tcb)
+    case "CLOSED":
+    case "LISTEN":
+    case "SYN-SENT":
+    case "SYN-RECEIVED":
+      return close(tcb)
+  }
+}
+
+/** ABORT: <SEQ=SND.NXT><CTL=RST>, everything queued is thrown away. */
+export const abort = (tcb: Tcb): CallResult => {
+  switch (tcb._tag) {
+    case "CLOSED":
+      return refuse("ENOTCONN", "RFC9293-3.10.5:no-connection")
+    case "LISTEN":
+    case "SYN-SENT":
+    case "TIME-WAIT":
+      return gone(tcb, "RFC9293-3.10.5:ABORT")
+    case "SYN-RECEIVED": {
+      const step = gone(tcb, "RFC9293-3.10.5:ABORT")
+      const iss = tcb.open === "active" ? tcb.sent.iss : tcb.iss
+      return { tcb: CLOSED, effects: [reset((iss + 1) >>> 0, 0, RST, "RFC9293-3.10.5:ABORT"), ...step.effects] }
+    }
+    case "CLOSING":
+    case "LAST-ACK":
+      return gone(tcb, "RFC9293-3.10.5:ABORT")
+    case "ESTABLISHED":
+    case "FIN-WAIT-1":
+    case "FIN-WAIT-2":
+    case "CLOSE-WAIT":
+      return resetAndForget(tcb, "RFC9293-3.10.5:ABORT", undefined)
+  }
+}
+
+const resetAndForget = (tcb: Synchronized, why: Why, counter: "TCPAbortOnClose" | undefined): Step => {
+  const out: Out = [reset(tcb.snd.nxt, tcb.rcv.nxt, RST | ACK_FLAG, why)]
+  if (counter !== undefined) out.push({ _tag: "Count", counter })
+  cancelAll(tcb.timers, out)
+  out.push({ _tag: "Closed", reason: "ConnectionAborted", why })
+  return { tcb: CLOSED, effects: out }
+}
+
+/** Our resets acknowledge too: RFC 9293's bare <CTL=RST> is accepted no better, and middleboxes expect it. */
+const ACK_FLAG = 0x10
+
+/** The block is deleted without a word to the peer. */
+const gone = (tcb: Exclude<Tcb, { _tag: "CLOSED" }>, why: Why): Step => {
+  const out: Out = []
+  switch (tcb._tag) {
+    case "LISTEN":
+      break
+    case "TIME-WAIT":
+      out.push({ _tag: "CancelTimer", timer: "linger" })
+      return { tcb: CLOSED, effects: out }
+    case "SYN-RECEIVED":
+      if (tcb.open === "passive") out.push({ _tag: "CancelTimer", timer: "retransmit" })
+      else cancelAll(tcb.timers, out)
+      break
+    default:
+      cancelAll(tcb.timers, out)
+  }
+  out.push({ _tag: "Closed", reason: "ConnectionAborted", why })
+  return { tcb: CLOSED, effects: out }
+}
+
+const step = (tcb: Tcb): Step => ({ tcb, effects: [] })
+
+const refuse = (errno: Refused["errno"], why: Why): Refused => ({ _tag: "Refused", errno, why })
+
+const NO_ROOM: Refused = refuse("ENOBUFS", "RFC9293-3.10.2:insufficient-resources")
+const CLOSING: Refused = refuse("EPIPE", "RFC9293-3.10.2:connection-closing")

@@ -1,0 +1,149 @@
+import { ACK, NO_OPTIONS, PSH, type SackBlock, type TcpOptions } from "../wire/tcpSegment.ts"
+import type { Why } from "./effect.ts"
+import { timestamp } from "./handshake.ts"
+import type { SendQueue } from "./sendQueue.ts"
+import { add, type Seq } from "./seq.ts"
+import type { Rcv, Synchronized, Timers } from "./tcb.ts"
+import type { Micros } from "./time.ts"
+import { cancel, type Out } from "./timers.ts"
+import { nextEdge, windowField } from "./window.ts"
+
+/** Blocks that fit beside timestamps, and without (RFC 2018 section 3). */
+const MAX_BLOCKS = 4
+const MAX_BLOCKS_WITH_TIMESTAMPS = 3
+
+/** Options of a segment after the handshake: timestamps where agreed, and what arrived out of order. */
+const optionsNow = (tcb: Synchronized, now: Micros): TcpOptions => {
+  const { link, rcv } = tcb
+  const sack = link.agreed.sack ? blocks(rcv, link.agreed.timestamps) : NO_BLOCKS
+  if (!link.agreed.timestamps) return sack === NO_BLOCKS ? NO_OPTIONS : { ...NO_OPTIONS, sack }
+  return {
+    mss: undefined,
+    windowScale: undefined,
+    sackPermitted: false,
+    sack,
+    tsVal: timestamp(link.context, link.tsOffset, now),
+    tsEcr: rcv.tsRecent,
+    fastOpen: undefined,
+    md5: undefined,
+    ao: undefined,
+    unknown: NO_OPTIONS.unknown,
+  }
+}
+
+const NO_BLOCKS: ReadonlyArray<SackBlock> = NO_OPTIONS.sack
+
+const blocks = (rcv: Rcv, timestamps: boolean): ReadonlyArray<SackBlock> => {
+  const { dsack, queue } = rcv
+  if (dsack === undefined && queue.blocks.length === 0) return NO_BLOCKS
+  const most = timestamps ? MAX_BLOCKS_WITH_TIMESTAMPS : MAX_BLOCKS
+  // A duplicate is reported in the first block (RFC 2883 section 4).
+  return dsack === undefined ? queue.blocks.slice(0, most) : [dsack, ...queue.blocks.slice(0, most - 1)]
+}
+
+/** Octets that the blocks of the next segment will take from its payload. */
+export const sackLength = (tcb: Synchronized): number => {
+  if (!tcb.link.agreed.sack) return 0
+  const { dsack, queue } = tcb.rcv
+  if (dsack === undefined && queue.blocks.length === 0) return 0
+  const count = Math.min(
+    queue.blocks.length + (dsack === undefined ? 0 : 1),
+    tcb.link.agreed.timestamps ? MAX_BLOCKS_WITH_TIMESTAMPS : MAX_BLOCKS,
+  )
+  return 4 + 8 * count
+}
+
+/**
+ * Every segment acknowledges everything and announces the window: after one nothing is owed.
+ * Gives the block as it stands after a segment that carries ACK.
+ */
+const acknowledged = (tcb: Synchronized, edge: Seq, pure: boolean, out: Out): Synchronized => {
+  const { rcv } = tcb
+  const settled =
+    rcv.due === "none" &&
+    rcv.edge === edge &&
+    rcv.lastAck === rcv.nxt &&
+    rcv.dsack === undefined &&
+    (pure || rcv.quick === 0)
+  const timers: Timers = cancel(tcb.timers, "delayedAck", out)
+  if (settled) return timers === tcb.timers ? tcb : { ...tcb, timers }
+  return {
+    ...tcb,
+    timers,
+    rcv: {
+      ...rcv,
+      edge,
+      lastAck: rcv.nxt,
+      due: "none",
+      dsack: undefined,
+      // A reply that carries the ACK shows a dialogue: from now on ACKs wait for replies (as Linux's pingpong mode).
+      quick: pure ? Math.max(0, rcv.quick - (rcv.due === "none" ? 0 : 1)) : 0,
+    },
+  }
+}
+
+/** <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>. */
+export const sendAck = (tcb: Synchronized, now: Micros, why: Why, out: Out): Synchronized => {
+  const edge = nextEdge(tcb.rcv, tcb.link)
+  out.push({
+    _tag: "Transmit",
+    seq: tcb.snd.nxt,
+    ack: tcb.rcv.nxt,
+    flags: ACK,
+    wnd: windowField(tcb.link, (edge - tcb.rcv.nxt) >>> 0),
+    up: 0,
+    options: optionsNow(tcb, now),
+    queue: undefined,
+    length: 0,
+    segmentSize: 0,
+    why,
+  })
+  return acknowledged(tcb, edge, true, out)
+}
+
+/** Payload and flags from `seq` on; the queue's own end decides PSH. */
+export const sendSegment = (
+  tcb: Synchronized,
+  seq: Seq,
+  length: number,
+  flags: number,
+  segmentSize: number,
+  now: Micros,
+  why: Why,
+  out: Out,
+): Synchronized => {
+  const edge = nextEdge(tcb.rcv, tcb.link)
+  const queue: SendQueue = tcb.queue
+  const pushed = length > 0 && add(seq, length) === add(queue.start, queue.length) ? PSH : 0
+  out.push({
+    _tag: "Transmit",
+    seq,
+    ack: tcb.rcv.nxt,
+    flags: ACK | flags | pushed,
+    wnd: windowField(tcb.link, (edge - tcb.rcv.nxt) >>> 0),
+    up: 0,
+    options: optionsNow(tcb, now),
+    queue: length > 0 ? queue : undefined,
+    length,
+    segmentSize,
+    why,
+  })
+  return acknowledged(tcb, edge, false, out)
+}
+
+/** A zero-length segment at an old sequence number: whatever the peer's window, it must answer (RFC 9293 section 3.10.7.4, first check). */
+export const sendOldSequence = (tcb: Synchronized, now: Micros, why: Why, out: Out): void => {
+  out.push({
+    _tag: "Transmit",
+    seq: add(tcb.snd.una, -1),
+    ack: tcb.rcv.nxt,
+    flags: ACK,
+    wnd: windowField(tcb.link, Math.max(0, (tcb.rcv.edge - tcb.rcv.nxt) | 0)),
+    up: 0,
+    options: optionsNow(tcb, now),
+    queue: undefined,
+    length: 0,
+    segmentSize: 0,
+    why,
+  })
+}

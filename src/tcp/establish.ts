@@ -1,0 +1,86 @@
+import { ACK, type Segment } from "../wire/tcpSegment.ts"
+import { afterLostSyn, initialCc } from "./congestion.ts"
+import { effectiveMss, initialWindow } from "./handshake.ts"
+import { EMPTY_REASSEMBLY } from "./reassembly.ts"
+import { initialRto, measured } from "./rto.ts"
+import { emptyQueue, type SendQueue } from "./sendQueue.ts"
+import { add, type Seq } from "./seq.ts"
+import type { Link, SocketOptions, Synchronized } from "./tcb.ts"
+import { type Micros, OFF } from "./time.ts"
+import { NO_TIMERS } from "./timers.ts"
+
+/** MSS that a peer is taken to use until its segments show more (Linux's tcp_initialize_rcv_mss). */
+const FIRST_GUESS_MSS = 536
+
+export interface Handshake {
+  readonly link: Link
+  readonly options: SocketOptions
+  readonly rcvBuf: number
+  readonly tsRecent: number
+  /** Retransmissions of our SYN or SYN-ACK. */
+  readonly retransmits: number
+  /** When it first left. */
+  readonly since: Micros
+  readonly queue: SendQueue | undefined
+  readonly closing: boolean
+}
+
+/** SYN-SENT or SYN-RECEIVED becomes ESTABLISHED with the segment that acknowledges our SYN (RFC 9293 section 3.10.7.4). */
+export const establish = (h: Handshake, seg: Segment, wnd: number, now: Micros): Synchronized => {
+  const { link, options } = h
+  const { settings } = link.context
+  const { profile } = settings
+  const mss = effectiveMss(link.agreed, link.path)
+  const una = add(link.iss, 1)
+  const nxt = add(link.irs, 1)
+  const announced = initialWindow(settings, h.rcvBuf, link.path.mss)
+  const rto = initialRto(settings)
+  const cc = initialCc(mss, profile.initialWindowSegments, link.iss)
+  return {
+    _tag: "ESTABLISHED",
+    link,
+    options,
+    snd: {
+      una,
+      nxt: una,
+      rtx: una,
+      wnd,
+      wl1: seg.seq,
+      wl2: (seg.flags & ACK) !== 0 ? seg.ack : una,
+      maxWnd: wnd,
+      mss,
+      up: una,
+      small: una,
+      fin: h.closing,
+      at: OFF,
+    },
+    rcv: {
+      nxt,
+      edge: add(nxt, announced),
+      buf: h.rcvBuf,
+      unread: 0,
+      up: nxt,
+      lastAck: nxt,
+      mss: Math.min(FIRST_GUESS_MSS, link.path.mss),
+      quick: profile.initialQuickAcks,
+      due: "none",
+      dueWhy: "RFC9293-3.10.7.4:text-in-order",
+      tsRecent: h.tsRecent,
+      tsRecentAt: now,
+      oowAt: OFF,
+      queue: EMPTY_REASSEMBLY,
+      dsack: undefined,
+      fin: false,
+      shut: false,
+    },
+    // RFC 6298 section 5.7: a lost SYN is not measured, and data starts with 3 s.
+    rto: h.retransmits === 0 ? measured(rto, now - h.since, settings) : { ...rto, rto: LOST_SYN_RTO },
+    cc: h.retransmits > 1 ? afterLostSyn(cc, mss) : cc,
+    drs: { at: now, copied: 0 },
+    queue: h.queue ?? emptyQueue(una as Seq),
+    timers: NO_TIMERS,
+  }
+}
+
+/** RFC 6298 section 5.7. */
+const LOST_SYN_RTO: Micros = 3_000_000

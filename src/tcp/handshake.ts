@@ -1,0 +1,82 @@
+import { NO_OPTIONS, type TcpOptions } from "../wire/tcpSegment.ts"
+import type { TcpSettings } from "./settings.ts"
+import type { Negotiated, Offer, PathLimits, SocketOptions, TcpContext } from "./tcb.ts"
+import type { Micros } from "./time.ts"
+
+/** Largest shift that may be used, whatever the option says (RFC 7323 section 2.3). */
+const MAX_SCALE = 14
+
+/** A peer without an MSS option takes this much (RFC 9293 section 3.7.1). */
+const DEFAULT_MSS = { 4: 536, 6: 1220 } as const
+
+/** Octets that the timestamp option takes in every segment, padding included. */
+export const TIMESTAMP_LENGTH = 12
+
+/** Payload octets that a receive buffer starts with: half of tcpRmem's, the rest is Linux's bookkeeping. */
+export const initialReceiveBuffer = (settings: TcpSettings, options: SocketOptions): number =>
+  options.receiveBuffer > 0 ? options.receiveBuffer : settings.tcpRmem[1] / 2
+
+export const largestReceiveBuffer = (settings: TcpSettings, options: SocketOptions): number =>
+  options.receiveBuffer > 0 ? options.receiveBuffer : settings.tcpRmem[2] / 2
+
+/** The least shift with which 16 bits can announce the largest buffer that this socket may grow to. */
+export const scaleFor = (settings: TcpSettings, options: SocketOptions): number => {
+  const most = Math.max(options.receiveBuffer, settings.tcpRmem[2])
+  let scale = 0
+  while (scale < MAX_SCALE && most / 2 ** scale >= 65536) scale++
+  return scale
+}
+
+/** Window of a SYN, which is never scaled (RFC 7323 section 2.2). */
+export const initialWindow = (settings: TcpSettings, buffer: number, mss: number): number => {
+  const window = Math.min(buffer, 65535)
+  return settings.profile.initialWindow === "full" || window < mss ? window : window - (window % mss)
+}
+
+export const offerOf = (settings: TcpSettings, options: SocketOptions): Offer => ({
+  scaling: settings.tcpWindowScaling,
+  rcvScale: settings.tcpWindowScaling ? scaleFor(settings, options) : 0,
+  timestamps: settings.tcpTimestamps,
+  sack: settings.tcpSack,
+})
+
+/** Both ends must have offered an extension for it to be used. */
+export const agree = (offer: Offer, peer: TcpOptions, settings: TcpSettings, family: 4 | 6): Negotiated => {
+  const scaling = offer.scaling && peer.windowScale !== undefined
+  return {
+    peerMss: Math.max(peer.mss === undefined || peer.mss === 0 ? DEFAULT_MSS[family] : peer.mss, settings.tcpMinSndMss),
+    scaling,
+    sndScale: scaling ? Math.min(peer.windowScale ?? 0, MAX_SCALE) : 0,
+    rcvScale: scaling ? offer.rcvScale : 0,
+    timestamps: offer.timestamps && peer.tsVal !== undefined,
+    sack: offer.sack && peer.sackPermitted,
+  }
+}
+
+/** Eff.snd.MSS (RFC 9293 section 3.7.1): what fits when the options of every segment are counted. */
+export const effectiveMss = (agreed: Negotiated, path: PathLimits): number =>
+  Math.min(agreed.peerMss, path.mss) - (agreed.timestamps ? TIMESTAMP_LENGTH : 0)
+
+/** Options of our SYN. */
+export const synOptions = (offer: Offer, path: PathLimits, tsVal: number): TcpOptions => ({
+  ...NO_OPTIONS,
+  mss: path.mss,
+  windowScale: offer.scaling ? offer.rcvScale : undefined,
+  sackPermitted: offer.sack,
+  tsVal: offer.timestamps ? tsVal : undefined,
+  tsEcr: offer.timestamps ? 0 : undefined,
+})
+
+/** Options of a SYN-ACK: only what the peer offered too. */
+export const synAckOptions = (agreed: Negotiated, path: PathLimits, tsVal: number, tsRecent: number): TcpOptions => ({
+  ...NO_OPTIONS,
+  mss: path.mss,
+  windowScale: agreed.scaling ? agreed.rcvScale : undefined,
+  sackPermitted: agreed.sack,
+  tsVal: agreed.timestamps ? tsVal : undefined,
+  tsEcr: agreed.timestamps ? tsRecent : undefined,
+})
+
+/** The timestamp clock (RFC 7323 section 5.4). */
+export const timestamp = (context: TcpContext, offset: number, now: Micros): number =>
+  (Math.floor((now * context.settings.profile.timestampRate) / 1_000_000) + offset) >>> 0

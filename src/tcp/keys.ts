@@ -1,0 +1,11 @@
+import type { Endpoint } from "../wire/address.ts"
+import type { Seq } from "./seq.ts"
+import type { Micros } from "./time.ts"
+
+/** Everything that an attacker must not guess, as functions of a secret: the reducers' only source of chance. */
+export interface Keys {
+  /** ISS for a connection (RFC 6528 section 3): a clock of 4 us plus a keyed hash of the endpoints. */
+  readonly iss: (local: Endpoint, remote: Endpoint, now: Micros) => Seq
+  /** Start of the timestamp clock for a connection (RFC 7323 section 5.4). */
+  readonly timestampOffset: (local: Endpoint, remote: Endpoint) => number
+}

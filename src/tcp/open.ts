@@ -1,0 +1,75 @@
+import type { Endpoint } from "../wire/address.ts"
+import { SYN } from "../wire/tcpSegment.ts"
+import type { Step, Transmit, Why } from "./effect.ts"
+import { initialReceiveBuffer, initialWindow, offerOf, synOptions, timestamp } from "./handshake.ts"
+import { emptyQueue } from "./sendQueue.ts"
+import { add } from "./seq.ts"
+import type { Listen, PathLimits, SocketOptions, SynSent, TcpContext } from "./tcb.ts"
+import type { Micros } from "./time.ts"
+import { arm, NO_TIMERS, type Out } from "./timers.ts"
+
+/** OPEN, passive (RFC 9293 section 3.10.1). */
+export const passiveOpen = (
+  context: TcpContext,
+  options: SocketOptions,
+  path: PathLimits,
+  backlog: number,
+): Listen => ({
+  _tag: "LISTEN",
+  context,
+  options,
+  path,
+  backlog: Math.min(Math.max(backlog, 0), context.settings.somaxconn),
+  requests: 0,
+  young: 0,
+  waiting: 0,
+})
+
+/** OPEN, active (RFC 9293 section 3.10.1): <SEQ=ISS><CTL=SYN>. */
+export const activeOpen = (
+  context: TcpContext,
+  options: SocketOptions,
+  path: PathLimits,
+  local: Endpoint,
+  remote: Endpoint,
+  now: Micros,
+): Step<SynSent> => {
+  const { settings, keys } = context
+  const iss = keys.iss(local, remote, now)
+  const out: Out = []
+  const sent: SynSent = {
+    _tag: "SYN-SENT",
+    context,
+    options,
+    path,
+    local,
+    remote,
+    iss,
+    offer: offerOf(settings, options),
+    tsOffset: settings.tcpTimestamps ? keys.timestampOffset(local, remote) : 0,
+    rcvBuf: initialReceiveBuffer(settings, options),
+    since: now,
+    retransmits: 0,
+    queue: emptyQueue(add(iss, 1)),
+    closing: false,
+    timers: NO_TIMERS,
+  }
+  out.push(syn(sent, now, "RFC9293-3.10.1:active-OPEN"), { _tag: "Count", counter: "ActiveOpens" })
+  let timers = arm(NO_TIMERS, "retransmit", now + settings.profile.initialRto, out)
+  if (options.userTimeout > 0) timers = arm(timers, "user", now + options.userTimeout, out)
+  return { tcb: { ...sent, timers }, effects: out }
+}
+
+export const syn = (sent: SynSent, now: Micros, why: Why): Transmit => ({
+  _tag: "Transmit",
+  seq: sent.iss,
+  ack: 0,
+  flags: SYN,
+  wnd: initialWindow(sent.context.settings, sent.rcvBuf, sent.path.mss),
+  up: 0,
+  options: synOptions(sent.offer, sent.path, timestamp(sent.context, sent.tsOffset, now)),
+  queue: undefined,
+  length: 0,
+  segmentSize: 0,
+  why,
+})

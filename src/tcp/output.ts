@@ -1,0 +1,129 @@
+import { FIN } from "../wire/tcpSegment.ts"
+import { initialCc, restart } from "./congestion.ts"
+import { NO_EFFECTS, type Step, type Why } from "./effect.ts"
+import { sackLength, sendAck, sendSegment } from "./emit.ts"
+import { interval } from "./rto.ts"
+import { add, after, before, distance, earliest, latest, type Seq } from "./seq.ts"
+import type { Synchronized } from "./tcb.ts"
+import { type Micros, OFF } from "./time.ts"
+import { arm, type Out } from "./timers.ts"
+
+/**
+ * What is due now: data that the windows, Nagle and silly-window avoidance let go (RFC 9293
+ * sections 3.7.4, 3.8.6.2.1; RFC 5681), then the ACK that is still owed. Runs at the end of a
+ * batch of inputs, so that one ACK answers a burst (MUST-58) and a reply carries it.
+ */
+export const output = (tcb: Synchronized, now: Micros): Step<Synchronized> => {
+  if (tcb.rcv.due === "none" && !hasWork(tcb)) return { tcb, effects: NO_EFFECTS }
+  const out: Out = []
+  let next = sendWaiting(tcb, now, out)
+  if (next.rcv.due === "now") next = sendAck(next, now, next.rcv.dueWhy, out)
+  else if (next.rcv.due === "later" && next.timers.delayedAck === OFF) {
+    next = { ...next, timers: arm(next.timers, "delayedAck", now + next.link.context.settings.profile.delayedAck, out) }
+  }
+  return { tcb: next, effects: out }
+}
+
+/** Sequence number after everything that the application wants sent, its FIN included. */
+export const sendEnd = (tcb: Synchronized): Seq => add(tcb.queue.start, tcb.queue.length + (tcb.snd.fin ? 1 : 0))
+
+/** Sent and not acknowledged; while lost data is sent again only what went out since counts. */
+export const flight = (tcb: Synchronized): number => distance(tcb.snd.rtx, tcb.snd.una)
+
+/** Waiting to be sent, or to be sent again. */
+const hasWork = (tcb: Synchronized): boolean => tcb.snd.rtx !== sendEnd(tcb)
+
+const sendWaiting = (start: Synchronized, now: Micros, out: Out): Synchronized => {
+  let tcb = idleRestart(start, now)
+  const { settings } = tcb.link.context
+  for (;;) {
+    const end = sendEnd(tcb)
+    const from = tcb.snd.rtx
+    if (!before(from, end)) break
+    const n = allowance(tcb, end)
+    if (n === 0) break
+    tcb = sendFrom(tcb, from, n, now, from === tcb.snd.nxt ? "RFC9293-3.10.2:send" : "RFC6582-3.2:retransmit", out)
+  }
+  if (tcb.snd.rtx === sendEnd(tcb) || flight(tcb) > 0) return tcb
+  // Nothing in flight and something held back: only a probe can find out that the window opened.
+  return tcb.timers.persist === OFF && tcb.timers.retransmit === OFF
+    ? { ...tcb, timers: arm(tcb.timers, "persist", now + interval(tcb.rto, settings), out) }
+    : tcb
+}
+
+/** How many sequence numbers may leave from SND.RTX now; 0: wait. */
+const allowance = (tcb: Synchronized, end: Seq): number => {
+  const { snd, cc, options } = tcb
+  const mss = snd.mss - sackLength(tcb)
+  const waiting = distance(end, snd.rtx)
+  // Limited transmit (RFC 3042): the first two duplicate ACKs each let one new segment out.
+  const congestion = cc.cwnd + (cc.recovering ? 0 : Math.min(cc.dupAcks, 2) * snd.mss)
+  const window = Math.min(snd.wnd, congestion) - flight(tcb)
+  if (window <= 0) return 0
+  const burst = Math.max(mss, tcb.link.path.burst - (tcb.link.path.burst % mss))
+  const n = Math.min(waiting, window, burst)
+  if (n >= mss) {
+    // Whole segments; a shorter last one only where everything that waits is leaving.
+    return n === waiting && mayBeShort(tcb, n % mss) ? n : n - (n % mss)
+  }
+  if (before(snd.rtx, snd.nxt)) return n
+  if (options.cork && !snd.fin) return 0
+  if (n === waiting) return mayBeShort(tcb, n) ? n : 0
+  // The window is the limit: half of the largest ever seen is worth a segment (RFC 9293 section 3.8.6.2.1, case 3).
+  return snd.wnd - flight(tcb) < congestion - flight(tcb) && n * 2 >= snd.maxWnd && mayBeShort(tcb, n) ? n : 0
+}
+
+/** Nagle's algorithm with Minshall's change: one short segment unacknowledged at a time. */
+const mayBeShort = (tcb: Synchronized, tail: number): boolean =>
+  tail === 0 || tcb.snd.fin || (!tcb.options.cork && (tcb.options.noDelay || !after(tcb.snd.small, tcb.snd.una)))
+
+/** Sends `n` sequence numbers from `from` on, the FIN being the last of them where it is reached. */
+export const sendFrom = (tcb: Synchronized, from: Seq, n: number, now: Micros, why: Why, out: Out): Synchronized => {
+  const dataEnd = add(tcb.queue.start, tcb.queue.length)
+  const to = add(from, n)
+  const fin = tcb.snd.fin && after(to, dataEnd)
+  const length = fin ? n - 1 : n
+  const mss = tcb.snd.mss - sackLength(tcb)
+  const again = before(from, tcb.snd.nxt)
+  const sent = sendSegment(tcb, from, length, fin ? FIN : 0, mss, now, why, out)
+  if (again) out.push(RETRANSMITTED)
+  const { snd, rto } = sent
+  const nxt = latest(snd.nxt, to)
+  // Time one octet per round trip, never one that is sent again (RFC 6298 section 3).
+  const timed = !again && rto.timedAt === OFF ? { ...rto, timedSeq: from, timedAt: now } : rto
+  const small = !again && length % mss !== 0 ? to : snd.small
+  const rearm = sent.timers.retransmit === OFF
+  const { settings } = sent.link.context
+  let timers = sent.timers
+  if (rearm) {
+    timers = arm(timers, "retransmit", now + interval(timed, settings), out)
+    if (timers.persist !== OFF) {
+      out.push({ _tag: "CancelTimer", timer: "persist" })
+      timers = { ...timers, persist: OFF }
+    }
+    if (sent.options.userTimeout > 0 && timers.user === OFF) {
+      timers = arm(timers, "user", now + sent.options.userTimeout, out)
+    }
+  }
+  return {
+    ...sent,
+    timers,
+    rto: timed,
+    snd: { ...snd, nxt, rtx: to, small, at: now },
+  }
+}
+
+const RETRANSMITTED = { _tag: "Count", counter: "RetransSegs" } as const
+
+/** RFC 5681 section 4.1: after an idle RTO the old window says nothing about the path. */
+const idleRestart = (tcb: Synchronized, now: Micros): Synchronized => {
+  const { snd, rto, cc, link } = tcb
+  if (snd.una !== snd.nxt || snd.at === OFF || now - snd.at <= rto.rto) return tcb
+  const initial = initialCc(snd.mss, link.context.settings.profile.initialWindowSegments, link.iss).cwnd
+  const next = restart(cc, initial)
+  return next === cc ? tcb : { ...tcb, cc: next }
+}
+
+/** The part of SND.UNA..SND.NXT that one retransmission may carry. */
+export const firstUnacknowledged = (tcb: Synchronized): number =>
+  Math.max(1, Math.min(tcb.snd.mss - sackLength(tcb), distance(earliest(tcb.snd.nxt, sendEnd(tcb)), tcb.snd.una)))

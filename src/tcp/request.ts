@@ -1,0 +1,159 @@
+import { hasAck, hasFin, hasRst, hasSyn, RST, type Segment, segmentLength } from "../wire/tcpSegment.ts"
+import { acceptable } from "./acceptable.ts"
+import { ackFrom } from "./bareAck.ts"
+import { rateAllows } from "./challenge.ts"
+import type { Step, Why } from "./effect.ts"
+import { establish } from "./establish.ts"
+import { initialWindow } from "./handshake.ts"
+import { synAck } from "./listen.ts"
+import { drop, reset, resetFor } from "./reset.ts"
+import { add, atOrAfter } from "./seq.ts"
+import { afterHandshake } from "./synchronized.ts"
+import { CLOSED, type Request, type Tcb } from "./tcb.ts"
+import { type Micros, SYN_RTO_MAX } from "./time.ts"
+import type { Out } from "./timers.ts"
+import { pawsRejects } from "./timestamps.ts"
+
+/**
+ * SYN-RECEIVED from LISTEN: a segment arrives for a half-open request (RFC 9293 section
+ * 3.10.7.4). `room` says whether the accept queue would take the connection now.
+ */
+export const segmentArrives = (request: Request, seg: Segment, room: boolean, now: Micros): Step => {
+  const { settings } = request.context
+  const nxt = add(request.irs, 1)
+
+  // The SYN once more: our SYN-ACK was lost, send it again (RFC 9293 section 3.10.7.4 would send a bare ACK).
+  if (hasSyn(seg) && !hasAck(seg) && !hasRst(seg) && seg.seq === request.irs) {
+    return again(request, now, "Linux:SYN-again")
+  }
+  if (request.agreed.timestamps && !hasRst(seg) && pawsRejects(seg, request.tsRecent, request.since, now)) {
+    return bareAck(request, now, "RFC7323-5.3:PAWS")
+  }
+  // First: the sequence number.
+  const wnd = initialWindow(settings, request.rcvBuf, request.path.mss)
+  if (!acceptable(seg.seq, segmentLength(seg), nxt, wnd)) {
+    return hasRst(seg)
+      ? ignored(request, "RFC9293-3.10.7.4:RST-outside-window")
+      : bareAck(request, now, "RFC9293-3.10.7.4:unacceptable")
+  }
+  // Second: RST. The request goes, the listener stays, nobody is told.
+  if (hasRst(seg)) {
+    return seg.seq === nxt
+      ? end(request, "RFC9293-3.10.7.4:RST-ends-request")
+      : bareAck(request, now, "RFC5961-3.2:RST-not-at-RCV.NXT")
+  }
+  // Fourth: SYN. A passive open returns to LISTEN.
+  if (hasSyn(seg)) {
+    const step = end(request, "RFC9293-3.10.7.4:SYN-ends-request")
+    return { tcb: step.tcb, effects: [resetFor(seg, "RFC9293-3.10.7.4:SYN-ends-request"), ...step.effects] }
+  }
+  // Fifth: ACK.
+  if (!hasAck(seg)) return ignored(request, "RFC9293-3.10.7.4:no-ACK")
+  if (seg.ack !== add(request.iss, 1)) {
+    return { tcb: request, effects: [resetFor(seg, "RFC9293-3.10.7.4:unacceptable-ACK")] }
+  }
+  if (!room) return full(request, seg)
+  return accepted(request, seg, now)
+}
+
+/** The handshake is complete: text and FIN of the same segment follow at once. */
+const accepted = (request: Request, seg: Segment, now: Micros): Step => {
+  const { context, options, path, local, remote, iss, irs, agreed, tsOffset, rcvBuf, retransmits, since } = request
+  const newer = seg.options.tsVal !== undefined && atOrAfter(seg.options.tsVal, request.tsRecent)
+  const out: Out = [{ _tag: "Established", why: "RFC9293-3.10.7.4:ACK-of-SYN" }]
+  const tcb = establish(
+    {
+      link: { context, path, local, remote, iss, irs, agreed, tsOffset, open: "passive", establishedAt: now },
+      options,
+      rcvBuf,
+      tsRecent: newer ? (seg.options.tsVal ?? 0) : request.tsRecent,
+      retransmits,
+      since,
+      queue: undefined,
+      closing: false,
+    },
+    seg,
+    seg.wnd * 2 ** agreed.sndScale,
+    now,
+  )
+  const next: Tcb = seg.payload.length > 0 || hasFin(seg) ? afterHandshake(tcb, seg, now, out) : tcb
+  return { tcb: next, effects: out }
+}
+
+/** Linux's listen_overflow: the peer believes itself connected; drop the ACK and let it retransmit, or say no. */
+const full = (request: Request, seg: Segment): Step => {
+  const overflows = { _tag: "Count", counter: "ListenOverflows" } as const
+  if (!request.context.settings.tcpAbortOnOverflow) {
+    return {
+      tcb: request,
+      effects: [drop("Linux:accept-queue-full"), overflows, { _tag: "Count", counter: "ListenDrops" }],
+    }
+  }
+  const step = end(request, "Linux:tcp_abort_on_overflow")
+  return {
+    tcb: step.tcb,
+    effects: [reset(seg.ack, 0, RST, "Linux:tcp_abort_on_overflow"), overflows, ...step.effects],
+  }
+}
+
+/** RETRANSMISSION TIMEOUT of a SYN-ACK: 1, 2, 4, ... seconds, `tcpSynackRetries` times. */
+export const timeout = (request: Request, now: Micros): Step => {
+  const { settings } = request.context
+  if (request.retransmits >= settings.tcpSynackRetries) return end(request, "RFC9293-3.8.3:R2-of-SYN-ACK")
+  const retransmits = request.retransmits + 1
+  const wait = Math.min(settings.profile.initialRto * 2 ** retransmits, SYN_RTO_MAX)
+  const next: Request = { ...request, retransmits, deadline: now + wait }
+  return {
+    tcb: next,
+    effects: [
+      synAck(next, now, "RFC6298-5.4:retransmit"),
+      { _tag: "Count", counter: "RetransSegs" },
+      { _tag: "Count", counter: "TCPTimeouts" },
+      { _tag: "ArmTimer", timer: "retransmit", at: next.deadline },
+    ],
+  }
+}
+
+/** The SYN-ACK again, at the rate of challenge ACKs; the timer goes on as it was. */
+const again = (request: Request, now: Micros, why: Why): Step => {
+  if (!rateAllows(request.oowAt, now, request.context.settings.tcpInvalidRatelimit)) {
+    return { tcb: request, effects: [drop(why), { _tag: "Count", counter: "TCPACKSkippedSynRecv" }] }
+  }
+  return {
+    tcb: { ...request, oowAt: now },
+    effects: [synAck(request, now, why), { _tag: "Count", counter: "RetransSegs" }],
+  }
+}
+
+/** <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK> for what is not acceptable. */
+const bareAck = (request: Request, now: Micros, why: Why): Step => {
+  const { context, agreed } = request
+  if (!rateAllows(request.oowAt, now, context.settings.tcpInvalidRatelimit)) {
+    return { tcb: request, effects: [drop(why), { _tag: "Count", counter: "TCPACKSkippedSynRecv" }] }
+  }
+  const ack = ackFrom(
+    {
+      context,
+      seq: add(request.iss, 1),
+      ack: add(request.irs, 1),
+      wnd: Math.floor(initialWindow(context.settings, request.rcvBuf, request.path.mss) / 2 ** agreed.rcvScale),
+      timestamps: agreed.timestamps,
+      tsOffset: request.tsOffset,
+      tsRecent: request.tsRecent,
+    },
+    now,
+    why,
+  )
+  return { tcb: { ...request, oowAt: now }, effects: [ack] }
+}
+
+const end = (_: Request, why: Why): Step => ({
+  tcb: CLOSED,
+  effects: [
+    { _tag: "CancelTimer", timer: "retransmit" },
+    { _tag: "Count", counter: "AttemptFails" },
+    { _tag: "Closed", reason: "ConnectionReset", why },
+  ],
+})
+
+const ignored = (request: Request, why: Why): Step => ({ tcb: request, effects: [drop(why)] })

@@ -1,0 +1,27 @@
+import { ACK, hasAck, hasRst, NO_OPTIONS, RST, type Segment, segmentLength } from "../wire/tcpSegment.ts"
+import type { Drop, Transmit, Why } from "./effect.ts"
+import { add, type Seq } from "./seq.ts"
+
+export const drop = (why: Why): Drop => ({ _tag: "Drop", why })
+
+/** A reset that the sender of `seg` will accept (RFC 9293 section 3.10.7.1). */
+export const resetFor = (seg: Segment, why: Why): Transmit =>
+  hasAck(seg) ? reset(seg.ack, 0, RST, why) : reset(0, add(seg.seq, segmentLength(seg)), RST | ACK, why)
+
+export const reset = (seq: Seq, ack: Seq, flags: number, why: Why): Transmit => ({
+  _tag: "Transmit",
+  seq,
+  ack,
+  flags,
+  wnd: 0,
+  up: 0,
+  options: NO_OPTIONS,
+  queue: undefined,
+  length: 0,
+  segmentSize: 0,
+  why,
+})
+
+/** CLOSED, and every endpoint that nobody holds (RFC 9293 section 3.10.7.1). */
+export const answerNobody = (seg: Segment): Transmit | Drop =>
+  hasRst(seg) ? drop("RFC9293-3.10.7.1:RST-to-nobody") : resetFor(seg, "RFC9293-3.10.7.1:no-connection")

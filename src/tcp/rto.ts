@@ -1,0 +1,30 @@
+import type { TcpSettings } from "./settings.ts"
+import type { Rto } from "./tcb.ts"
+import { type Micros, OFF } from "./time.ts"
+
+/** RFC 6298: the retransmission timer's interval, from measurements of the round trip. */
+export const initialRto = (settings: TcpSettings): Rto => ({
+  srtt: 0,
+  rttvar: 0,
+  rto: settings.profile.initialRto,
+  backoff: 0,
+  since: OFF,
+  timedSeq: 0,
+  timedAt: OFF,
+  probes: 0,
+})
+
+/** Sections 2.2 and 2.3, with alpha 1/8 and beta 1/4. */
+export const measured = (rto: Rto, sample: Micros, settings: TcpSettings): Rto => {
+  const r = Math.max(sample, 1)
+  const first = rto.srtt === 0
+  const rttvar = first ? r / 2 : rto.rttvar + (Math.abs(rto.srtt - r) - rto.rttvar) / 4
+  const srtt = first ? r : rto.srtt + (r - rto.srtt) / 8
+  const { rttvarFloor, minRto, maxRto } = settings.profile
+  const interval = Math.round(srtt + Math.max(rttvarFloor, 4 * rttvar))
+  return { ...rto, srtt, rttvar, rto: Math.min(Math.max(interval, minRto), maxRto) }
+}
+
+/** The interval now, doubled for every time-out in a row (section 5.5). */
+export const interval = (rto: Rto, settings: TcpSettings): Micros =>
+  Math.min(rto.rto * 2 ** Math.min(rto.backoff, 30), settings.profile.maxRto)

@@ -1,0 +1,88 @@
+import { EMPTY } from "../wire/tcpSegment.ts"
+import { add, distance, type Seq } from "./seq.ts"
+
+/**
+ * What the application has given to send and the peer has not yet acknowledged: an immutable
+ * list of chunks. Versions share one backing array that only its latest version appends to,
+ * so appending and dropping cost O(1) and an old version keeps its meaning.
+ */
+export interface SendQueue {
+  readonly chunks: Array<Chunk>
+  /** Index of the first chunk that still holds unacknowledged octets. */
+  readonly first: number
+  /** One past this version's last chunk; `chunks` may hold those of later versions. */
+  readonly last: number
+  /** Sequence number of the first octet held. */
+  readonly start: Seq
+  /** Octets held. */
+  readonly length: number
+}
+
+interface Chunk {
+  readonly seq: Seq
+  readonly bytes: Uint8Array
+}
+
+export const emptyQueue = (start: Seq): SendQueue => ({ chunks: [], first: 0, last: 0, start, length: 0 })
+
+export const end = (q: SendQueue): Seq => add(q.start, q.length)
+
+/** The queue owns `bytes` from here on: they must not change until they are acknowledged. */
+export const append = (q: SendQueue, bytes: Uint8Array): SendQueue => {
+  if (bytes.length === 0) return q
+  const chunks = q.last === q.chunks.length ? q.chunks : q.chunks.slice(q.first, q.last)
+  const first = chunks === q.chunks ? q.first : 0
+  chunks.push({ seq: end(q), bytes })
+  return { chunks, first, last: chunks.length, start: q.start, length: q.length + bytes.length }
+}
+
+/** Forgets the octets before `seq`, which lies within the queue. */
+export const dropBefore = (q: SendQueue, seq: Seq): SendQueue => {
+  const n = distance(seq, q.start)
+  if (n <= 0) return q
+  if (n >= q.length) return emptyQueue(end(q))
+  const first = chunkAt(q, seq)
+  // Half of the array is dead: copy the rest, so that acknowledged chunks can be collected.
+  return first > 16 && first * 2 > q.chunks.length
+    ? { chunks: q.chunks.slice(first, q.last), first: 0, last: q.last - first, start: seq, length: q.length - n }
+    : { chunks: q.chunks, first, last: q.last, start: seq, length: q.length - n }
+}
+
+/** Copies `length` octets from `seq` on into `out` at `offset`. The range must lie within the queue. */
+export const copyTo = (q: SendQueue, seq: Seq, length: number, out: Uint8Array, offset: number): void => {
+  let index = chunkAt(q, seq)
+  let left = length
+  let from = seq
+  let to = offset
+  while (left > 0) {
+    const chunk = q.chunks[index++]
+    if (chunk === undefined) return
+    const skip = distance(from, chunk.seq)
+    const n = Math.min(chunk.bytes.length - skip, left)
+    out.set(skip === 0 && n === chunk.bytes.length ? chunk.bytes : chunk.bytes.subarray(skip, skip + n), to)
+    left -= n
+    to += n
+    from = add(from, n)
+  }
+}
+
+/** The range as one array, copied only where it spans chunks. For tests, recordings and dumps. */
+export const slice = (q: SendQueue, seq: Seq, length: number): Uint8Array => {
+  if (length === 0) return EMPTY
+  const out = new Uint8Array(length)
+  copyTo(q, seq, length, out, 0)
+  return out
+}
+
+/** Index of the chunk that holds `seq`, by bisection. */
+const chunkAt = (q: SendQueue, seq: Seq): number => {
+  let low = q.first
+  let high = q.last - 1
+  while (low < high) {
+    const middle = (low + high + 1) >>> 1
+    const chunk = q.chunks[middle]
+    if (chunk !== undefined && distance(chunk.seq, seq) <= 0) low = middle
+    else high = middle - 1
+  }
+  return low
+}

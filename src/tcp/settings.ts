@@ -1,0 +1,133 @@
+import type { Micros } from "./time.ts"
+
+/**
+ * What a stack is told about TCP: Linux's sysctls under their names in camel case, and the
+ * wire profile. Durations are microseconds, sizes octets.
+ */
+export interface TcpSettings {
+  readonly profile: WireProfile
+  /** Upper bound of an accept queue, whatever backlog `listen` asks for. */
+  readonly somaxconn: number
+  /** Half-open requests that one listener keeps. */
+  readonly tcpMaxSynBacklog: number
+  readonly tcpSynRetries: number
+  readonly tcpSynackRetries: number
+  /** Retransmissions of data before the connection is given up (R2 of RFC 9293 section 3.8.3). */
+  readonly tcpRetries2: number
+  /** The same for connections that no application holds any more. */
+  readonly tcpOrphanRetries: number
+  /** Reset, not drop, the final ACK that finds the accept queue full. */
+  readonly tcpAbortOnOverflow: boolean
+  readonly tcpWindowScaling: boolean
+  readonly tcpTimestamps: boolean
+  readonly tcpSack: boolean
+  /** How long FIN-WAIT-2 waits for the peer of a closed connection. */
+  readonly tcpFinTimeout: Micros
+  /** TIME-WAIT: 2 MSL (Linux's TCP_TIMEWAIT_LEN). */
+  readonly timeWait: Micros
+  readonly tcpMaxTwBuckets: number
+  /** RFC 1337: a RST does not end TIME-WAIT. */
+  readonly tcpRfc1337: boolean
+  /** At most one challenge ACK, or ACK of an out-of-window segment, per connection in this time (RFC 5961 section 7). */
+  readonly tcpInvalidRatelimit: Micros
+  /** Receive buffer: smallest, first, largest. */
+  readonly tcpRmem: readonly [number, number, number]
+  /** Send buffer: smallest, first, largest. */
+  readonly tcpWmem: readonly [number, number, number]
+  /** Smallest MSS that is believed of a peer. */
+  readonly tcpMinSndMss: number
+  readonly ipLocalPortRange: readonly [number, number]
+  readonly ipUnprivilegedPortStart: number
+  readonly ipNonlocalBind: boolean
+}
+
+/** What differs between real stacks on the wire: records of settings, never branches in the reducers. */
+export interface WireProfile {
+  readonly name: "linux" | "freebsd"
+  /** Order and padding of the options in a SYN and in a SYN-ACK; see `tcpOptions.ts` in the wire room. */
+  readonly optionLayout: "linux" | "freebsd"
+  /** RFC 6298 section 2.1. */
+  readonly initialRto: Micros
+  readonly minRto: Micros
+  readonly maxRto: Micros
+  /** RFC 9293 section 3.8.6.3: how long an ACK may wait, 500 ms at most. */
+  readonly delayedAck: Micros
+  /** Segments acknowledged at once at the start of a connection. */
+  readonly initialQuickAcks: number
+  /** RFC 6928 section 2. */
+  readonly initialWindowSegments: number
+  /** Ticks of the timestamp clock per second (RFC 7323 section 5.4). */
+  readonly timestampRate: number
+  /** Least share of the variation in RTO = SRTT + max(floor, 4 RTTVAR) (RFC 6298 section 2.3 calls it G). */
+  readonly rttvarFloor: Micros
+  /** Window of a SYN: all that 16 bits hold, or whole segments of it. */
+  readonly initialWindow: "full" | "whole-segments"
+  /** A SYN that carries FIN too: no one needs it but attackers (drop), or RFC 1644 (accept). */
+  readonly synFin: "drop" | "accept"
+  /** RFC 7323 section 3.2 says SHOULD drop a segment that lacks the agreed timestamp; Linux does not. */
+  readonly missingTimestamp: "accept" | "drop"
+  /** What a window probe carries: nothing, at an old sequence number, or the next octet (RFC 9293 section 3.8.6.1). */
+  readonly windowProbe: "old-sequence" | "next-octet"
+}
+
+const SECOND = 1_000_000
+
+export const linux: WireProfile = {
+  name: "linux",
+  optionLayout: "linux",
+  initialRto: SECOND,
+  minRto: 200_000,
+  maxRto: 120 * SECOND,
+  delayedAck: 40_000,
+  initialQuickAcks: 16,
+  initialWindowSegments: 10,
+  timestampRate: 1000,
+  rttvarFloor: 200_000,
+  initialWindow: "whole-segments",
+  synFin: "drop",
+  missingTimestamp: "accept",
+  windowProbe: "old-sequence",
+}
+
+export const freebsd: WireProfile = {
+  name: "freebsd",
+  optionLayout: "freebsd",
+  initialRto: SECOND,
+  minRto: 30_000,
+  maxRto: 64 * SECOND,
+  delayedAck: 40_000,
+  initialQuickAcks: 0,
+  initialWindowSegments: 10,
+  timestampRate: 1000,
+  rttvarFloor: 0,
+  initialWindow: "full",
+  synFin: "accept",
+  missingTimestamp: "drop",
+  windowProbe: "next-octet",
+}
+
+export const defaultSettings: TcpSettings = {
+  profile: linux,
+  somaxconn: 4096,
+  tcpMaxSynBacklog: 1024,
+  tcpSynRetries: 6,
+  tcpSynackRetries: 5,
+  tcpRetries2: 15,
+  tcpOrphanRetries: 8,
+  tcpAbortOnOverflow: false,
+  tcpWindowScaling: true,
+  tcpTimestamps: true,
+  tcpSack: true,
+  tcpFinTimeout: 60 * SECOND,
+  timeWait: 60 * SECOND,
+  tcpMaxTwBuckets: 65536,
+  tcpRfc1337: false,
+  tcpInvalidRatelimit: 500_000,
+  tcpRmem: [4096, 131072, 6291456],
+  tcpWmem: [4096, 16384, 4194304],
+  tcpMinSndMss: 48,
+  ipLocalPortRange: [32768, 60999],
+  // Linux says 1024; inside a process nobody is more privileged than the rest.
+  ipUnprivilegedPortStart: 0,
+  ipNonlocalBind: false,
+}

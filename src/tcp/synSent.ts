@@ -1,0 +1,133 @@
+import { ACK, hasAck, hasFin, hasRst, hasSyn, type Segment, SYN } from "../wire/tcpSegment.ts"
+import type { Step, Transmit, Why } from "./effect.ts"
+import { sendAck } from "./emit.ts"
+import { establish } from "./establish.ts"
+import { agree, initialWindow, synAckOptions, timestamp } from "./handshake.ts"
+import { drop, resetFor } from "./reset.ts"
+import { add, after, atOrBefore } from "./seq.ts"
+import { afterHandshake } from "./synchronized.ts"
+import { CLOSED, type SynReceived, type SynSent, type Tcb } from "./tcb.ts"
+import { type Micros, OFF } from "./time.ts"
+import { arm, cancelAll, type Out } from "./timers.ts"
+
+/**
+ * SYN-SENT: an active open has sent its SYN and waits for the peer's.
+ * Calls: send and receive queue; close deletes the block; listen and connect are refused.
+ * RFC 9293 section 3.10.7.3.
+ */
+export const segmentArrives = (tcb: SynSent, seg: Segment, now: Micros): Step => {
+  // First: the ACK can only be for our SYN.
+  const acked = hasAck(seg)
+  if (acked && (atOrBefore(seg.ack, tcb.iss) || after(seg.ack, add(tcb.iss, 1)))) {
+    return hasRst(seg)
+      ? dropped(tcb, "RFC9293-3.10.7.3:RST-with-unacceptable-ACK")
+      : { tcb, effects: [resetFor(seg, "RFC9293-3.10.7.3:unacceptable-ACK")] }
+  }
+  // Second: RST, believed only with an acceptable ACK.
+  if (hasRst(seg)) {
+    return acked ? refused(tcb) : dropped(tcb, "RFC9293-3.10.7.3:RST-without-ACK")
+  }
+  // Fourth: SYN. Fifth: anything else.
+  if (!hasSyn(seg)) return dropped(tcb, "RFC9293-3.10.7.3:neither-SYN-nor-RST")
+  if (hasFin(seg) && tcb.context.settings.profile.synFin === "drop") return dropped(tcb, "Linux:SYN-FIN")
+  if (acked && tcb.offer.timestamps && !echoPlausible(tcb, seg, now)) {
+    return {
+      tcb,
+      effects: [resetFor(seg, "RFC7323-3.2:echo-of-another-SYN"), { _tag: "Count", counter: "PAWSActive" }],
+    }
+  }
+  return acked ? established(tcb, seg, now) : crossed(tcb, seg, now)
+}
+
+/** The SYN-ACK echoes a timestamp that we sent since the first SYN, where it echoes one at all. */
+const echoPlausible = (tcb: SynSent, seg: Segment, now: Micros): boolean => {
+  const { tsEcr } = seg.options
+  if (tsEcr === undefined || tsEcr === 0) return true
+  const first = timestamp(tcb.context, tcb.tsOffset, tcb.since)
+  return !after(first, tsEcr) && !after(tsEcr, timestamp(tcb.context, tcb.tsOffset, now))
+}
+
+const refused = (tcb: SynSent): Step => {
+  const out: Out = []
+  cancelAll(tcb.timers, out)
+  out.push(
+    { _tag: "Count", counter: "AttemptFails" },
+    { _tag: "Closed", reason: "ConnectionRefused", why: "RFC9293-3.10.7.3:RST-answers-SYN" },
+  )
+  return { tcb: CLOSED, effects: out }
+}
+
+const established = (sent: SynSent, seg: Segment, now: Micros): Step => {
+  const out: Out = []
+  const { context, path, local, remote, iss, offer, tsOffset } = sent
+  const agreed = agree(offer, seg.options, context.settings, remote.address.family)
+  cancelAll(sent.timers, out)
+  const why = "RFC9293-3.10.7.3:SYN-acknowledged"
+  out.push({ _tag: "Established", why })
+  const fresh = establish(
+    {
+      link: { context, path, local, remote, iss, irs: seg.seq, agreed, tsOffset, open: "active", establishedAt: now },
+      options: sent.options,
+      rcvBuf: sent.rcvBuf,
+      tsRecent: seg.options.tsVal ?? 0,
+      retransmits: sent.retransmits,
+      since: sent.since,
+      queue: sent.queue,
+      closing: sent.closing,
+    },
+    seg,
+    seg.wnd, // The window of a SYN is never scaled (RFC 7323 section 2.2).
+    now,
+  )
+  const tcb: Tcb = sent.closing ? { ...fresh, _tag: "FIN-WAIT-1" } : fresh
+  // The third segment leaves at once unless data or a FIN carries the ACK.
+  const waiting = sent.queue.length > 0 || sent.closing
+  const acked = waiting
+    ? { ...tcb, rcv: { ...tcb.rcv, due: "now" as const, dueWhy: why } as const }
+    : sendAck(tcb, now, why, out)
+  const text = seg.payload.length > 0 || hasFin(seg)
+  return { tcb: text ? afterHandshake(acked, withoutSyn(seg), now, out) : acked, effects: out }
+}
+
+/** Both SYNs are under way (RFC 9293 figure 8): answer with <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>. */
+const crossed = (sent: SynSent, seg: Segment, now: Micros): Step => {
+  const out: Out = []
+  const { settings } = sent.context
+  const tcb: SynReceived = {
+    _tag: "SYN-RECEIVED",
+    open: "active",
+    sent,
+    irs: seg.seq,
+    agreed: agree(sent.offer, seg.options, settings, sent.remote.address.family),
+    tsRecent: seg.options.tsVal ?? 0,
+    sndWnd: seg.wnd,
+    oowAt: OFF,
+    timers: sent.timers,
+  }
+  out.push(synAckOf(tcb, now, "RFC9293-3.10.7.3:simultaneous-open"))
+  const timers = arm(tcb.timers, "retransmit", now + settings.profile.initialRto, out)
+  return { tcb: { ...tcb, timers }, effects: out }
+}
+
+export const synAckOf = (tcb: SynReceived, now: Micros, why: Why): Transmit => {
+  const { sent } = tcb
+  return {
+    _tag: "Transmit",
+    seq: sent.iss,
+    ack: add(tcb.irs, 1),
+    flags: SYN | ACK,
+    wnd: initialWindow(sent.context.settings, sent.rcvBuf, sent.path.mss),
+    up: 0,
+    options: synAckOptions(tcb.agreed, sent.path, timestamp(sent.context, sent.tsOffset, now), tcb.tsRecent),
+    queue: undefined,
+    length: 0,
+    segmentSize: 0,
+    why,
+  }
+}
+
+/** The same segment as it looks once its SYN has been counted. */
+export const withoutSyn = (seg: Segment): Segment =>
+  hasSyn(seg) ? { ...seg, seq: add(seg.seq, 1), flags: seg.flags & ~SYN } : seg
+
+const dropped = (tcb: SynSent, why: Why): Step => ({ tcb, effects: [drop(why)] })

@@ -1,0 +1,207 @@
+import { ACK, hasAck, hasFin, hasRst, hasSyn, hasUrg, RST, type Segment, segmentLength } from "../wire/tcpSegment.ts"
+import { acceptable } from "./acceptable.ts"
+import { ackAcceptable, finAcknowledged, takeAck } from "./ackField.ts"
+import { answerUnacceptable, challenge } from "./challenge.ts"
+import type { Step } from "./effect.ts"
+import { sendAck } from "./emit.ts"
+import { drop, reset } from "./reset.ts"
+import { add, after, before, distance, earliest } from "./seq.ts"
+import { CLOSED, type Synchronized, type Tcb } from "./tcb.ts"
+import { finArrived, owe, takeText } from "./text.ts"
+import type { Micros } from "./time.ts"
+import { arm, cancelAll, type Out } from "./timers.ts"
+import { isRecent, pawsRejects } from "./timestamps.ts"
+import { enterTimeWait } from "./timeWait.ts"
+import { announced } from "./window.ts"
+
+/**
+ * ESTABLISHED to LAST-ACK: a segment arrives (RFC 9293 section 3.10.7.4), the checks in the
+ * clause's order, PAWS before them (RFC 7323 section 5.3). What is owed in answer to acceptable
+ * text waits for `output`; answers to everything else leave here.
+ */
+export const segmentArrives = (tcb: Synchronized, seg: Segment, now: Micros): Step => {
+  const out: Out = []
+  return { tcb: process(tcb, seg, now, out), effects: out }
+}
+
+const process = (start: Synchronized, seg: Segment, now: Micros, out: Out): Tcb => {
+  let tcb = start
+  const { link, rcv } = tcb
+  const { settings } = link.context
+
+  // Before all: timestamps (RFC 7323). A RST is exempt.
+  if (link.agreed.timestamps && !hasRst(seg)) {
+    if (seg.options.tsVal === undefined) {
+      if (settings.profile.missingTimestamp === "drop") return dropped(tcb, "RFC7323-3.2:timestamp-missing", out)
+    } else if (pawsRejects(seg, rcv.tsRecent, rcv.tsRecentAt, now)) {
+      out.push({ _tag: "Count", counter: "PAWSEstab" })
+      return answerUnacceptable(withDsack(tcb, seg), seg, now, "RFC7323-5.3:PAWS", "TCPACKSkippedPAWS", out)
+    }
+  }
+
+  // First: the sequence number.
+  const wnd = announced(rcv)
+  const inWindow = acceptable(seg.seq, segmentLength(seg), rcv.nxt, wnd)
+  const edgeOnly = !inWindow && atEdge(seg, rcv.nxt, wnd)
+  if (!inWindow && !edgeOnly) {
+    if (hasRst(seg)) return dropped(tcb, "RFC9293-3.10.7.4:RST-outside-window", out)
+    if (hasSyn(seg)) return challenge(tcb, now, "RFC5961-4.2:SYN-outside-window", out)
+    return answerUnacceptable(withDsack(tcb, seg), seg, now, "RFC9293-3.10.7.4:unacceptable", "TCPACKSkippedSeq", out)
+  }
+  if (link.agreed.timestamps && !hasRst(seg) && isRecent(seg, rcv.lastAck, rcv.tsRecent)) {
+    const tsRecent = seg.options.tsVal ?? rcv.tsRecent
+    if (tsRecent !== rcv.tsRecent || now !== rcv.tsRecentAt) {
+      tcb = { ...tcb, rcv: { ...rcv, tsRecent, tsRecentAt: now } }
+    }
+  }
+
+  // Second: RST, believed only at exactly RCV.NXT (RFC 5961 section 3.2).
+  if (hasRst(seg)) {
+    return seg.seq === rcv.nxt ? resetByPeer(tcb, out) : challenge(tcb, now, "RFC5961-3.2:RST-not-at-RCV.NXT", out)
+  }
+  // Fourth: SYN (third, security, does not exist here).
+  if (hasSyn(seg)) return challenge(tcb, now, "RFC5961-4.2:SYN-in-window", out)
+
+  // Fifth: ACK.
+  if (!hasAck(seg)) return dropped(tcb, "RFC9293-3.10.7.4:no-ACK", out)
+  if (!ackAcceptable(tcb, seg)) return challenge(tcb, now, "RFC5961-5.2:ACK-out-of-range", out)
+  const acked = afterAck(takeAck(tcb, seg, now, out), now, out)
+  if (acked._tag === "CLOSED" || acked._tag === "TIME-WAIT") return acked
+
+  if (edgeOnly && segmentLength(seg) > 0) {
+    return sendAck(acked, now, "RFC9293-3.8.6.1:zero-window", out)
+  }
+  return afterHandshake(acked, seg, now, out)
+}
+
+/**
+ * What stands at the window's right edge is taken for its ACK and URG: everything while the window
+ * is closed (section 3.10.7.4, first check), and the bare ACKs of a peer that has filled it (appendix A.2).
+ */
+const atEdge = (seg: Segment, nxt: number, wnd: number): boolean =>
+  wnd === 0 ? seg.seq === nxt : seg.seq === add(nxt, wnd) && segmentLength(seg) === 0 && !hasRst(seg)
+
+/** The sixth check and on: also where the segment that completed the handshake carries more. */
+export const afterHandshake = (start: Synchronized, seg: Segment, now: Micros, out: Out): Tcb => {
+  let tcb = start
+  // Sixth: URG. Seventh: text. Neither is expected after the peer's FIN.
+  if (!tcb.rcv.fin) {
+    if (hasUrg(seg)) tcb = takeUrgent(tcb, seg, out)
+    if (seg.payload.length > 0 || hasFin(seg)) {
+      if (tcb.rcv.shut && after(add(seg.seq, seg.payload.length), tcb.rcv.nxt)) return refuseText(tcb, out)
+      tcb = takeText(tcb, seg, now, out)
+    }
+    // Eighth: FIN.
+    if (finArrived(tcb, seg)) return takeFin(tcb, now, out)
+  } else if (segmentLength(seg) > 0) {
+    return owe(tcb, "now", "RFC9293-3.10.7.4:text-after-FIN")
+  }
+  return tcb
+}
+
+/** What an acknowledged FIN means for the state. */
+const afterAck = (
+  tcb: Synchronized,
+  now: Micros,
+  out: Out,
+): Tcb & { _tag: Synchronized["_tag"] | "CLOSED" | "TIME-WAIT" } => {
+  if (!finAcknowledged(tcb)) return tcb
+  switch (tcb._tag) {
+    case "ESTABLISHED":
+    case "CLOSE-WAIT":
+    case "FIN-WAIT-2":
+      return tcb
+    case "FIN-WAIT-1":
+      return enterFinWait2(tcb, now, out)
+    case "CLOSING":
+      return enterTimeWait(tcb, now, "RFC9293-3.10.7.4:FIN-acknowledged-in-CLOSING", out)
+    case "LAST-ACK":
+      cancelAll(tcb.timers, out)
+      out.push({ _tag: "Closed", reason: "done", why: "RFC9293-3.10.7.4:FIN-acknowledged-in-LAST-ACK" })
+      return CLOSED
+  }
+}
+
+/** FIN-WAIT-2; when nobody reads any more the peer has `tcpFinTimeout` to finish. */
+const enterFinWait2 = (tcb: Synchronized, now: Micros, out: Out): Synchronized => ({
+  ...tcb,
+  _tag: "FIN-WAIT-2",
+  timers: tcb.rcv.shut ? arm(tcb.timers, "linger", now + tcb.link.context.settings.tcpFinTimeout, out) : tcb.timers,
+})
+
+const resetByPeer = (tcb: Synchronized, out: Out): Tcb => {
+  cancelAll(tcb.timers, out)
+  out.push(
+    { _tag: "Count", counter: "EstabResets" },
+    { _tag: "Closed", reason: "ConnectionReset", why: "RFC9293-3.10.7.4:RST-at-RCV.NXT" },
+  )
+  return CLOSED
+}
+
+/** RCV.UP, told once per advance (section 3.8.5: the pointer names the octet after the urgent data). */
+const takeUrgent = (tcb: Synchronized, seg: Segment, out: Out): Synchronized => {
+  const up = add(seg.seq, seg.up)
+  if (!after(up, tcb.rcv.up) || !after(up, tcb.rcv.nxt)) return tcb
+  out.push({ _tag: "Urgent", at: up })
+  return { ...tcb, rcv: { ...tcb.rcv, up } }
+}
+
+/** Data for an application that has gone: the peer must learn that it is lost (RFC 1122 section 4.2.2.13). */
+const refuseText = (tcb: Synchronized, out: Out): Tcb => {
+  cancelAll(tcb.timers, out)
+  const why = "RFC1122-4.2.2.13:data-after-close"
+  out.push(
+    reset(tcb.snd.nxt, tcb.rcv.nxt, RST | ACK, why),
+    { _tag: "Count", counter: "TCPAbortOnData" },
+    { _tag: "Closed", reason: "ConnectionAborted", why },
+  )
+  return CLOSED
+}
+
+/** RCV.NXT moves over the FIN, the ACK leaves at once, the state follows. */
+const takeFin = (tcb: Synchronized, now: Micros, out: Out): Tcb => {
+  const { rcv } = tcb
+  const why = "RFC9293-3.10.7.4:FIN"
+  out.push({ _tag: "PeerClosed", why })
+  const nxt = add(rcv.nxt, 1)
+  const closed: Synchronized = owe(
+    {
+      ...tcb,
+      rcv: {
+        ...rcv,
+        nxt,
+        edge: after(nxt, rcv.edge) ? nxt : rcv.edge,
+        fin: true,
+        queue: { ...rcv.queue, fin: undefined },
+      },
+    },
+    "now",
+    why,
+  )
+  switch (tcb._tag) {
+    case "ESTABLISHED":
+      return { ...closed, _tag: "CLOSE-WAIT" }
+    case "FIN-WAIT-1":
+      return { ...closed, _tag: "CLOSING" }
+    case "FIN-WAIT-2":
+      return enterTimeWait(sendAck(closed, now, why, out), now, why, out)
+    case "CLOSE-WAIT":
+    case "CLOSING":
+    case "LAST-ACK":
+      return closed
+  }
+}
+
+/** Old data is reported as a duplicate in the ACK that answers it (RFC 2883 section 4). */
+const withDsack = (tcb: Synchronized, seg: Segment): Synchronized => {
+  const { rcv, link } = tcb
+  if (!link.agreed.sack || seg.payload.length === 0 || !before(seg.seq, rcv.nxt)) return tcb
+  const end = add(seg.seq, seg.payload.length)
+  if (distance(end, seg.seq) <= 0) return tcb
+  return { ...tcb, rcv: { ...rcv, dsack: { left: seg.seq, right: earliest(end, rcv.nxt) } } }
+}
+
+const dropped = (tcb: Synchronized, why: `${string}:${string}`, out: Out): Synchronized => {
+  out.push(drop(why))
+  return tcb
+}

@@ -1,0 +1,316 @@
+import type { Endpoint } from "../wire/address.ts"
+import type { SackBlock } from "../wire/tcpSegment.ts"
+import type { Why } from "./effect.ts"
+import type { Keys } from "./keys.ts"
+import type { Reassembly } from "./reassembly.ts"
+import type { SendQueue } from "./sendQueue.ts"
+import type { Seq } from "./seq.ts"
+import type { TcpSettings } from "./settings.ts"
+import type { Micros } from "./time.ts"
+
+/** RFC 9293 section 3.3.2. */
+export type State =
+  | "CLOSED"
+  | "LISTEN"
+  | "SYN-SENT"
+  | "SYN-RECEIVED"
+  | "ESTABLISHED"
+  | "FIN-WAIT-1"
+  | "FIN-WAIT-2"
+  | "CLOSE-WAIT"
+  | "CLOSING"
+  | "LAST-ACK"
+  | "TIME-WAIT"
+
+/** The transmission control block: each state holds exactly what it needs. */
+export type Tcb = Closed | Listen | SynSent | Request | SynReceived | Synchronized | TimeWait
+
+/** A connection's own block, from its first segment to its last. */
+export type Connection = SynSent | SynReceived | Synchronized
+
+/** No connection: what remains when a block is deleted. */
+export interface Closed {
+  readonly _tag: "CLOSED"
+}
+
+export const CLOSED: Closed = { _tag: "CLOSED" }
+
+/** What all blocks of one stack share. */
+export interface TcpContext {
+  readonly settings: TcpSettings
+  readonly keys: Keys
+}
+
+/** What an application sets on a socket, before or during a connection. */
+export interface SocketOptions {
+  /** TCP_NODELAY: RFC 9293 section 3.7.4's Nagle algorithm is off. */
+  readonly noDelay: boolean
+  /** TCP_CORK: only full segments leave. */
+  readonly cork: boolean
+  /** Octets; 0: `tcpRmem`'s first size, growing by itself up to the largest. */
+  readonly receiveBuffer: number
+  /** Octets; 0: `tcpWmem`'s. */
+  readonly sendBuffer: number
+  /** RFC 5482, microseconds; 0: by count of retransmissions. */
+  readonly userTimeout: Micros
+}
+
+export const defaultSocketOptions: SocketOptions = {
+  noDelay: false,
+  cork: false,
+  receiveBuffer: 0,
+  sendBuffer: 0,
+  userTimeout: 0,
+}
+
+/** What the network layer allows a segment to be. */
+export interface PathLimits {
+  /** MSS that we announce: the interface's MTU less the fixed headers (RFC 9293 section 3.7.1). */
+  readonly mss: number
+  /** Largest payload of one Transmit effect: a device that cuts takes more than one MSS. 0: one MSS. */
+  readonly burst: number
+}
+
+export interface Listen {
+  readonly _tag: "LISTEN"
+  readonly context: TcpContext
+  readonly options: SocketOptions
+  readonly path: PathLimits
+  /** Connections established and not yet accepted, at most. */
+  readonly backlog: number
+  /** Half-open requests now, and those among them whose SYN-ACK was never sent again. */
+  readonly requests: number
+  readonly young: number
+  /** Connections that wait in the accept queue now. */
+  readonly waiting: number
+}
+
+/** The part of a handshake that both ends must agree on (RFC 9293 section 3.2, RFC 7323, RFC 2018). */
+export interface Negotiated {
+  /** The peer's MSS option, or its default of 536 (IPv6: 1220). */
+  readonly peerMss: number
+  /** Shift of windows that we receive and of those that we send; 0 when scaling is off. */
+  readonly sndScale: number
+  readonly rcvScale: number
+  readonly scaling: boolean
+  readonly timestamps: boolean
+  readonly sack: boolean
+}
+
+/** What an active open has offered. */
+export interface Offer {
+  readonly rcvScale: number
+  readonly scaling: boolean
+  readonly timestamps: boolean
+  readonly sack: boolean
+}
+
+/** SYN-SENT: our SYN is out. */
+export interface SynSent {
+  readonly _tag: "SYN-SENT"
+  readonly context: TcpContext
+  readonly options: SocketOptions
+  readonly path: PathLimits
+  readonly local: Endpoint
+  readonly remote: Endpoint
+  readonly iss: Seq
+  readonly offer: Offer
+  readonly tsOffset: number
+  readonly rcvBuf: number
+  /** When the first SYN left, and how often it has been sent again. */
+  readonly since: Micros
+  readonly retransmits: number
+  /** Data and FIN of calls made before the connection is open. */
+  readonly queue: SendQueue
+  /** Set only once the SYNs have crossed: CLOSE waits for ESTABLISHED. */
+  readonly closing: boolean
+  readonly timers: Timers
+}
+
+/** SYN-RECEIVED from LISTEN: a half-open request, kept small because anyone can make one. */
+export interface Request {
+  readonly _tag: "SYN-RECEIVED"
+  readonly open: "passive"
+  readonly context: TcpContext
+  readonly options: SocketOptions
+  readonly path: PathLimits
+  readonly local: Endpoint
+  readonly remote: Endpoint
+  readonly iss: Seq
+  readonly irs: Seq
+  readonly agreed: Negotiated
+  readonly tsRecent: number
+  readonly tsOffset: number
+  readonly rcvBuf: number
+  /** Window of the SYN, unscaled. */
+  readonly sndWnd: number
+  readonly since: Micros
+  readonly retransmits: number
+  /** When the last SYN-ACK answered a repeated SYN. */
+  readonly oowAt: Micros
+  /** When the SYN-ACK goes out again. */
+  readonly deadline: Micros
+}
+
+/** SYN-RECEIVED from SYN-SENT: the SYNs crossed (RFC 9293 figure 8). */
+export interface SynReceived {
+  readonly _tag: "SYN-RECEIVED"
+  readonly open: "active"
+  /** The attempt that became this one. */
+  readonly sent: SynSent
+  readonly irs: Seq
+  readonly agreed: Negotiated
+  readonly tsRecent: number
+  readonly sndWnd: number
+  readonly oowAt: Micros
+  readonly timers: Timers
+}
+
+/** What does not change once the handshake is over. */
+export interface Link {
+  readonly context: TcpContext
+  readonly path: PathLimits
+  readonly local: Endpoint
+  readonly remote: Endpoint
+  readonly iss: Seq
+  readonly irs: Seq
+  readonly agreed: Negotiated
+  readonly tsOffset: number
+  readonly open: "active" | "passive"
+  readonly establishedAt: Micros
+}
+
+/** RFC 9293 section 3.3.1's send variables. */
+export interface Snd {
+  readonly una: Seq
+  readonly nxt: Seq
+  /** Where the next octet is taken from: SND.NXT, or before it while lost data is being sent again. */
+  readonly rtx: Seq
+  /** Scaled. */
+  readonly wnd: number
+  readonly wl1: Seq
+  readonly wl2: Seq
+  /** MAX.SND.WND of RFC 5961 section 5.2. */
+  readonly maxWnd: number
+  /** Eff.snd.MSS: payload octets per segment, options deducted (RFC 9293 section 3.7.1). */
+  readonly mss: number
+  readonly up: Seq
+  /** End of the last segment that was less than full (Nagle with Minshall's change). */
+  readonly small: Seq
+  /** The application has closed: a FIN follows the queue. */
+  readonly fin: boolean
+  /** When data last left. */
+  readonly at: Micros
+}
+
+export interface Rcv {
+  readonly nxt: Seq
+  /** RCV.NXT + RCV.WND as the peer was last told; it never moves left. */
+  readonly edge: Seq
+  /** Octets that we are ready to hold. */
+  readonly buf: number
+  /** Delivered, and not yet consumed by the application. */
+  readonly unread: number
+  readonly up: Seq
+  /** Last.ACK.sent of RFC 7323. */
+  readonly lastAck: Seq
+  /** Size of the peer's full segments, as far as seen. */
+  readonly mss: number
+  /** ACKs that are still sent at once, at the start of a connection. */
+  readonly quick: number
+  readonly due: AckDue
+  readonly dueWhy: Why
+  readonly tsRecent: number
+  readonly tsRecentAt: Micros
+  /** When the last ACK of an unacceptable segment was sent. */
+  readonly oowAt: Micros
+  readonly queue: Reassembly
+  /** To be reported once (RFC 2883). */
+  readonly dsack: SackBlock | undefined
+  /** The peer's FIN has been received and counted. */
+  readonly fin: boolean
+  /** The application reads no more: data that arrives now is refused with a RST. */
+  readonly shut: boolean
+}
+
+/** Nothing to acknowledge; before the delayed-ACK timer ends; as soon as output runs. */
+export type AckDue = "none" | "later" | "now"
+
+/** RFC 6298. Microseconds; `srtt` 0 means no measurement yet. */
+export interface Rto {
+  readonly srtt: Micros
+  readonly rttvar: Micros
+  readonly rto: Micros
+  /** Time-outs in a row, each doubling the interval. */
+  readonly backoff: number
+  /** When the first of them was armed for data that is still unacknowledged, or OFF. */
+  readonly since: Micros
+  /** The octet being timed, and when it left (OFF: none). Never a retransmitted one (Karn). */
+  readonly timedSeq: Seq
+  readonly timedAt: Micros
+  /** Window probes in a row that nothing has answered. */
+  readonly probes: number
+}
+
+/** RFC 5681 and 6582, in octets. */
+export interface Cc {
+  readonly cwnd: number
+  readonly ssthresh: number
+  readonly dupAcks: number
+  readonly recovering: boolean
+  readonly recover: Seq
+  /** Acknowledged since cwnd last grew, in congestion avoidance. */
+  readonly acked: number
+}
+
+/** Dynamic sizing of the receive buffer: what the application has taken since the trip began. */
+export interface Drs {
+  readonly at: Micros
+  readonly copied: number
+}
+
+/** Deadlines; OFF when not armed. */
+export interface Timers {
+  readonly retransmit: Micros
+  readonly persist: Micros
+  readonly delayedAck: Micros
+  /** FIN-WAIT-2 of a connection that nobody reads, and TIME-WAIT. */
+  readonly linger: Micros
+  readonly user: Micros
+}
+
+export type TimerName = keyof Timers
+
+export type SynchronizedState = "ESTABLISHED" | "FIN-WAIT-1" | "FIN-WAIT-2" | "CLOSE-WAIT" | "CLOSING" | "LAST-ACK"
+
+/** ESTABLISHED to LAST-ACK: one shape, of which a step copies only what changed. */
+export interface Synchronized {
+  readonly _tag: SynchronizedState
+  readonly link: Link
+  readonly options: SocketOptions
+  readonly snd: Snd
+  readonly rcv: Rcv
+  readonly rto: Rto
+  readonly cc: Cc
+  readonly drs: Drs
+  readonly queue: SendQueue
+  readonly timers: Timers
+}
+
+/** TIME-WAIT: enough to answer old segments and to judge a new SYN. */
+export interface TimeWait {
+  readonly _tag: "TIME-WAIT"
+  readonly context: TcpContext
+  readonly local: Endpoint
+  readonly remote: Endpoint
+  readonly sndNxt: Seq
+  readonly rcvNxt: Seq
+  readonly rcvWnd: number
+  readonly rcvScale: number
+  readonly timestamps: boolean
+  readonly tsRecent: number
+  readonly tsRecentAt: Micros
+  readonly tsOffset: number
+  readonly oowAt: Micros
+  readonly deadline: Micros
+}

@@ -1,0 +1,139 @@
+import { hasFin, type Segment } from "../wire/tcpSegment.ts"
+import type { Why } from "./effect.ts"
+import { sendAck } from "./emit.ts"
+import { largestReceiveBuffer } from "./handshake.ts"
+import { holds, insert, takeAt } from "./reassembly.ts"
+import { add, after, atOrBefore, before, distance, earliest, type Seq } from "./seq.ts"
+import type { AckDue, Rcv, Synchronized } from "./tcb.ts"
+import type { Micros } from "./time.ts"
+import type { Out } from "./timers.ts"
+
+/**
+ * RFC 9293 section 3.10.7.4, seventh check: the segment's text. Takes what lies in the window,
+ * delivers what is in order, keeps the rest (SHLD-31). The FIN that may follow is left to the
+ * caller: `rcv.nxt` is then before it, or `finArrived` says so.
+ */
+export const takeText = (tcb: Synchronized, seg: Segment, now: Micros, out: Out): Synchronized => {
+  const { rcv } = tcb
+  const end = add(seg.seq, seg.payload.length)
+  const from = before(seg.seq, rcv.nxt) ? rcv.nxt : seg.seq
+  const to = earliest(end, rcv.edge)
+  const fin = hasFin(seg) && to === end
+  const repeated = rcvDuplicate(tcb, seg, end)
+  if (!before(from, to) && !(fin && from === to)) {
+    // Nothing new in the window: say where we are.
+    return owe(repeated, "now", "RFC9293-3.10.7.4:nothing-new")
+  }
+  return from === rcv.nxt ? inOrder(repeated, seg, from, to, out) : outOfOrder(repeated, seg, from, to, fin, now, out)
+}
+
+const inOrder = (tcb: Synchronized, seg: Segment, from: Seq, to: Seq, out: Out): Synchronized => {
+  const { rcv } = tcb
+  const skip = distance(from, seg.seq)
+  const length = distance(to, from)
+  if (length > 0) out.push({ _tag: "Deliver", bytes: view(seg.payload, skip, length) })
+  let nxt = to
+  let delivered = length
+  let queue = rcv.queue
+  if (queue.pieces.length > 0) {
+    const { taken, rest } = takeAt(queue, nxt)
+    for (const bytes of taken) {
+      out.push({ _tag: "Deliver", bytes })
+      nxt = add(nxt, bytes.length)
+      delivered += bytes.length
+    }
+    queue = rest
+  }
+  const filledHole = rcv.queue.pieces.length > 0
+  const full = fullSize(rcv, seg, tcb.link.path.mss)
+  const next: Rcv = {
+    ...rcv,
+    nxt,
+    edge: after(nxt, rcv.edge) ? nxt : rcv.edge,
+    unread: rcv.unread + delivered,
+    queue,
+    mss: full,
+  }
+  return owe({ ...tcb, rcv: next }, ackFor(next, filledHole), "RFC9293-3.10.7.4:text-in-order")
+}
+
+/** RFC 5681 section 4.2: at least every second full segment, and at once where a hole is filled. */
+const ackFor = (rcv: Rcv, filledHole: boolean): AckDue =>
+  filledHole || rcv.quick > 0 || distance(rcv.nxt, rcv.lastAck) > rcv.mss ? "now" : "later"
+
+/** The peer's full segment, as far as seen; a segment joined by the device counts as announced. */
+const fullSize = (rcv: Rcv, seg: Segment, mss: number): number => {
+  const n = seg.payload.length
+  if (n <= rcv.mss) return rcv.mss
+  return Math.min(n, mss)
+}
+
+/** Out of order: kept, and answered at once with a duplicate ACK (RFC 5681 section 4.2). */
+const outOfOrder = (
+  tcb: Synchronized,
+  seg: Segment,
+  from: Seq,
+  to: Seq,
+  fin: boolean,
+  now: Micros,
+  out: Out,
+): Synchronized => {
+  const { rcv } = tcb
+  const skip = distance(from, seg.seq)
+  const known = holds(rcv.queue, from, to)
+  const queue = insert(rcv.queue, from, view(seg.payload, skip, distance(to, from)), fin)
+  if (queue === undefined) {
+    out.push({ _tag: "Drop", why: "Linux:out-of-order-queue-full" }, { _tag: "Count", counter: "TCPOFODrop" })
+    return sendAck(tcb, now, "RFC5681-4.2:out-of-order", out)
+  }
+  out.push({ _tag: "Count", counter: "TCPOFOQueue" })
+  const dsack = known && before(from, to) && tcb.link.agreed.sack ? { left: from, right: to } : rcv.dsack
+  const kept: Synchronized = { ...tcb, rcv: { ...rcv, queue, dsack } }
+  return sendAck(kept, now, "RFC5681-4.2:out-of-order", out)
+}
+
+/** Octets that we had already are reported once (RFC 2883 section 4). */
+const rcvDuplicate = (tcb: Synchronized, seg: Segment, end: Seq): Synchronized => {
+  const { rcv, link } = tcb
+  if (!link.agreed.sack || seg.payload.length === 0 || !before(seg.seq, rcv.nxt)) return tcb
+  return { ...tcb, rcv: { ...rcv, dsack: { left: seg.seq, right: earliest(end, rcv.nxt) } } }
+}
+
+/** The peer's FIN is next in order: from this segment, or kept from an earlier one. */
+export const finArrived = (tcb: Synchronized, seg: Segment): boolean => {
+  const { rcv } = tcb
+  if (rcv.fin) return false
+  if (rcv.queue.fin !== undefined) return rcv.queue.fin === rcv.nxt
+  return hasFin(seg) && add(seg.seq, seg.payload.length) === rcv.nxt && atOrBefore(rcv.nxt, rcv.edge)
+}
+
+/** Notes an ACK; a stronger wish replaces a weaker one. */
+export const owe = (tcb: Synchronized, due: AckDue, why: Why): Synchronized => {
+  const { rcv } = tcb
+  if (rcv.due === "now" || rcv.due === due) return tcb
+  return { ...tcb, rcv: { ...rcv, due, dueWhy: why } }
+}
+
+/** The application has taken `n` octets: the window may open, the buffer may grow. */
+export const consumed = (tcb: Synchronized, n: number, now: Micros): Synchronized => {
+  const { rcv } = tcb
+  const { drs, buf } = sizeBuffer(tcb, n, now)
+  return { ...tcb, rcv: { ...rcv, unread: Math.max(0, rcv.unread - n), buf }, drs }
+}
+
+/**
+ * Dynamic right-sizing: the buffer should hold twice what the application takes in a round trip,
+ * so that a sender whose window doubles each trip is never held back by us.
+ */
+const sizeBuffer = (tcb: Synchronized, n: number, now: Micros): { drs: Synchronized["drs"]; buf: number } => {
+  const { drs, rcv, link, options, rto } = tcb
+  const copied = drs.copied + n
+  const trip = Math.max(rto.srtt, 1000)
+  if (now - drs.at < trip) return { drs: { at: drs.at, copied }, buf: rcv.buf }
+  const most = largestReceiveBuffer(link.context.settings, options)
+  const wanted = Math.min(2 * copied + 16 * link.path.mss, most)
+  return { drs: { at: now, copied: 0 }, buf: Math.max(rcv.buf, wanted) }
+}
+
+const view = (payload: Uint8Array, skip: number, length: number): Uint8Array =>
+  skip === 0 && length === payload.length ? payload : payload.subarray(skip, skip + length)

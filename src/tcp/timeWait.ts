@@ -1,0 +1,111 @@
+import { hasAck, hasRst, hasSyn, type Segment, segmentLength } from "../wire/tcpSegment.ts"
+import { acceptable } from "./acceptable.ts"
+import { ackFrom } from "./bareAck.ts"
+import { rateAllows } from "./challenge.ts"
+import type { Step, Why } from "./effect.ts"
+import { drop } from "./reset.ts"
+import { after, before } from "./seq.ts"
+import { CLOSED, type Synchronized, type Tcb, type TimeWait } from "./tcb.ts"
+import { type Micros, OFF } from "./time.ts"
+import { cancelAll, type Out } from "./timers.ts"
+import { pawsRejects } from "./timestamps.ts"
+import { announced } from "./window.ts"
+
+/** Both FINs are done: the application is finished, the endpoints are kept for 2 MSL (RFC 9293 section 3.6.1). */
+export const enterTimeWait = (tcb: Synchronized, now: Micros, why: Why, out: Out): TimeWait => {
+  const { link, rcv, snd } = tcb
+  const { settings } = link.context
+  const deadline = now + settings.timeWait
+  cancelAll(tcb.timers, out)
+  out.push(
+    { _tag: "ArmTimer", timer: "linger", at: deadline },
+    { _tag: "Count", counter: "TW" },
+    { _tag: "Closed", reason: "done", why },
+  )
+  return {
+    _tag: "TIME-WAIT",
+    context: link.context,
+    local: link.local,
+    remote: link.remote,
+    sndNxt: snd.nxt,
+    rcvNxt: rcv.nxt,
+    rcvWnd: announced(rcv),
+    rcvScale: link.agreed.rcvScale,
+    timestamps: link.agreed.timestamps,
+    tsRecent: rcv.tsRecent,
+    tsRecentAt: rcv.tsRecentAt,
+    tsOffset: link.tsOffset,
+    oowAt: OFF,
+    deadline,
+  }
+}
+
+/** A SYN that may open the endpoints anew, before 2 MSL are over: the host hands it to the listener. */
+export const mayReopen = (tw: TimeWait, seg: Segment, now: Micros): boolean =>
+  hasSyn(seg) &&
+  !hasRst(seg) &&
+  !hasAck(seg) &&
+  !(tw.timestamps && pawsRejects(seg, tw.tsRecent, tw.tsRecentAt, now)) &&
+  // RFC 6191 section 2, RFC 1122 section 4.2.2.13 (b): a later timestamp, or a later sequence number.
+  (after(seg.seq, tw.rcvNxt) ||
+    (tw.timestamps && seg.options.tsVal !== undefined && after(seg.options.tsVal, tw.tsRecent)))
+
+/** TIME-WAIT: a segment arrives (RFC 9293 section 3.10.7.4); a SYN that `mayReopen` has been taken out by the host. */
+export const segmentArrives = (tw: TimeWait, seg: Segment, now: Micros): Step => {
+  const { settings } = tw.context
+  const paws = tw.timestamps && !hasRst(seg) && pawsRejects(seg, tw.tsRecent, tw.tsRecentAt, now)
+  if (paws) return answer(tw, seg, now, "RFC7323-5.3:PAWS")
+  if (!acceptable(seg.seq, segmentLength(seg), tw.rcvNxt, tw.rcvWnd)) {
+    return hasRst(seg)
+      ? nothing(tw, "RFC9293-3.10.7.4:RST-outside-window")
+      : answer(tw, seg, now, "RFC9293-3.10.7.4:unacceptable")
+  }
+  if (hasRst(seg)) {
+    if (seg.seq !== tw.rcvNxt) return answer(tw, seg, now, "RFC5961-3.2:RST-not-at-RCV.NXT")
+    // RFC 1337: a reset must not cut the quiet time short, where the setting says so.
+    if (settings.tcpRfc1337) return nothing(tw, "RFC1337-3:RST-in-TIME-WAIT-ignored")
+    return {
+      tcb: CLOSED,
+      effects: [{ _tag: "CancelTimer", timer: "linger" }, drop("RFC9293-3.10.7.4:RST-in-TIME-WAIT")],
+    }
+  }
+  if (hasSyn(seg)) return answer(tw, seg, now, "RFC5961-4.2:SYN-in-window")
+  if (!hasAck(seg)) return nothing(tw, "RFC9293-3.10.7.4:no-ACK")
+  return segmentLength(seg) > 0
+    ? answer(tw, seg, now, "RFC9293-3.10.7.4:text-in-TIME-WAIT")
+    : nothing(tw, "RFC9293-3.10.7.4:ACK-in-TIME-WAIT")
+}
+
+/** 2 MSL are over. */
+export const timeout = (_: TimeWait): Step => ({ tcb: CLOSED, effects: [drop("RFC9293-3.10.8:TIME-WAIT-timeout")] })
+
+/** Acknowledges what came, and starts 2 MSL again where it was the peer's FIN once more. */
+const answer = (tw: TimeWait, seg: Segment, now: Micros, why: Why): Step => {
+  const { settings } = tw.context
+  const empty = segmentLength(seg) === 0 || hasSyn(seg)
+  if (empty && !rateAllows(tw.oowAt, now, settings.tcpInvalidRatelimit)) {
+    return { tcb: tw, effects: [drop(why), { _tag: "Count", counter: "TCPACKSkippedTimeWait" }] }
+  }
+  const ack = ackFrom(
+    {
+      context: tw.context,
+      seq: tw.sndNxt,
+      ack: tw.rcvNxt,
+      wnd: Math.min(Math.floor(tw.rcvWnd / 2 ** tw.rcvScale), 65535),
+      timestamps: tw.timestamps,
+      tsOffset: tw.tsOffset,
+      tsRecent: tw.tsRecent,
+    },
+    now,
+    why,
+  )
+  const again = !hasSyn(seg) && segmentLength(seg) > 0 && !before(tw.rcvNxt, seg.seq)
+  const deadline = again ? now + settings.timeWait : tw.deadline
+  const next: Tcb = { ...tw, oowAt: empty ? now : tw.oowAt, deadline }
+  return {
+    tcb: next,
+    effects: deadline === tw.deadline ? [ack] : [ack, { _tag: "ArmTimer", timer: "linger", at: deadline }],
+  }
+}
+
+const nothing = (tw: TimeWait, why: Why): Step => ({ tcb: tw, effects: [drop(why)] })

@@ -1,0 +1,157 @@
+import { timedOut } from "./congestion.ts"
+import type { Step, Why } from "./effect.ts"
+import { sendAck, sendOldSequence } from "./emit.ts"
+import { syn } from "./open.ts"
+import { firstUnacknowledged, sendEnd, sendFrom } from "./output.ts"
+import * as request from "./request.ts"
+import { interval } from "./rto.ts"
+import { distance } from "./seq.ts"
+import { synAckOf } from "./synSent.ts"
+import {
+  CLOSED,
+  type Synchronized,
+  type SynReceived,
+  type SynSent,
+  type Tcb,
+  type TimerName,
+  type Timers,
+} from "./tcb.ts"
+import { type Micros, OFF, SYN_RTO_MAX } from "./time.ts"
+import { arm, cancelAll, type Out } from "./timers.ts"
+import * as timeWait from "./timeWait.ts"
+
+/** A named timer has ended (RFC 9293 section 3.10.8, RFC 6298 section 5). */
+export const timeout = (tcb: Tcb, timer: TimerName, now: Micros): Step => {
+  switch (tcb._tag) {
+    case "CLOSED":
+    case "LISTEN":
+      return { tcb, effects: [] }
+    case "TIME-WAIT":
+      return timer === "linger" ? timeWait.timeout(tcb) : { tcb, effects: [] }
+    case "SYN-SENT":
+      return timer === "user" ? giveUp(tcb.timers, USER_TIMEOUT) : synAgain(tcb, now)
+    case "SYN-RECEIVED":
+      if (tcb.open === "passive") return request.timeout(tcb, now)
+      return timer === "user" ? giveUp(tcb.timers, USER_TIMEOUT) : crossedAgain(tcb, now)
+    default:
+      return ofConnection({ ...tcb, timers: { ...tcb.timers, [timer]: OFF } }, timer, now)
+  }
+}
+
+const USER_TIMEOUT: Why = "RFC9293-3.10.8:USER-TIMEOUT"
+
+const ofConnection = (tcb: Synchronized, timer: TimerName, now: Micros): Step => {
+  switch (timer) {
+    case "retransmit":
+      return retransmit(tcb, now)
+    case "persist":
+      return probe(tcb, now)
+    case "delayedAck": {
+      const out: Out = [{ _tag: "Count", counter: "DelayedACKs" }]
+      return { tcb: tcb.rcv.due === "none" ? tcb : sendAck(tcb, now, "RFC9293-3.8.6.3:delayed-ACK", out), effects: out }
+    }
+    case "linger": {
+      const out: Out = []
+      cancelAll(tcb.timers, out)
+      out.push({ _tag: "Closed", reason: "done", why: "Linux:tcp_fin_timeout" })
+      return { tcb: CLOSED, effects: out }
+    }
+    case "user":
+      return giveUp(tcb.timers, USER_TIMEOUT)
+  }
+}
+
+/** The first unacknowledged segment once more; everything after it counts as lost (RFC 6298 section 5.4 to 5.6, RFC 5681 section 3.1). */
+const retransmit = (tcb: Synchronized, now: Micros): Step => {
+  const { snd, rto, cc, rcv, link } = tcb
+  const { settings } = link.context
+  // A peer that has closed its window and answers is alive, however long it takes (RFC 9293 section 3.8.6.1).
+  const silent = snd.wnd === 0 ? rto.probes : rto.backoff
+  if (silent >= (rcv.shut ? settings.tcpOrphanRetries : settings.tcpRetries2)) {
+    return giveUp(tcb.timers, "RFC9293-3.8.3:R2")
+  }
+  const out: Out = [{ _tag: "Count", counter: "TCPTimeouts" }]
+  const again = rto.backoff > 0
+  const backed: Synchronized = {
+    ...tcb,
+    rto: {
+      ...rto,
+      backoff: rto.backoff + 1,
+      probes: rto.probes + 1,
+      since: rto.since === OFF ? now : rto.since,
+      timedAt: OFF,
+    },
+    cc: timedOut(cc, distance(snd.nxt, snd.una), snd.mss, snd.nxt, again),
+    snd: { ...snd, rtx: snd.una },
+  }
+  return {
+    tcb: sendFrom(backed, snd.una, firstUnacknowledged(backed), now, "RFC6298-5.4:retransmit", out),
+    effects: out,
+  }
+}
+
+/** Is the window still closed? (RFC 9293 section 3.8.6.1). The interval doubles, the connection stays as long as the peer answers. */
+const probe = (tcb: Synchronized, now: Micros): Step => {
+  const { snd, rto, rcv, link } = tcb
+  const { settings } = link.context
+  const waiting = distance(sendEnd(tcb), snd.nxt)
+  if (waiting <= 0) return { tcb, effects: [] }
+  if (rto.probes >= (rcv.shut ? settings.tcpOrphanRetries : settings.tcpRetries2)) {
+    return giveUp(tcb.timers, "RFC9293-3.8.6.1:no-answer-to-probes")
+  }
+  const out: Out = [{ _tag: "Count", counter: "TCPWinProbe" }]
+  if (snd.wnd > 0) {
+    // The window is open but small: the override that ends silly-window avoidance (RFC 9293 section 3.8.6.2.1, case 4).
+    const n = Math.min(waiting, snd.wnd, snd.mss)
+    return { tcb: sendFrom(tcb, snd.nxt, n, now, "RFC9293-3.8.6.2.1:override", out), effects: out }
+  }
+  const backed: Synchronized = {
+    ...tcb,
+    rto: { ...rto, backoff: rto.backoff + 1, probes: rto.probes + 1, timedAt: OFF },
+  }
+  const why = "RFC9293-3.8.6.1:zero-window-probe"
+  if (settings.profile.windowProbe === "next-octet") {
+    const sent = sendFrom(backed, snd.nxt, 1, now, why, out)
+    return { tcb: sent, effects: out }
+  }
+  sendOldSequence(backed, now, why, out)
+  const timers = arm(backed.timers, "persist", now + interval(backed.rto, settings), out)
+  return { tcb: { ...backed, timers }, effects: out }
+}
+
+const synAgain = (tcb: SynSent, now: Micros): Step => {
+  const { settings } = tcb.context
+  if (tcb.retransmits >= settings.tcpSynRetries) return giveUp(tcb.timers, "RFC9293-3.8.3:R2-of-SYN")
+  const next: SynSent = { ...tcb, retransmits: tcb.retransmits + 1 }
+  const out: Out = [syn(next, now, "RFC6298-5.4:retransmit"), ...SYN_COUNTS]
+  const timers = arm(tcb.timers, "retransmit", now + synInterval(next), out)
+  return { tcb: { ...next, timers }, effects: out }
+}
+
+const crossedAgain = (tcb: SynReceived, now: Micros): Step => {
+  const { sent } = tcb
+  if (sent.retransmits >= sent.context.settings.tcpSynackRetries)
+    return giveUp(tcb.timers, "RFC9293-3.8.3:R2-of-SYN-ACK")
+  const again: SynSent = { ...sent, retransmits: sent.retransmits + 1 }
+  const next: SynReceived = { ...tcb, sent: again }
+  const out: Out = [synAckOf(next, now, "RFC6298-5.4:retransmit"), ...SYN_COUNTS]
+  const timers = arm(tcb.timers, "retransmit", now + synInterval(again), out)
+  return { tcb: { ...next, timers }, effects: out }
+}
+
+const SYN_COUNTS = [
+  { _tag: "Count", counter: "RetransSegs" },
+  { _tag: "Count", counter: "TCPSynRetrans" },
+  { _tag: "Count", counter: "TCPTimeouts" },
+] as const
+
+const synInterval = (sent: SynSent): Micros =>
+  Math.min(sent.context.settings.profile.initialRto * 2 ** sent.retransmits, SYN_RTO_MAX)
+
+/** All queues are flushed, the application is told (RFC 9293 section 3.10.8). */
+const giveUp = (timers: Timers, why: Why): Step => {
+  const out: Out = []
+  cancelAll(timers, out)
+  out.push({ _tag: "Count", counter: "TCPAbortOnTimeout" }, { _tag: "Closed", reason: "ConnectionTimedOut", why })
+  return { tcb: CLOSED, effects: out }
+}

@@ -1,0 +1,36 @@
+import type { TcpEffect } from "./effect.ts"
+import type { TimerName, Timers } from "./tcb.ts"
+import { type Micros, OFF } from "./time.ts"
+
+/** Effects in the making, in order. Local to one reducer call. */
+export type Out = Array<TcpEffect>
+
+export const NO_TIMERS: Timers = { retransmit: OFF, persist: OFF, delayedAck: OFF, linger: OFF, user: OFF }
+
+export const arm = (timers: Timers, timer: TimerName, at: Micros, out: Out): Timers => {
+  if (timers[timer] === at) return timers
+  out.push({ _tag: "ArmTimer", timer, at })
+  return { ...timers, [timer]: at }
+}
+
+export const cancel = (timers: Timers, timer: TimerName, out: Out): Timers => {
+  if (timers[timer] === OFF) return timers
+  out.push({ _tag: "CancelTimer", timer })
+  return { ...timers, [timer]: OFF }
+}
+
+export const cancelAll = (timers: Timers, out: Out): void => {
+  for (const timer of TIMER_NAMES) cancel(timers, timer, out)
+}
+
+export const TIMER_NAMES: ReadonlyArray<TimerName> = ["retransmit", "persist", "delayedAck", "linger", "user"]
+
+/** When the first of the timers ends, or OFF. */
+export const earliestDeadline = (t: Timers): Micros => {
+  let at = t.retransmit
+  if (t.persist !== OFF && (at === OFF || t.persist < at)) at = t.persist
+  if (t.delayedAck !== OFF && (at === OFF || t.delayedAck < at)) at = t.delayedAck
+  if (t.linger !== OFF && (at === OFF || t.linger < at)) at = t.linger
+  if (t.user !== OFF && (at === OFF || t.user < at)) at = t.user
+  return at
+}

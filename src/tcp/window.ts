@@ -1,0 +1,26 @@
+import { add, distance, type Seq } from "./seq.ts"
+import type { Link, Rcv } from "./tcb.ts"
+
+/** RCV.WND as last announced. */
+export const announced = (rcv: Rcv): number => Math.max(0, distance(rcv.edge, rcv.nxt))
+
+/**
+ * The right edge to announce now. It never moves left (RFC 9293 section 3.8.6), and moves right
+ * only in steps worth a segment (silly-window avoidance of a receiver, section 3.8.6.2.2).
+ */
+export const nextEdge = (rcv: Rcv, link: Link): Seq => {
+  const now = announced(rcv)
+  const free = Math.min(Math.max(0, rcv.buf - rcv.unread), maxWindow(link))
+  const gain = free - now
+  return gain > 0 && gain >= Math.min(rcv.buf >> 1, link.path.mss) ? add(rcv.nxt, free) : add(rcv.nxt, now)
+}
+
+/** What 16 bits and the agreed shift can say. */
+export const maxWindow = (link: Link): number => 65535 * 2 ** link.agreed.rcvScale
+
+/**
+ * The window field for a window: rounded down, so that nothing is promised that the edge does not
+ * cover. The edge itself stays, for what the peer was told before (RFC 7323 section 2.4).
+ */
+export const windowField = (link: Link, window: number): number =>
+  Math.min(Math.floor(window / 2 ** link.agreed.rcvScale), 65535)

@@ -1,0 +1,68 @@
+/**
+ * Addresses as values of one shape for both families: four 32-bit words in network order.
+ * An IPv4 address lives in the last word, under the mapped prefix ::ffff:0:0/96 (RFC 4291
+ * section 2.5.5.2), so that tables and comparisons need no second case.
+ */
+export interface IpAddress {
+  readonly family: 4 | 6
+  readonly a: number
+  readonly b: number
+  readonly c: number
+  readonly d: number
+}
+
+/** An address and a port: RFC 9293's "socket". */
+export interface Endpoint {
+  readonly address: IpAddress
+  readonly port: number
+}
+
+/** 48 bits as one number, most significant octet first. */
+export type MacAddress = number & { readonly MacAddress: unique symbol }
+
+const MAPPED = 0xffff
+
+export const ipv4 = (word: number): IpAddress => ({ family: 4, a: 0, b: 0, c: MAPPED, d: word >>> 0 })
+
+export const ipv6 = (a: number, b: number, c: number, d: number): IpAddress => ({
+  family: 6,
+  a: a >>> 0,
+  b: b >>> 0,
+  c: c >>> 0,
+  d: d >>> 0,
+})
+
+/** 0.0.0.0: "any local address" where it stands for a local one. */
+export const UNSPECIFIED4: IpAddress = ipv4(0)
+export const UNSPECIFIED6: IpAddress = ipv6(0, 0, 0, 0)
+export const BROADCAST4: IpAddress = ipv4(0xffffffff)
+
+export const sameAddress = (x: IpAddress, y: IpAddress): boolean =>
+  x.d === y.d && x.c === y.c && x.b === y.b && x.a === y.a && x.family === y.family
+
+export const sameEndpoint = (x: Endpoint, y: Endpoint): boolean =>
+  x.port === y.port && sameAddress(x.address, y.address)
+
+export const isUnspecified = (x: IpAddress): boolean =>
+  x.d === 0 && x.a === 0 && x.b === 0 && (x.c === 0 || (x.family === 4 && x.c === MAPPED))
+
+/** 224.0.0.0/4 and ff00::/8. */
+export const isMulticast = (x: IpAddress): boolean => (x.family === 4 ? x.d >>> 28 === 0xe : x.a >>> 24 === 0xff)
+
+export const isLoopback = (x: IpAddress): boolean =>
+  x.family === 4 ? x.d >>> 24 === 127 : x.a === 0 && x.b === 0 && x.c === 0 && x.d === 1
+
+/** The first `length` bits of both addresses agree (`length` counts from the family's own first bit). */
+export const inPrefix = (x: IpAddress, prefix: IpAddress, length: number): boolean => {
+  if (x.family !== prefix.family) return false
+  if (x.family === 4) return sameBits(x.d, prefix.d, length)
+  return (
+    sameBits(x.a, prefix.a, length) &&
+    sameBits(x.b, prefix.b, length - 32) &&
+    sameBits(x.c, prefix.c, length - 64) &&
+    sameBits(x.d, prefix.d, length - 96)
+  )
+}
+
+const sameBits = (x: number, y: number, bits: number): boolean =>
+  bits <= 0 || (bits >= 32 ? x === y : (x ^ y) >>> (32 - bits) === 0)

@@ -1,0 +1,101 @@
+import type { IpAddress } from "./address.ts"
+
+/**
+ * The Internet checksum (RFC 1071): the complement of the ones' complement sum of 16-bit words.
+ * A "sum" here is not yet complemented; sums of parts are added with `+` and folded at the end.
+ * A part counts as if it began at an even octet of the message.
+ */
+
+/** Sums of this many octets and more repay the making of a view of words. */
+const WORDS_PAY = 1024
+
+/** Brings a sum below 2^32 down to 16 bits, carries added back in. */
+export const fold = (sum: number): number => {
+  const once = (sum & 0xffff) + (sum >>> 16)
+  return (once & 0xffff) + (once >>> 16)
+}
+
+/** The field's value for a sum. */
+export const finish = (sum: number): number => ~fold(sum) & 0xffff
+
+/** The folded sum of `length` octets; an odd last one is padded with a zero octet. */
+export const sum = (bytes: Uint8Array, offset: number, length: number): number => {
+  const odd = (bytes.byteOffset + offset) & 1
+  if (length < WORDS_PAY || odd !== 0 || offset + length > bytes.length) return sumOctets(bytes, offset, length)
+  const lead = (bytes.byteOffset + offset) & 2
+  const count = (length - lead) >>> 2
+  const done = lead + (count << 2)
+  return fold(
+    sumOctets(bytes, offset, lead) +
+      sumWords(new Uint32Array(bytes.buffer, bytes.byteOffset + offset + lead, count)) +
+      sumOctets(bytes, offset + done, length - done),
+  )
+}
+
+/** Even and odd octets apart: one load and one addition each, and no carry before 2^23 octets. */
+const sumOctets = (bytes: Uint8Array, offset: number, length: number): number => {
+  const end = offset + length
+  let high = 0
+  let low = 0
+  let at = offset
+  for (const last = end - 8; at <= last; at += 8) {
+    high += (bytes[at] ?? 0) + (bytes[at + 2] ?? 0) + (bytes[at + 4] ?? 0) + (bytes[at + 6] ?? 0)
+    low += (bytes[at + 1] ?? 0) + (bytes[at + 3] ?? 0) + (bytes[at + 5] ?? 0) + (bytes[at + 7] ?? 0)
+  }
+  for (; at + 1 < end; at += 2) {
+    high += bytes[at] ?? 0
+    low += bytes[at + 1] ?? 0
+  }
+  if (at < end) high += bytes[at] ?? 0
+  return fold(((high & 0xff) << 8) + (high >>> 8) + low)
+}
+
+/**
+ * 2^16 is 1 modulo 65535, so 32-bit words may be added whole (doubles hold 2^21 of them exactly)
+ * and in the machine's byte order, little-endian wherever Bun runs; swapping the result's
+ * octets puts it right (RFC 1071 section 2(B)).
+ */
+const sumWords = (words: Uint32Array): number => {
+  const { length } = words
+  let p = 0
+  let q = 0
+  let r = 0
+  let s = 0
+  let at = 0
+  for (const last = length - 4; at <= last; at += 4) {
+    p += words[at] ?? 0
+    q += words[at + 1] ?? 0
+    r += words[at + 2] ?? 0
+    s += words[at + 3] ?? 0
+  }
+  for (; at < length; at++) p += words[at] ?? 0
+  const total = p + q + r + s
+  // A remainder of 0 stands for 65535, unless every word was zero.
+  const folded = total === 0 ? 0 : total % 65535 || 65535
+  return ((folded & 0xff) << 8) | (folded >>> 8)
+}
+
+/** The pseudo-header's sum: RFC 9293 section 3.1 and RFC 768 for IPv4, RFC 8200 section 8.1 for IPv6. */
+export const pseudoHeader = (source: IpAddress, destination: IpAddress, protocol: number, length: number): number => {
+  const last = halves(source.d) + halves(destination.d) + halves(length) + protocol
+  if (source.family === 4) return last
+  return (
+    last +
+    halves(source.a) +
+    halves(source.b) +
+    halves(source.c) +
+    halves(destination.a) +
+    halves(destination.b) +
+    halves(destination.c)
+  )
+}
+
+const halves = (word: number): number => (word >>> 16) + (word & 0xffff)
+
+/** A checksum field after one 16-bit word under it has changed: RFC 1624 section 3, equation 3. */
+export const update16 = (checksum: number, before: number, after: number): number =>
+  finish((~checksum & 0xffff) + (~before & 0xffff) + (after & 0xffff))
+
+/** The same for a 32-bit word that lies at an even octet. */
+export const update32 = (checksum: number, before: number, after: number): number =>
+  finish((~checksum & 0xffff) + halves(~before) + halves(after))

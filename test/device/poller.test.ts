@@ -1,0 +1,106 @@
+import { expect, test } from "bun:test"
+import { check } from "../../ffi/errno.ts"
+import { close, eventfd, POLLIN, POLLNVAL, read, write } from "../../ffi/libc.ts"
+import { pinned } from "../../ffi/memory.ts"
+import { pollerStarted, register } from "../../src/device/poller.ts"
+
+const one = pinned(8)
+one.view.setBigUint64(0, 1n, true)
+const newEvent = () => check("eventfd", eventfd())
+const post = (fd: number) => write(fd, one.address, 8)
+const drain = (fd: number) => read(fd, pinned(8).address, 8)
+const sleep = (millis: number) => new Promise<void>((resolve) => setTimeout(resolve, millis))
+
+test("fires once for each arming, while the descriptor stays readable", async () => {
+  const fd = newEvent()
+  const registration = register(fd)
+  const calls: Array<number> = []
+  registration.arm((revents) => calls.push(revents))
+  await sleep(30)
+  expect(calls).toEqual([])
+  post(fd)
+  await sleep(30)
+  expect(calls).toEqual([POLLIN])
+  const { promise, resolve } = Promise.withResolvers<number>()
+  registration.arm(resolve)
+  expect(await promise).toBe(POLLIN)
+  drain(fd)
+  registration.arm((revents) => calls.push(revents))
+  await sleep(30)
+  expect(calls).toEqual([POLLIN])
+  registration.close()
+  close(fd)
+})
+
+test("many descriptors, each on its own", async () => {
+  const events = Array.from({ length: 20 }, (_, index) => {
+    const fd = newEvent()
+    return { fd, registration: register(fd), index }
+  })
+  const fired: Array<number> = []
+  for (const { registration, index } of events) registration.arm(() => fired.push(index))
+  await pollerStarted()
+  for (const { fd, index } of events) if (index % 3 === 0) post(fd)
+  await sleep(50)
+  expect(fired.toSorted((x, y) => x - y)).toEqual([0, 3, 6, 9, 12, 15, 18])
+  for (const { fd, registration } of events) {
+    registration.close()
+    close(fd)
+  }
+})
+
+test("a closed registration is silent, and its descriptor no longer polled", async () => {
+  const calls: Array<number> = []
+  // Quickly, so that closing meets the worker in every phase of its round.
+  for (let round = 0; round < 500; round++) {
+    const fd = newEvent()
+    const registration = register(fd)
+    registration.arm((revents) => calls.push(revents))
+    if (round % 2 === 0) post(fd)
+    if (round % 3 === 0) await sleep(0)
+    const before = calls.length
+    registration.close()
+    registration.arm((revents) => calls.push(revents))
+    close(fd)
+    if (round % 5 === 0) await sleep(0)
+    expect(calls.length).toBe(before)
+  }
+  expect(calls).not.toContain(POLLNVAL)
+})
+
+const run = async (script: string) => {
+  const started = performance.now()
+  const child = Bun.spawn([process.execPath, "-e", script], { cwd: import.meta.dir, stdout: "pipe", stderr: "pipe" })
+  const [out, err] = await Promise.all([child.stdout.text(), child.stderr.text()])
+  return { exitCode: await child.exited, out, err, millis: performance.now() - started }
+}
+
+const PRELUDE = `
+  import { eventfd } from "../../ffi/libc.ts"
+  import { pollerStarted, register } from "../../src/device/poller.ts"
+  const registration = register(eventfd())
+  registration.arm(() => {})
+`
+
+test("the worker does not keep the process alive", async () => {
+  const { exitCode, err } = await run(`${PRELUDE} await pollerStarted(); console.log("done")`)
+  expect({ exitCode, err }).toEqual({ exitCode: 0, err: "" })
+})
+
+test("process.exit works while the worker sleeps", async () => {
+  const { exitCode, err } = await run(`${PRELUDE} await pollerStarted(); setTimeout(() => process.exit(3), 20)`)
+  expect({ exitCode, err }).toEqual({ exitCode: 3, err: "" })
+})
+
+test("waiting takes no processor time", async () => {
+  const { out } = await run(`${PRELUDE}
+    await pollerStarted()
+    await Bun.sleep(300)
+    const before = process.cpuUsage()
+    await Bun.sleep(1000)
+    const { user, system } = process.cpuUsage(before)
+    console.log(user + system)
+  `)
+  // Microseconds in one second: an engine's own housekeeping, no more.
+  expect(Number(out)).toBeLessThan(20_000)
+})
