@@ -12,6 +12,10 @@ export class Flow implements Scheduled {
   next: Flow | undefined = undefined
   /** Output is owed at the end of the batch. */
   dirty = false
+  /** It counts as a user of its port. */
+  joined = false
+  /** Its socket set SO_REUSEADDR. */
+  shared = false
   /** The socket that an application holds, while it does. */
   socket: ConnectionSocket | undefined = undefined
   /** Who spawned it, until it is accepted. */

@@ -51,17 +51,8 @@ export class FlowTable {
     this.count--
   }
 
-  *[Symbol.iterator](): Generator<Flow> {
-    for (const first of this.chains.values()) {
-      for (let flow: Flow | undefined = first; flow !== undefined; flow = flow.next) yield flow
-    }
-  }
-
-  private hashOf({ local, remote }: Flow): number {
-    return this.hash(local.address, local.port, remote.address, remote.port)
-  }
-
-  private hash(local: IpAddress, localPort: number, remote: IpAddress, remotePort: number): number {
+  /** A number that is the same for the same four values. */
+  hash(local: IpAddress, localPort: number, remote: IpAddress, remotePort: number): number {
     let h = mix(this.seed ^ ((localPort << 16) | remotePort))
     h = mix(h ^ remote.d)
     h = mix(h ^ local.d)
@@ -72,6 +63,16 @@ export class FlowTable {
       h = mix(h ^ local.c)
     }
     return h
+  }
+
+  *[Symbol.iterator](): Generator<Flow> {
+    for (const first of this.chains.values()) {
+      for (let flow: Flow | undefined = first; flow !== undefined; flow = flow.next) yield flow
+    }
+  }
+
+  private hashOf({ local, remote }: Flow): number {
+    return this.hash(local.address, local.port, remote.address, remote.port)
   }
 }
 

@@ -1,9 +1,8 @@
 import { abort, close, receive, release, send, sendRoom } from "../tcp/calls.ts"
 import type { Refused } from "../tcp/effect.ts"
-import { activeOpen, passiveOpen } from "../tcp/open.ts"
 import type { SocketOptions, TcpContext } from "../tcp/tcb.ts"
 import type { Micros } from "../tcp/time.ts"
-import { isUnspecified } from "../wire/address.ts"
+import { type Endpoint, UNSPECIFIED4, UNSPECIFIED6 } from "../wire/address.ts"
 import { isDrop } from "../wire/drop.ts"
 import { type Ipv4Packet, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP } from "../wire/ipv4.ts"
 import { decodeTcp } from "../wire/tcp.ts"
@@ -15,7 +14,9 @@ import { type HostKeys, makeKeys } from "./keyedHash.ts"
 import { type Cast, Link } from "./link.ts"
 import { NeighbourEntry } from "./neighbours.ts"
 import { Ports } from "./ports.ts"
-import { ConnectionSocket, ListenerSocket } from "./socket.ts"
+import { BAD_ID, refuse } from "./refusal.ts"
+import type { ConnectionSocket } from "./socket.ts"
+import { SocketCalls } from "./socketCalls.ts"
 import { statusOf, statusOfFlow } from "./status.ts"
 import { TcpHost } from "./tcpHost.ts"
 import type {
@@ -43,7 +44,7 @@ class Host implements HostApi {
   private readonly link: Link
   private readonly icmp: IcmpHost
   private readonly tcp: TcpHost
-  private readonly ports: Ports
+  private readonly calls: SocketCalls
   private readonly count = new Counters()
   private lastId = 0
 
@@ -68,7 +69,8 @@ class Host implements HostApi {
       },
       this.keys.tableSeed,
     )
-    this.ports = new Ports(config.settings.ipLocalPortRange, this.keys, this.tcp)
+    const ports = new Ports(config.settings.ipLocalPortRange, this.keys, this.tcp)
+    this.calls = new SocketCalls(this.context, this.link, this.tcp, ports, () => ++this.lastId as SocketId)
   }
 
   get counters(): Readonly<Record<string, number>> {
@@ -93,7 +95,7 @@ class Host implements HostApi {
   }
 
   nextDeadline(): Micros {
-    return this.tcp.hasLooped ? 0 : this.deadlines.next()
+    return this.tcp.wantsFlush ? 0 : this.deadlines.next()
   }
 
   take(): ReadonlyArray<HostEffect> {
@@ -104,53 +106,34 @@ class Host implements HostApi {
     return effects
   }
 
-  listen(call: ListenCall, _now: Micros): SocketId | HostRefusal {
-    const { address, options } = call
-    if (!isUnspecified(address) && !this.link.isLocal(address) && !this.context.settings.ipNonlocalBind) {
-      return refuse("EADDRNOTAVAIL", "Linux:inet_bind:not-a-local-address")
-    }
-    if (call.port !== "every" && !isPort(call.port)) return refuse("EINVAL", "Linux:inet_bind:port-out-of-range")
-    const port = call.port === 0 ? this.ports.forListener(address) : call.port
-    if (port === undefined) return refuse("EADDRINUSE", "RFC6056-3.3:no-free-port")
-    if (port !== "every" && call.port !== 0 && port < this.context.settings.ipUnprivilegedPortStart) {
-      return refuse("EACCES", "Linux:ip_unprivileged_port_start")
-    }
-    if (this.tcp.listeners.conflicts(address, port)) return refuse("EADDRINUSE", "Linux:inet_csk_get_port:conflict")
-    const id = ++this.lastId as SocketId
-    const path = this.tcp.path(0, address.family)
-    const listener = new ListenerSocket(id, passiveOpen(this.context, options, path, call.backlog), address, port)
-    this.tcp.listeners.add(listener)
-    this.tcp.sockets.set(id, listener)
-    return id
+  socket(options: SocketOptions): SocketId {
+    return this.calls.socket(options)
   }
 
-  connect(call: ConnectCall, now: Micros): SocketId | HostRefusal {
-    const { remote, options } = call
-    if (!isPort(remote.port) || remote.port === 0) return refuse("EADDRNOTAVAIL", "Linux:tcp_v4_connect:port-0")
-    const own = this.link.isLocal(remote.address)
-    const hop = this.link.route(remote.address)
-    if (hop === undefined) return refuse("ENETUNREACH", "Linux:tcp_v4_connect:no-route")
-    const address = call.local.address ?? (own ? remote.address : this.link.sourceFor(hop.interface, remote.address))
-    if (address === undefined) return refuse("EADDRNOTAVAIL", "RFC6724:no-source-address")
-    if (!this.link.isLocal(address) && !this.context.settings.ipNonlocalBind) {
-      return refuse("EADDRNOTAVAIL", "Linux:inet_bind:not-a-local-address")
-    }
-    const wanted = call.local.port ?? 0
-    if (!isPort(wanted)) return refuse("EINVAL", "Linux:inet_bind:port-out-of-range")
-    if (wanted !== 0 && this.tcp.localAddressInUse(address, wanted, remote)) {
-      return refuse("EADDRNOTAVAIL", "Linux:inet_hash_connect:tuple-in-use")
-    }
-    const port = wanted === 0 ? this.ports.forPeer(address, remote) : wanted
-    if (port === undefined) return refuse("EADDRNOTAVAIL", "RFC6056-3.3:no-free-port")
-    const local = { address, port }
-    const path = this.tcp.path(hop.interface, remote.address.family)
-    const step = activeOpen(this.context, options, path, local, remote, now)
-    const flow = new Flow(++this.lastId as SocketId, step.tcb, local, remote, hop.interface)
-    const socket = new ConnectionSocket(flow.id, flow)
-    flow.socket = socket
-    this.tcp.sockets.set(socket.id, socket)
-    this.tcp.open(flow, step, now)
-    return socket.id
+  bind(id: SocketId, local: Endpoint): HostRefusal | undefined {
+    return this.calls.bind(id, local)
+  }
+
+  startListening(id: SocketId, backlog: number): HostRefusal | undefined {
+    return this.calls.listen(id, backlog)
+  }
+
+  startConnecting(id: SocketId, remote: Endpoint, now: Micros): HostRefusal | undefined {
+    return this.calls.connect(id, remote, now)
+  }
+
+  listen({ address, port, backlog, options }: ListenCall, _now: Micros): SocketId | HostRefusal {
+    if (port === "every") return this.calls.listenEverywhere(address, backlog, options)
+    const id = this.calls.socket(options)
+    return this.orForget(id, this.calls.bind(id, { address, port }) ?? this.calls.listen(id, backlog))
+  }
+
+  connect({ remote, local, options }: ConnectCall, now: Micros): SocketId | HostRefusal {
+    const id = this.calls.socket(options)
+    const any = remote.address.family === 4 ? UNSPECIFIED4 : UNSPECIFIED6
+    const named = local.address !== undefined || local.port !== undefined
+    const refusal = named ? this.calls.bind(id, { address: local.address ?? any, port: local.port ?? 0 }) : undefined
+    return this.orForget(id, refusal ?? this.calls.connect(id, remote, now))
   }
 
   accept(listener: SocketId): SocketId | undefined {
@@ -195,6 +178,10 @@ class Host implements HostApi {
   setOptions(id: SocketId, options: Partial<SocketOptions>, now: Micros): HostRefusal | undefined {
     const socket = this.tcp.sockets.get(id)
     if (socket === undefined) return BAD_ID
+    if (socket.kind === "idle") {
+      socket.options = { ...socket.options, ...options }
+      return undefined
+    }
     if (socket.kind === "listener") {
       socket.tcb = { ...socket.tcb, options: { ...socket.tcb.options, ...options } }
       return undefined
@@ -209,15 +196,15 @@ class Host implements HostApi {
   shutdown(id: SocketId, now: Micros): HostRefusal | undefined {
     const socket = this.connection(id)
     if (socket === undefined) return BAD_ID
-    return this.call(socket.flow, close(socket.flow.tcb), now)
+    return this.carry(socket.flow, close(socket.flow.tcb), now)
   }
 
   close(id: SocketId, now: Micros): void {
-    this.giveUp(id, (flow) => this.call(flow, release(flow.tcb, now), now), now)
+    this.giveUp(id, (flow) => this.carry(flow, release(flow.tcb, now), now), now)
   }
 
   abort(id: SocketId, now: Micros): void {
-    this.giveUp(id, (flow) => this.call(flow, abort(flow.tcb), now), now)
+    this.giveUp(id, (flow) => this.carry(flow, abort(flow.tcb), now), now)
   }
 
   status(id: SocketId): SocketStatus | undefined {
@@ -229,12 +216,18 @@ class Host implements HostApi {
     return [...this.tcp.sockets.values()].map(statusOf).concat([...this.tcp.orphans()].map(statusOfFlow))
   }
 
+  private orForget(id: SocketId, refusal: HostRefusal | undefined): SocketId | HostRefusal {
+    if (refusal === undefined) return id
+    this.calls.forget(id)
+    return refusal
+  }
+
   private connection(id: SocketId): ConnectionSocket | undefined {
     const socket = this.tcp.sockets.get(id)
     return socket?.kind === "connection" ? socket : undefined
   }
 
-  private call(flow: Flow, step: ReturnType<typeof close>, now: Micros): Refused | undefined {
+  private carry(flow: Flow, step: ReturnType<typeof close>, now: Micros): Refused | undefined {
     if ("_tag" in step) return step
     this.tcp.apply(flow, step, now)
     return undefined
@@ -243,8 +236,9 @@ class Host implements HostApi {
   private giveUp(id: SocketId, call: (flow: Flow) => void, now: Micros): void {
     const socket = this.tcp.sockets.get(id)
     if (socket === undefined) return
+    if (socket.kind === "idle") return this.calls.forget(id)
     if (socket.kind === "listener") {
-      this.tcp.closeListener(socket, (flow) => this.call(flow, abort(flow.tcb), now))
+      this.tcp.closeListener(socket, (flow) => this.carry(flow, abort(flow.tcb), now))
       return
     }
     this.tcp.sockets.delete(id)
@@ -281,9 +275,3 @@ class Host implements HostApi {
 }
 
 const NOTHING: ReadonlyArray<HostEffect> = []
-
-const refuse = (errno: HostRefusal["errno"], why: HostRefusal["why"]): HostRefusal => ({ _tag: "Refused", errno, why })
-
-const BAD_ID = refuse("EBADF", "netfold:no-such-socket")
-
-const isPort = (port: number): boolean => Number.isInteger(port) && port >= 0 && port <= 65535

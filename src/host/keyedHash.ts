@@ -41,7 +41,15 @@ export const makeKeys = (secret: Uint8Array): HostKeys => {
     lastLocal = undefined
     return getU32(blake2s(message, { key, dkLen: 4 }), 0)
   }
+  const cookieMessage = new Uint8Array(TUPLE_LENGTH + 4)
+  const cookie = (local: Endpoint, remote: Endpoint, count: number): number => {
+    writeEndpoint(cookieMessage, 0, local)
+    writeEndpoint(cookieMessage, 18, remote)
+    setU32(cookieMessage, TUPLE_LENGTH, count)
+    return getU32(blake2s(cookieMessage, { key, dkLen: 4 }), 0)
+  }
   return {
+    cookie,
     iss: (local, remote, now) => add(getU32(digestOf(local, remote), 0), Math.floor(now / ISN_TICK) % 2 ** 32),
     timestampOffset: (local, remote) => getU32(digestOf(local, remote), 4),
     portOffset: (remote) => named(1, remote),

@@ -22,27 +22,32 @@ export class Listeners {
     if (listener.port !== "every" && list.length === 0) this.byPort.delete(listener.port)
   }
 
-  /** For a segment to `address`:`port`: a listener of the address before one of any address, a port before every port. */
-  find(address: IpAddress, port: number): ListenerSocket | undefined {
-    return best(this.byPort.get(port), address) ?? best(this.everyPort, address)
+  /**
+   * For a segment to `address`:`port`: a listener of the address before one of any address, a port
+   * before every port. Where several share (SO_REUSEPORT) `hash` chooses, the same one for the same flow.
+   */
+  find(address: IpAddress, port: number, hash: number): ListenerSocket | undefined {
+    return best(this.byPort.get(port), address, hash) ?? best(this.everyPort, address, hash)
   }
 
-  /** Whether a new listener would share its port with one that is there: any address collides with each. */
-  conflicts(address: IpAddress, port: number | "every"): boolean {
-    const list = port === "every" ? this.everyPort : this.byPort.get(port)
-    return list?.some((other) => overlap(other.address, address)) ?? false
+  /** Whether somebody listens on every port of an address already. */
+  takesEvery(address: IpAddress): boolean {
+    return this.everyPort.some((other) => sameAddress(other.address, address))
   }
 }
 
-const best = (list: ReadonlyArray<ListenerSocket> | undefined, address: IpAddress): ListenerSocket | undefined => {
+const best = (
+  list: ReadonlyArray<ListenerSocket> | undefined,
+  address: IpAddress,
+  hash: number,
+): ListenerSocket | undefined => {
   if (list === undefined) return undefined
-  let any: ListenerSocket | undefined
-  for (const listener of list) {
-    if (sameAddress(listener.address, address)) return listener
-    if (isUnspecified(listener.address) && listener.address.family === address.family) any = listener
-  }
-  return any
+  if (list.length === 1) return list[0] !== undefined && answers(list[0], address) ? list[0] : undefined
+  const specific = list.filter((listener) => sameAddress(listener.address, address))
+  const group = specific.length > 0 ? specific : list.filter((listener) => answers(listener, address))
+  return group[(hash >>> 0) % group.length]
 }
 
-const overlap = (x: IpAddress, y: IpAddress): boolean =>
-  x.family === y.family && (isUnspecified(x) || isUnspecified(y) || sameAddress(x, y))
+const answers = (listener: ListenerSocket, address: IpAddress): boolean =>
+  listener.address.family === address.family &&
+  (isUnspecified(listener.address) || sameAddress(listener.address, address))

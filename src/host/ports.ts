@@ -1,5 +1,6 @@
 import type { Endpoint, IpAddress } from "../wire/address.ts"
 import type { HostKeys } from "./keyedHash.ts"
+import type { Sharing } from "./portTable.ts"
 import type { TcpHost } from "./tcpHost.ts"
 
 /**
@@ -19,16 +20,14 @@ export class Ports {
   forPeer(local: IpAddress, remote: Endpoint): number | undefined {
     return this.search(
       this.keys.portOffset(remote),
-      (port) => !this.tcp.localAddressInUse(local, port, remote) && !this.tcp.listeners.conflicts(local, port),
+      (port) => !this.tcp.localAddressInUse(local, port, remote) && !this.tcp.ports.isBound(port, local),
     )
   }
 
-  /** For a listener that asked for port 0. */
-  forListener(local: IpAddress): number | undefined {
-    return this.search(
-      this.keys.portOffset({ address: local, port: 0 }),
-      (port) => !this.tcp.listeners.conflicts(local, port),
-    )
+  /** For a socket that is bound to port 0. */
+  forBind(local: IpAddress, sharing: Sharing): number | undefined {
+    const offset = this.keys.portOffset({ address: local, port: 0 })
+    return this.search(offset, (port) => !this.tcp.ports.conflicts(port, local, sharing))
   }
 
   private search(offset: number, free: (port: number) => boolean): number | undefined {

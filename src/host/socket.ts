@@ -1,7 +1,9 @@
 import type { CloseReason, Why } from "../tcp/effect.ts"
-import type { Listen } from "../tcp/tcb.ts"
+import type { Listen, SocketOptions } from "../tcp/tcb.ts"
 import type { IpAddress } from "../wire/address.ts"
+import type { TcpPacket } from "../wire/tcpSegment.ts"
 import type { Flow } from "./flow.ts"
+import type { PortOwner } from "./portTable.ts"
 import { ReceiveQueue } from "./receiveQueue.ts"
 import type { SocketId } from "./types.ts"
 
@@ -23,10 +25,32 @@ export class ConnectionSocket {
   ) {}
 }
 
+/** Neither listening nor connected; perhaps bound. */
+export class IdleSocket {
+  readonly kind = "idle"
+  bound: Bound | undefined = undefined
+
+  constructor(
+    readonly id: SocketId,
+    public options: SocketOptions,
+  ) {}
+}
+
+/** An address and a port that a socket has taken. */
+export interface Bound {
+  readonly address: IpAddress
+  readonly port: number
+  readonly owner: PortOwner
+}
+
 export class ListenerSocket {
   readonly kind = "listener"
   /** Established, and not yet accepted. */
   readonly accepted: Array<ConnectionSocket> = []
+  /** Segments that wait for the listener's next turn. */
+  readonly inbox: Array<TcpPacket> = []
+  /** Segments handled in this turn. */
+  handled = 0
   /** Half-open requests that it spawned. */
   readonly requests = new Set<Flow>()
   reported = 0
@@ -36,7 +60,9 @@ export class ListenerSocket {
     public tcb: Listen,
     readonly address: IpAddress,
     readonly port: number | "every",
+    /** What it holds in the port table; a listener on every port holds none. */
+    readonly bound: Bound | undefined,
   ) {}
 }
 
-export type AnySocket = ConnectionSocket | ListenerSocket
+export type AnySocket = IdleSocket | ConnectionSocket | ListenerSocket

@@ -1,13 +1,28 @@
 import { sendRoom } from "../tcp/calls.ts"
 import { isSynchronized } from "../tcp/reduce.ts"
-import type { Tcb } from "../tcp/tcb.ts"
+import { CLOSED, type Tcb } from "../tcp/tcb.ts"
+import { UNSPECIFIED4 } from "../wire/address.ts"
 import type { Flow } from "./flow.ts"
 import type { AnySocket } from "./socket.ts"
 import type { SocketStatus } from "./types.ts"
 
 /** STATUS (RFC 9293 section 3.10.6), with the columns of `ss`. */
-export const statusOf = (socket: AnySocket): SocketStatus =>
-  socket.kind === "listener"
+export const statusOf = (socket: AnySocket): SocketStatus => {
+  if (socket.kind === "idle") {
+    const { address, port } = socket.bound ?? { address: UNSPECIFIED4, port: 0 }
+    return {
+      socket: socket.id,
+      state: "CLOSED",
+      local: { address, port },
+      remote: undefined,
+      recvQ: 0,
+      sendQ: 0,
+      room: 0,
+      closed: undefined,
+      tcb: CLOSED,
+    }
+  }
+  return socket.kind === "listener"
     ? {
         socket: socket.id,
         state: "LISTEN",
@@ -20,6 +35,7 @@ export const statusOf = (socket: AnySocket): SocketStatus =>
         tcb: socket.tcb,
       }
     : { ...statusOfFlow(socket.flow), socket: socket.id, recvQ: socket.received.length, closed: socket.closed }
+}
 
 export const statusOfFlow = (flow: Flow): SocketStatus => ({
   socket: flow.id,

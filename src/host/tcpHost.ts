@@ -2,6 +2,7 @@ import { sendRoom } from "../tcp/calls.ts"
 import type { CloseReason, Step, TcpEffect, Transmit } from "../tcp/effect.ts"
 import { icmpArrives } from "../tcp/icmpError.ts"
 import * as listen from "../tcp/listen.ts"
+import { synAckRetries } from "../tcp/listen.ts"
 import { output } from "../tcp/output.ts"
 import { isSynchronized } from "../tcp/reduce.ts"
 import * as request from "../tcp/request.ts"
@@ -27,7 +28,9 @@ import { Flow } from "./flow.ts"
 import { FlowTable } from "./flowTable.ts"
 import type { Link } from "./link.ts"
 import { Listeners } from "./listeners.ts"
-import { ConnectionSocket, type ListenerSocket } from "./socket.ts"
+import { PortTable } from "./portTable.ts"
+import { ProvenPeers } from "./provenPeers.ts"
+import { type AnySocket, ConnectionSocket, type ListenerSocket } from "./socket.ts"
 import type { SocketEvent, SocketId } from "./types.ts"
 
 const DEFAULT_TTL = 64
@@ -35,6 +38,12 @@ const TCP_HEADER = 20
 
 /** Segments that a host sends to itself and handles in one flush; the rest waits for the next. */
 const LOOPBACK_BUDGET = 1024
+
+/** gVisor's maxListenSegments: what one listener handles before others get their turn. */
+const LISTENER_BUDGET = 100
+
+/** Segments that wait for a listener; more are dropped. */
+const LISTENER_INBOX = 1000
 
 /** Why a host reports a state of a socket, as bits of `reported`. */
 const EVENT_BITS = { connected: 1, acceptable: 2, readable: 4, writable: 8, closed: 16 } as const
@@ -52,11 +61,15 @@ interface Shell {
 export class TcpHost {
   readonly flows: FlowTable
   readonly listeners = new Listeners()
-  readonly sockets = new Map<SocketId, ConnectionSocket | ListenerSocket>()
+  readonly ports = new PortTable()
+  private readonly proven = new ProvenPeers()
+  readonly sockets = new Map<SocketId, AnySocket>()
   private dirty: Array<Flow> = []
   private reported: Array<ConnectionSocket | ListenerSocket> = []
   private looped: Array<TcpPacket> = []
   private timeWaits = 0
+  /** Listeners that have handled something since the last flush. */
+  private turns: Array<ListenerSocket> = []
 
   constructor(
     private readonly shell: Shell,
@@ -71,10 +84,11 @@ export class TcpHost {
     this.shell.counters.add("InSegs", 1)
     const flow = this.flows.find(destination, destinationPort, source, sourcePort)
     if (flow !== undefined && !this.reopens(flow, segment, now)) return this.arrives(flow, segment, now)
+    const hash = this.flows.hash(destination, destinationPort, source, sourcePort)
+    const listener = this.listeners.find(destination, destinationPort, hash)
+    if (listener !== undefined) return this.takeTurn(listener, packet, now)
     const local = { address: destination, port: destinationPort }
     const remote = { address: source, port: sourcePort }
-    const listener = this.listeners.find(destination, destinationPort)
-    if (listener !== undefined) return this.toListener(listener, segment, local, remote, now)
     const answer = answerNobody(segment)
     if (answer._tag === "Drop") this.shell.link.drop(answer.why)
     else this.transmit(answer, local, remote, undefined, now)
@@ -92,6 +106,7 @@ export class TcpHost {
 
   /** Owed ACKs and new data of everything that this batch touched. */
   flush(now: Micros): void {
+    this.nextTurns(now)
     let budget = LOOPBACK_BUDGET
     do {
       for (let index = 0; index < this.dirty.length; index++) {
@@ -109,9 +124,9 @@ export class TcpHost {
     } while ((this.looped.length > 0 || this.dirty.length > 0) && budget > 0)
   }
 
-  /** True when another flush is wanted at once: a host that talks to itself has more to say. */
-  get hasLooped(): boolean {
-    return this.looped.length > 0
+  /** True when another flush is wanted at once: for segments to ourselves, or of a listener whose turn was over. */
+  get wantsFlush(): boolean {
+    return this.looped.length > 0 || this.turns.some((listener) => listener.inbox.length > 0)
   }
 
   /** The deadline of a flow has come: fire those of its timers that are due, and ask again. */
@@ -137,6 +152,7 @@ export class TcpHost {
   /** Enters a block into the table and carries out its first step. */
   open(flow: Flow, step: Step, now: Micros): void {
     this.flows.add(flow)
+    this.join(flow)
     this.apply(flow, step, now)
   }
 
@@ -160,6 +176,7 @@ export class TcpHost {
   /** Half-open requests go silently, connections that nobody accepted are reset (Linux's inet_csk_listen_stop). */
   closeListener(listener: ListenerSocket, abort: (flow: Flow) => void): void {
     this.listeners.remove(listener)
+    if (listener.bound !== undefined) this.ports.remove(listener.bound.port, listener.bound.owner)
     this.sockets.delete(listener.id)
     for (const flow of listener.requests) {
       this.flows.remove(flow)
@@ -215,19 +232,60 @@ export class TcpHost {
   private reopens(flow: Flow, segment: Segment, now: Micros): boolean {
     const { tcb, local } = flow
     if (tcb._tag !== "TIME-WAIT" || (segment.flags & SYN) === 0 || !timeWait.mayReopen(tcb, segment, now)) return false
-    if (this.listeners.find(local.address, local.port) === undefined) return false
+    if (this.listeners.find(local.address, local.port, 0) === undefined) return false
     this.shell.counters.add("TWRecycled", 1)
     this.apply(flow, { tcb: { _tag: "CLOSED" }, effects: [] }, now)
     return true
   }
 
-  private toListener(listener: ListenerSocket, segment: Segment, local: Endpoint, remote: Endpoint, now: Micros): void {
-    const step = listen.segmentArrives(listener.tcb, segment, local, remote, now)
+  /** A listener handles so many segments in one turn (gVisor's discipline); the rest waits, so that a flood starves nobody. */
+  private takeTurn(listener: ListenerSocket, packet: TcpPacket, now: Micros): void {
+    if (listener.handled < LISTENER_BUDGET && listener.inbox.length === 0) {
+      if (listener.handled++ === 0) this.turns.push(listener)
+      return this.toListener(listener, packet, now)
+    }
+    if (listener.inbox.length >= LISTENER_INBOX) {
+      this.shell.counters.add("ListenDrops", 1)
+      return this.shell.link.drop("gVisor:listener-inbox-full")
+    }
+    const { segment } = packet
+    listener.inbox.push(
+      segment.payload.length === 0 ? packet : { ...packet, segment: { ...segment, payload: segment.payload.slice() } },
+    )
+  }
+
+  /** The next turn of every listener that was busy in the last one. */
+  private nextTurns(now: Micros): void {
+    if (this.turns.length === 0) return
+    const busy = this.turns
+    this.turns = []
+    for (const listener of busy) {
+      listener.handled = 0
+      if (!this.sockets.has(listener.id)) continue
+      for (const packet of listener.inbox.splice(0, LISTENER_BUDGET)) {
+        listener.handled++
+        this.toListener(listener, packet, now)
+      }
+      if (listener.handled > 0) this.turns.push(listener)
+    }
+  }
+
+  private toListener(listener: ListenerSocket, packet: TcpPacket, now: Micros): void {
+    const { segment } = packet
+    const local = { address: packet.destination, port: packet.destinationPort }
+    const remote = { address: packet.source, port: packet.sourcePort }
+    // A segment that had to wait may find that its connection has been made meanwhile.
+    const flow = this.flows.find(local.address, local.port, remote.address, remote.port)
+    if (flow !== undefined && flow.tcb._tag !== "TIME-WAIT") return this.arrives(flow, segment, now)
+    const step = listen.segmentArrives(listener.tcb, segment, local, remote, this.proven.has(remote.address), now)
     listener.tcb = step.tcb
     for (const effect of step.effects) {
       switch (effect._tag) {
         case "Spawn":
-          this.spawn(listener, effect.request)
+          {
+            const flow = this.spawn(listener, effect.request)
+            if (effect.cookie) this.arrives(flow, segment, now)
+          }
           break
         case "Transmit":
           this.transmit(effect, local, remote, undefined, now)
@@ -243,13 +301,14 @@ export class TcpHost {
     }
   }
 
-  private spawn(listener: ListenerSocket, half: Request): void {
+  private spawn(listener: ListenerSocket, half: Request): Flow {
     const iface = this.shell.link.route(half.remote.address)?.interface ?? 0
     const flow = new Flow(this.shell.nextId(), half, half.local, half.remote, iface)
     flow.listener = listener
     listener.requests.add(flow)
     this.flows.add(flow)
     this.shell.deadlines.schedule(flow, half.deadline)
+    return flow
   }
 
   private requestTimeout(flow: Flow, half: Request, now: Micros): void {
@@ -257,7 +316,8 @@ export class TcpHost {
     if (half.retransmits === 0 && listener !== undefined) {
       listener.tcb = { ...listener.tcb, young: Math.max(0, listener.tcb.young - 1) }
     }
-    this.apply(flow, timeout(half, "retransmit", now), now)
+    const retries = listener === undefined ? 0 : synAckRetries(listener.tcb)
+    this.apply(flow, request.timeout(half, retries, now), now)
   }
 
   private carryOut(flow: Flow, effect: TcpEffect, now: Micros): void {
@@ -314,7 +374,10 @@ export class TcpHost {
       return
     }
     listener.requests.delete(flow)
+    flow.shared = listener.tcb.options.reuseAddress
+    this.join(flow)
     this.shell.counters.add("PassiveOpens", 1)
+    this.proven.add(flow.remote.address)
     const socket = new ConnectionSocket(flow.id, flow)
     flow.socket = socket
     flow.listener = undefined
@@ -332,6 +395,7 @@ export class TcpHost {
 
   private remove(flow: Flow, before: Tcb): void {
     this.flows.remove(flow)
+    this.leave(flow)
     this.shell.deadlines.forget(flow)
     if (before._tag === "TIME-WAIT") this.timeWaits--
     const { listener } = flow
@@ -340,6 +404,16 @@ export class TcpHost {
       const young = before._tag === "SYN-RECEIVED" && before.open === "passive" && before.retransmits === 0
       listener.tcb = { ...tcb, requests: tcb.requests - 1, young: Math.max(0, tcb.young - (young ? 1 : 0)) }
     }
+  }
+
+  private join(flow: Flow): void {
+    flow.joined = true
+    this.ports.join(flow.local.port, flow.local.address, flow.shared)
+  }
+
+  private leave(flow: Flow): void {
+    if (flow.joined) this.ports.leave(flow.local.port, flow.local.address, flow.shared)
+    flow.joined = false
   }
 
   private enterTimeWait(flow: Flow): void {

@@ -140,7 +140,17 @@ export interface HostApi {
   nextDeadline(): Micros
   take(): ReadonlyArray<HostEffect>
 
+  /** A socket that is neither bound nor connected. */
+  socket(options: SocketOptions): SocketId
+  /** Port 0: a free one. EINVAL when bound already, EADDRNOTAVAIL, EACCES, EADDRINUSE (Linux's inet_bind). */
+  bind(socket: SocketId, local: Endpoint): HostRefusal | undefined
+  /** Begins to listen, on a free port where none was bound; again: changes the backlog (Linux's inet_listen). */
+  startListening(socket: SocketId, backlog: number): HostRefusal | undefined
+  /** Begins to connect, from where the socket is bound. */
+  startConnecting(socket: SocketId, remote: Endpoint, now: Micros): HostRefusal | undefined
+  /** socket, bind and startListening at once. */
   listen(call: ListenCall, now: Micros): SocketId | HostRefusal
+  /** socket, bind where asked for, and startConnecting at once. */
   connect(call: ConnectCall, now: Micros): SocketId | HostRefusal
   accept(listener: SocketId): SocketId | undefined
   /** The next octets in order, at most `max`; the array is the caller's. */

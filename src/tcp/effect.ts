@@ -73,6 +73,8 @@ export interface Established {
 export interface Spawn {
   readonly _tag: "Spawn"
   readonly request: Request
+  /** It is complete already: the segment at hand acknowledges its cookie. */
+  readonly cookie: boolean
   readonly why: Why
 }
 

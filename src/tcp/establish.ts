@@ -5,7 +5,7 @@ import { EMPTY_REASSEMBLY } from "./reassembly.ts"
 import { initialRto, measured } from "./rto.ts"
 import { emptyQueue, type SendQueue } from "./sendQueue.ts"
 import { add, type Seq } from "./seq.ts"
-import type { Link, SocketOptions, Synchronized } from "./tcb.ts"
+import type { Link, Rto, SocketOptions, Synchronized } from "./tcb.ts"
 import { type Micros, OFF } from "./time.ts"
 import { NO_TIMERS } from "./timers.ts"
 
@@ -19,7 +19,7 @@ export interface Handshake {
   readonly tsRecent: number
   /** Retransmissions of our SYN or SYN-ACK. */
   readonly retransmits: number
-  /** When it first left. */
+  /** When it first left; OFF: not known. */
   readonly since: Micros
   readonly queue: SendQueue | undefined
   readonly closing: boolean
@@ -73,13 +73,18 @@ export const establish = (h: Handshake, seg: Segment, wnd: number, now: Micros):
       fin: false,
       shut: false,
     },
-    // RFC 6298 section 5.7: a lost SYN is not measured, and data starts with 3 s.
-    rto: h.retransmits === 0 ? measured(rto, now - h.since, settings) : { ...rto, rto: LOST_SYN_RTO },
+    rto: firstRto(rto, h, now),
     cc: h.retransmits > 1 ? afterLostSyn(cc, mss) : cc,
     drs: { at: now, copied: 0 },
     queue: h.queue ?? emptyQueue(una as Seq),
     timers: NO_TIMERS,
   }
+}
+
+/** The handshake is the first measurement; a lost SYN is not one, nor is a cookie, whose sending nobody remembers. */
+const firstRto = (rto: Rto, h: Handshake, now: Micros): Rto => {
+  if (h.since === OFF) return rto
+  return h.retransmits === 0 ? measured(rto, now - h.since, h.link.context.settings) : { ...rto, rto: LOST_SYN_RTO }
 }
 
 /** RFC 6298 section 5.7. */

@@ -6,6 +6,8 @@ import type { Micros } from "./time.ts"
 export interface Keys {
   /** ISS for a connection (RFC 6528 section 3): a clock of 4 us plus a keyed hash of the endpoints. */
   readonly iss: (local: Endpoint, remote: Endpoint, now: Micros) => Seq
+  /** Hash of a SYN cookie (RFC 4987 section 3.6); `count` makes several of it. */
+  readonly cookie: (local: Endpoint, remote: Endpoint, count: number) => number
   /** Start of the timestamp clock for a connection (RFC 7323 section 5.4). */
   readonly timestampOffset: (local: Endpoint, remote: Endpoint) => number
 }

@@ -5,7 +5,7 @@ import { initialReceiveBuffer, initialWindow, offerOf, synOptions, timestamp } f
 import { emptyQueue } from "./sendQueue.ts"
 import { add } from "./seq.ts"
 import type { Listen, PathLimits, SocketOptions, SynSent, TcpContext } from "./tcb.ts"
-import type { Micros } from "./time.ts"
+import { type Micros, OFF } from "./time.ts"
 import { arm, NO_TIMERS, type Out } from "./timers.ts"
 
 /** OPEN, passive (RFC 9293 section 3.10.1). */
@@ -23,6 +23,7 @@ export const passiveOpen = (
   requests: 0,
   young: 0,
   waiting: 0,
+  cookiesAt: OFF,
 })
 
 /** OPEN, active (RFC 9293 section 3.10.1): <SEQ=ISS><CTL=SYN>. */

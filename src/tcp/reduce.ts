@@ -53,6 +53,8 @@ export interface SegmentArrives {
   readonly remote: Endpoint
   /** Whether the accept queue has room for one more; only a half-open request asks. */
   readonly room: boolean
+  /** Whether the peer has completed a handshake before; only a listener asks. */
+  readonly proven: boolean
 }
 
 /**
@@ -118,7 +120,7 @@ const segmentArrives = (tcb: Tcb, event: SegmentArrives, now: Micros): Step => {
     case "CLOSED":
       return { tcb, effects: [answerNobody(segment)] }
     case "LISTEN":
-      return listen.segmentArrives(tcb, segment, local, remote, now)
+      return listen.segmentArrives(tcb, segment, local, remote, event.proven, now)
     case "SYN-SENT":
       return synSent.segmentArrives(tcb, segment, now)
     case "SYN-RECEIVED":

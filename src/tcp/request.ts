@@ -10,7 +10,7 @@ import { drop, reset, resetFor } from "./reset.ts"
 import { add, atOrAfter } from "./seq.ts"
 import { afterHandshake } from "./synchronized.ts"
 import { CLOSED, type Request, type Tcb } from "./tcb.ts"
-import { type Micros, SYN_RTO_MAX } from "./time.ts"
+import { type Micros, OFF, SYN_RTO_MAX } from "./time.ts"
 import type { Out } from "./timers.ts"
 import { pawsRejects } from "./timestamps.ts"
 
@@ -52,8 +52,32 @@ export const segmentArrives = (request: Request, seg: Segment, room: boolean, no
   if (seg.ack !== add(request.iss, 1)) {
     return { tcb: request, effects: [resetFor(seg, "RFC9293-3.10.7.4:unacceptable-ACK")] }
   }
+  if (mustBringData(request, seg)) {
+    return {
+      tcb: { ...request, acked: true },
+      effects: [drop("Linux:TCP_DEFER_ACCEPT"), { _tag: "Count", counter: "TCPDeferAcceptDrop" }],
+    }
+  }
   if (!room) return full(request, seg)
   return accepted(request, seg, now)
+}
+
+/** TCP_DEFER_ACCEPT: a bare ACK does not wake the application, until the waiting time is over. */
+const mustBringData = (request: Request, seg: Segment): boolean =>
+  // A cookie that returns has no request to go back to: it is let through.
+  request.since !== OFF && request.retransmits < deferredTimeouts(request) && seg.payload.length === 0 && !hasFin(seg)
+
+/** The waiting time as a number of SYN-ACK time-outs, as Linux counts it. */
+const deferredTimeouts = (request: Request): number => {
+  const { deferAccept } = request.options
+  if (deferAccept <= 0) return 0
+  let wait = request.context.settings.profile.initialRto
+  let timeouts = 1
+  for (let period = wait; deferAccept > period && timeouts < 255; period += wait) {
+    wait = Math.min(wait * 2, request.context.settings.profile.maxRto)
+    timeouts++
+  }
+  return timeouts
 }
 
 /** The handshake is complete: text and FIN of the same segment follow at once. */
@@ -85,7 +109,7 @@ const full = (request: Request, seg: Segment): Step => {
   const overflows = { _tag: "Count", counter: "ListenOverflows" } as const
   if (!request.context.settings.tcpAbortOnOverflow) {
     return {
-      tcb: request,
+      tcb: { ...request, acked: true },
       effects: [drop("Linux:accept-queue-full"), overflows, { _tag: "Count", counter: "ListenDrops" }],
     }
   }
@@ -96,22 +120,32 @@ const full = (request: Request, seg: Segment): Step => {
   }
 }
 
-/** RETRANSMISSION TIMEOUT of a SYN-ACK: 1, 2, 4, ... seconds, `tcpSynackRetries` times. */
-export const timeout = (request: Request, now: Micros): Step => {
+/**
+ * RETRANSMISSION TIMEOUT of a SYN-ACK: 1, 2, 4, ... seconds, `retries` times. While an ACK waits
+ * for its data time passes in silence; the last SYN-ACK gives the peer one more chance.
+ */
+export const timeout = (request: Request, retries: number, now: Micros): Step => {
   const { settings } = request.context
-  if (request.retransmits >= settings.tcpSynackRetries) return end(request, "RFC9293-3.8.3:R2-of-SYN-ACK")
+  const deferred = deferredTimeouts(request)
+  const waits = request.acked && request.retransmits < deferred
+  if (request.retransmits >= retries && !waits) return end(request, "RFC9293-3.8.3:R2-of-SYN-ACK")
+  const again = deferred === 0 || !request.acked || request.retransmits >= deferred - 1
   const retransmits = request.retransmits + 1
   const wait = Math.min(settings.profile.initialRto * 2 ** retransmits, SYN_RTO_MAX)
   const next: Request = { ...request, retransmits, deadline: now + wait }
-  return {
-    tcb: next,
-    effects: [
-      synAck(next, now, "RFC6298-5.4:retransmit"),
-      { _tag: "Count", counter: "RetransSegs" },
-      { _tag: "Count", counter: "TCPTimeouts" },
-      { _tag: "ArmTimer", timer: "retransmit", at: next.deadline },
-    ],
-  }
+  const armed = { _tag: "ArmTimer", timer: "retransmit", at: next.deadline } as const
+  const timedOut = { _tag: "Count", counter: "TCPTimeouts" } as const
+  return again
+    ? {
+        tcb: next,
+        effects: [
+          synAck(next, now, "RFC6298-5.4:retransmit"),
+          { _tag: "Count", counter: "RetransSegs" },
+          timedOut,
+          armed,
+        ],
+      }
+    : { tcb: next, effects: [timedOut, armed] }
 }
 
 /** The SYN-ACK again, at the rate of challenge ACKs; the timer goes on as it was. */

@@ -8,7 +8,7 @@ export interface TcpSettings {
   readonly profile: WireProfile
   /** Upper bound of an accept queue, whatever backlog `listen` asks for. */
   readonly somaxconn: number
-  /** Half-open requests that one listener keeps. */
+  /** Half-open requests that one listener keeps while cookies are off; its last quarter is for proven peers. */
   readonly tcpMaxSynBacklog: number
   readonly tcpSynRetries: number
   readonly tcpSynackRetries: number
@@ -16,6 +16,8 @@ export interface TcpSettings {
   readonly tcpRetries2: number
   /** The same for connections that no application holds any more. */
   readonly tcpOrphanRetries: number
+  /** SYN cookies. 0: never, 1: when the SYN queue is full, 2: always. */
+  readonly tcpSyncookies: 0 | 1 | 2
   /** Reset, not drop, the final ACK that finds the accept queue full. */
   readonly tcpAbortOnOverflow: boolean
   readonly tcpWindowScaling: boolean
@@ -114,6 +116,7 @@ export const defaultSettings: TcpSettings = {
   tcpSynackRetries: 5,
   tcpRetries2: 15,
   tcpOrphanRetries: 8,
+  tcpSyncookies: 1,
   tcpAbortOnOverflow: false,
   tcpWindowScaling: true,
   tcpTimestamps: true,

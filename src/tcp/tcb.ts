@@ -53,6 +53,13 @@ export interface SocketOptions {
   readonly sendBuffer: number
   /** RFC 5482, microseconds; 0: by count of retransmissions. */
   readonly userTimeout: Micros
+  /** SO_REUSEADDR and SO_REUSEPORT: with whom a port is shared. */
+  readonly reuseAddress: boolean
+  readonly reusePort: boolean
+  /** IP_FREEBIND: an address that is not ours may be bound. */
+  readonly freeBind: boolean
+  /** TCP_DEFER_ACCEPT: a connection is handed over with its first data, or after so long without. Microseconds; 0: at once. */
+  readonly deferAccept: Micros
 }
 
 export const defaultSocketOptions: SocketOptions = {
@@ -61,6 +68,10 @@ export const defaultSocketOptions: SocketOptions = {
   receiveBuffer: 0,
   sendBuffer: 0,
   userTimeout: 0,
+  reuseAddress: false,
+  reusePort: false,
+  freeBind: false,
+  deferAccept: 0,
 }
 
 /** What the network layer allows a segment to be. */
@@ -83,6 +94,8 @@ export interface Listen {
   readonly young: number
   /** Connections that wait in the accept queue now. */
   readonly waiting: number
+  /** When the last SYN cookie was sent. */
+  readonly cookiesAt: Micros
 }
 
 /** The part of a handshake that both ends must agree on (RFC 9293 section 3.2, RFC 7323, RFC 2018). */
@@ -145,7 +158,10 @@ export interface Request {
   /** Window of the SYN, unscaled. */
   readonly sndWnd: number
   readonly since: Micros
+  /** SYN-ACK time-outs; while an ACK waits for its data they pass without a retransmission. */
   readonly retransmits: number
+  /** The final ACK came and found no data (TCP_DEFER_ACCEPT) or no room. */
+  readonly acked: boolean
   /** When the last SYN-ACK answered a repeated SYN. */
   readonly oowAt: Micros
   /** When the SYN-ACK goes out again. */

@@ -31,7 +31,7 @@ export const timeout = (tcb: Tcb, timer: TimerName, now: Micros): Step => {
     case "SYN-SENT":
       return timer === "user" ? giveUp(tcb.timers, USER_TIMEOUT) : synAgain(tcb, now)
     case "SYN-RECEIVED":
-      if (tcb.open === "passive") return request.timeout(tcb, now)
+      if (tcb.open === "passive") return request.timeout(tcb, tcb.context.settings.tcpSynackRetries, now)
       return timer === "user" ? giveUp(tcb.timers, USER_TIMEOUT) : crossedAgain(tcb, now)
     default:
       return ofConnection({ ...tcb, timers: { ...tcb.timers, [timer]: OFF } }, timer, now)

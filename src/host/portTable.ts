@@ -1,0 +1,107 @@
+import { type IpAddress, isUnspecified, sameAddress } from "../wire/address.ts"
+
+/** What a socket says about sharing its port. */
+export interface Sharing {
+  /** SO_REUSEADDR. */
+  readonly reuseAddress: boolean
+  /** SO_REUSEPORT. */
+  readonly reusePort: boolean
+}
+
+/** A socket that holds a port by name: bound, listening, or connected after a bind. */
+export interface PortOwner extends Sharing {
+  readonly address: IpAddress
+  listening: boolean
+}
+
+/** Connections on a port and one local address, which nobody looks at one by one. */
+interface Crowd {
+  readonly address: IpAddress
+  total: number
+  /** Those of sockets without SO_REUSEADDR. */
+  unshared: number
+}
+
+interface Bucket {
+  readonly owners: Set<PortOwner>
+  readonly crowds: Array<Crowd>
+}
+
+/**
+ * Ports and who holds them, with the rules of Linux's inet_csk_bind_conflict: two sockets whose
+ * addresses overlap may share a port when both set SO_REUSEADDR and the older one does not listen,
+ * or when both set SO_REUSEPORT. Connections count too, those in TIME-WAIT among them.
+ */
+export class PortTable {
+  private readonly buckets = new Map<number, Bucket>()
+
+  conflicts(port: number, address: IpAddress, sharing: Sharing, self?: PortOwner): boolean {
+    const bucket = this.buckets.get(port)
+    if (bucket === undefined) return false
+    for (const other of bucket.owners) {
+      if (other !== self && overlap(address, other.address) && !mayShare(sharing, other)) return true
+    }
+    return bucket.crowds.some(
+      (crowd) => overlap(address, crowd.address) && (sharing.reuseAddress ? crowd.unshared : crowd.total) > 0,
+    )
+  }
+
+  /** A port that somebody has bound is not given to others as an ephemeral one. */
+  isBound(port: number, address: IpAddress): boolean {
+    for (const other of this.buckets.get(port)?.owners ?? []) if (overlap(address, other.address)) return true
+    return false
+  }
+
+  add(port: number, owner: PortOwner): void {
+    this.bucket(port).owners.add(owner)
+  }
+
+  remove(port: number, owner: PortOwner): void {
+    const bucket = this.buckets.get(port)
+    if (bucket === undefined) return
+    bucket.owners.delete(owner)
+    this.discard(port, bucket)
+  }
+
+  /** A connection begins to use a port. */
+  join(port: number, address: IpAddress, shared: boolean): void {
+    const { crowds } = this.bucket(port)
+    let crowd = crowds.find((one) => sameAddress(one.address, address))
+    if (crowd === undefined) {
+      crowd = { address, total: 0, unshared: 0 }
+      crowds.push(crowd)
+    }
+    crowd.total++
+    if (!shared) crowd.unshared++
+  }
+
+  leave(port: number, address: IpAddress, shared: boolean): void {
+    const bucket = this.buckets.get(port)
+    const index = bucket?.crowds.findIndex((one) => sameAddress(one.address, address)) ?? -1
+    const crowd = bucket?.crowds[index]
+    if (bucket === undefined || crowd === undefined) return
+    crowd.total--
+    if (!shared) crowd.unshared--
+    if (crowd.total === 0) bucket.crowds.splice(index, 1)
+    this.discard(port, bucket)
+  }
+
+  private bucket(port: number): Bucket {
+    const known = this.buckets.get(port)
+    if (known !== undefined) return known
+    const fresh: Bucket = { owners: new Set(), crowds: [] }
+    this.buckets.set(port, fresh)
+    return fresh
+  }
+
+  private discard(port: number, bucket: Bucket): void {
+    if (bucket.owners.size === 0 && bucket.crowds.length === 0) this.buckets.delete(port)
+  }
+}
+
+const mayShare = (mine: Sharing, other: PortOwner): boolean =>
+  (mine.reuseAddress && other.reuseAddress && !other.listening) || (mine.reusePort && other.reusePort)
+
+/** The same address, or one of them stands for all of its family. */
+const overlap = (x: IpAddress, y: IpAddress): boolean =>
+  x.family === y.family && (isUnspecified(x) || isUnspecified(y) || sameAddress(x, y))

@@ -1,0 +1,161 @@
+import { activeOpen, passiveOpen } from "../tcp/open.ts"
+import type { SocketOptions, TcpContext } from "../tcp/tcb.ts"
+import type { Micros } from "../tcp/time.ts"
+import { type Endpoint, type IpAddress, isUnspecified, UNSPECIFIED4 } from "../wire/address.ts"
+import { Flow } from "./flow.ts"
+import type { Link } from "./link.ts"
+import type { Ports } from "./ports.ts"
+import type { PortOwner } from "./portTable.ts"
+import { BAD_ID, refuse } from "./refusal.ts"
+import { type Bound, ConnectionSocket, IdleSocket, ListenerSocket } from "./socket.ts"
+import type { TcpHost } from "./tcpHost.ts"
+import type { HostRefusal, SocketId } from "./types.ts"
+
+/** socket, bind, listen and connect, with the refusals of Linux's inet_bind, inet_listen and tcp_v4_connect. */
+export class SocketCalls {
+  constructor(
+    private readonly context: TcpContext,
+    private readonly link: Link,
+    private readonly tcp: TcpHost,
+    private readonly ports: Ports,
+    private readonly nextId: () => SocketId,
+  ) {}
+
+  socket(options: SocketOptions): SocketId {
+    const id = this.nextId()
+    this.tcp.sockets.set(id, new IdleSocket(id, options))
+    return id
+  }
+
+  bind(id: SocketId, local: Endpoint): HostRefusal | undefined {
+    const socket = this.tcp.sockets.get(id)
+    if (socket === undefined) return BAD_ID
+    if (socket.kind !== "idle" || socket.bound !== undefined) return refuse("EINVAL", "Linux:inet_bind:already-bound")
+    const bound = this.take(local, socket.options)
+    if ("_tag" in bound) return bound
+    socket.bound = bound
+    return undefined
+  }
+
+  listen(id: SocketId, backlog: number): HostRefusal | undefined {
+    const socket = this.tcp.sockets.get(id)
+    if (socket === undefined) return BAD_ID
+    if (socket.kind === "connection") return refuse("EINVAL", "Linux:inet_listen:connected")
+    if (socket.kind === "listener") {
+      socket.tcb = {
+        ...socket.tcb,
+        backlog: passiveOpen(this.context, socket.tcb.options, socket.tcb.path, backlog).backlog,
+      }
+      return undefined
+    }
+    const bound = socket.bound ?? this.take({ address: UNSPECIFIED4, port: 0 }, socket.options)
+    if ("_tag" in bound) return bound
+    const { owner, address, port } = bound
+    // The port is asked for once more, now as a listener: two that share it may not both listen.
+    if (this.tcp.ports.conflicts(port, address, socket.options, owner)) {
+      if (socket.bound === undefined) this.tcp.ports.remove(port, owner)
+      return refuse("EADDRINUSE", "Linux:inet_csk_listen_start:conflict")
+    }
+    owner.listening = true
+    this.enter(id, address, port, backlog, socket.options, bound)
+    return undefined
+  }
+
+  /** A listener on all ports of an address that nothing else listens on. */
+  listenEverywhere(address: IpAddress, backlog: number, options: SocketOptions): SocketId | HostRefusal {
+    const foreign = this.notOurs(address, options)
+    if (foreign !== undefined) return foreign
+    if (this.tcp.listeners.takesEvery(address)) return refuse("EADDRINUSE", "netfold:every-port-taken")
+    const id = this.nextId()
+    this.enter(id, address, "every", backlog, options, undefined)
+    return id
+  }
+
+  connect(id: SocketId, remote: Endpoint, now: Micros): HostRefusal | undefined {
+    const socket = this.tcp.sockets.get(id)
+    if (socket === undefined) return BAD_ID
+    if (socket.kind === "listener") return refuse("EISCONN", "Linux:inet_stream_connect:listening")
+    if (socket.kind === "connection") {
+      return socket.flow.tcb._tag === "SYN-SENT"
+        ? refuse("EALREADY", "Linux:inet_stream_connect:connecting")
+        : refuse("EISCONN", "Linux:inet_stream_connect:connected")
+    }
+    if (!isPort(remote.port) || remote.port === 0) return refuse("EADDRNOTAVAIL", "Linux:tcp_v4_connect:port-0")
+    const own = this.link.isLocal(remote.address)
+    const hop = this.link.route(remote.address)
+    if (hop === undefined) return refuse("ENETUNREACH", "Linux:tcp_v4_connect:no-route")
+    const { bound, options } = socket
+    const named = bound !== undefined && !isUnspecified(bound.address) ? bound.address : undefined
+    const address = named ?? (own ? remote.address : this.link.sourceFor(hop.interface, remote.address))
+    if (address === undefined) return refuse("EADDRNOTAVAIL", "RFC6724:no-source-address")
+    const port = bound?.port ?? this.ports.forPeer(address, remote)
+    if (port === undefined) return refuse("EADDRNOTAVAIL", "RFC6056-3.3:no-free-port")
+    if (bound !== undefined && this.tcp.localAddressInUse(address, port, remote)) {
+      return refuse("EADDRNOTAVAIL", "Linux:inet_hash_connect:tuple-in-use")
+    }
+    const local = { address, port }
+    const path = this.tcp.path(hop.interface, remote.address.family)
+    const step = activeOpen(this.context, options, path, local, remote, now)
+    const flow = new Flow(id, step.tcb, local, remote, hop.interface)
+    flow.shared = options.reuseAddress
+    const connection = new ConnectionSocket(id, flow)
+    flow.socket = connection
+    this.forget(id)
+    this.tcp.sockets.set(id, connection)
+    this.tcp.open(flow, step, now)
+    return undefined
+  }
+
+  /** Takes back what an idle socket holds, and the socket. */
+  forget(id: SocketId): void {
+    const socket = this.tcp.sockets.get(id)
+    if (socket?.kind !== "idle") return
+    if (socket.bound !== undefined) this.tcp.ports.remove(socket.bound.port, socket.bound.owner)
+    this.tcp.sockets.delete(id)
+  }
+
+  /** Linux's inet_bind: is the address ours, the port allowed, and free? */
+  private take(local: Endpoint, options: SocketOptions): Bound | HostRefusal {
+    const { address } = local
+    const foreign = this.notOurs(address, options)
+    if (foreign !== undefined) return foreign
+    if (!isPort(local.port)) return refuse("EINVAL", "Linux:inet_bind:port-out-of-range")
+    if (local.port !== 0 && local.port < this.context.settings.ipUnprivilegedPortStart) {
+      return refuse("EACCES", "Linux:ip_unprivileged_port_start")
+    }
+    const port = local.port === 0 ? this.ports.forBind(address, options) : local.port
+    if (port === undefined) return refuse("EADDRINUSE", "RFC6056-3.3:no-free-port")
+    if (this.tcp.ports.conflicts(port, address, options))
+      return refuse("EADDRINUSE", "Linux:inet_csk_get_port:conflict")
+    const { reuseAddress, reusePort } = options
+    const owner: PortOwner = { address, reuseAddress, reusePort, listening: false }
+    this.tcp.ports.add(port, owner)
+    return { address, port, owner }
+  }
+
+  private notOurs(address: IpAddress, options: SocketOptions): HostRefusal | undefined {
+    return isUnspecified(address) ||
+      this.link.isLocal(address) ||
+      options.freeBind ||
+      this.context.settings.ipNonlocalBind
+      ? undefined
+      : refuse("EADDRNOTAVAIL", "Linux:inet_bind:not-a-local-address")
+  }
+
+  private enter(
+    id: SocketId,
+    address: IpAddress,
+    port: number | "every",
+    backlog: number,
+    options: SocketOptions,
+    bound: Bound | undefined,
+  ): void {
+    const path = this.tcp.path(0, address.family)
+    const tcb = passiveOpen(this.context, options, path, backlog)
+    const listener = new ListenerSocket(id, tcb, address, port, bound)
+    this.tcp.listeners.add(listener)
+    this.tcp.sockets.set(id, listener)
+  }
+}
+
+const isPort = (port: number): boolean => Number.isInteger(port) && port >= 0 && port <= 65535
