@@ -187,8 +187,7 @@ class Host implements HostApi {
       return undefined
     }
     const { tcb } = socket.flow
-    if (!("options" in tcb))
-      return tcb._tag === "SYN-RECEIVED" ? undefined : refuse("EINVAL", "RFC9293-3.10:connection-over")
+    if (!("options" in tcb)) return refuse("EINVAL", "RFC9293-3.10:connection-over")
     this.tcp.apply(socket.flow, { tcb: { ...tcb, options: { ...tcb.options, ...options } }, effects: [] }, now)
     return undefined
   }

@@ -69,7 +69,7 @@ export interface Established {
   readonly why: Why
 }
 
-/** LISTEN: a SYN became a half-open request. */
+/** LISTEN: a SYN became a half-open request. Its `retransmit` timer runs from the start, to its `deadline`. */
 export interface Spawn {
   readonly _tag: "Spawn"
   readonly request: Request

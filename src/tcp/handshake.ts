@@ -21,7 +21,7 @@ export const largestReceiveBuffer = (settings: TcpSettings, options: SocketOptio
 
 /** The least shift with which 16 bits can announce the largest buffer that this socket may grow to. */
 export const scaleFor = (settings: TcpSettings, options: SocketOptions): number => {
-  const most = Math.max(options.receiveBuffer, settings.tcpRmem[2])
+  const most = options.receiveBuffer > 0 ? options.receiveBuffer : settings.tcpRmem[2]
   let scale = 0
   while (scale < MAX_SCALE && most / 2 ** scale >= 65536) scale++
   return scale

@@ -84,7 +84,10 @@ const deferredTimeouts = (request: Request): number => {
 const accepted = (request: Request, seg: Segment, now: Micros): Step => {
   const { context, options, path, local, remote, iss, irs, agreed, tsOffset, rcvBuf, retransmits, since } = request
   const newer = seg.options.tsVal !== undefined && atOrAfter(seg.options.tsVal, request.tsRecent)
-  const out: Out = [{ _tag: "Established", why: "RFC9293-3.10.7.4:ACK-of-SYN" }]
+  const out: Out = [
+    { _tag: "CancelTimer", timer: "retransmit" },
+    { _tag: "Established", why: "RFC9293-3.10.7.4:ACK-of-SYN" },
+  ]
   const tcb = establish(
     {
       link: { context, path, local, remote, iss, irs, agreed, tsOffset, open: "passive", establishedAt: now },
