@@ -12,6 +12,10 @@ export class Flow implements Scheduled {
   next: Flow | undefined = undefined
   /** Output is owed at the end of the batch. */
   dirty = false
+  /** Half-open, and its SYN-ACK was sent only once. */
+  young = false
+  /** Whose Fast Open queue it takes a place of. */
+  fastOpenedBy: ListenerSocket | undefined = undefined
   /** It counts as a user of its port. */
   joined = false
   /** Its socket set SO_REUSEADDR. */

@@ -118,8 +118,8 @@ class Host implements HostApi {
     return this.calls.listen(id, backlog)
   }
 
-  startConnecting(id: SocketId, remote: Endpoint, now: Micros): HostRefusal | undefined {
-    return this.calls.connect(id, remote, now)
+  startConnecting(id: SocketId, remote: Endpoint, now: Micros, fastOpen?: Uint8Array): HostRefusal | undefined {
+    return this.calls.connect(id, remote, now, fastOpen)
   }
 
   listen({ address, port, backlog, options }: ListenCall, _now: Micros): SocketId | HostRefusal {
@@ -128,12 +128,12 @@ class Host implements HostApi {
     return this.orForget(id, this.calls.bind(id, { address, port }) ?? this.calls.listen(id, backlog))
   }
 
-  connect({ remote, local, options }: ConnectCall, now: Micros): SocketId | HostRefusal {
+  connect({ remote, local, options, fastOpen }: ConnectCall, now: Micros): SocketId | HostRefusal {
     const id = this.calls.socket(options)
     const any = remote.address.family === 4 ? UNSPECIFIED4 : UNSPECIFIED6
     const named = local.address !== undefined || local.port !== undefined
     const refusal = named ? this.calls.bind(id, { address: local.address ?? any, port: local.port ?? 0 }) : undefined
-    return this.orForget(id, refusal ?? this.calls.connect(id, remote, now))
+    return this.orForget(id, refusal ?? this.calls.connect(id, remote, now, fastOpen))
   }
 
   accept(listener: SocketId): SocketId | undefined {
@@ -187,6 +187,11 @@ class Host implements HostApi {
       return undefined
     }
     const { tcb } = socket.flow
+    if (tcb._tag === "SYN-RECEIVED" && tcb.open === "active") {
+      const sent = { ...tcb.sent, options: { ...tcb.sent.options, ...options } }
+      this.tcp.apply(socket.flow, { tcb: { ...tcb, sent }, effects: [] }, now)
+      return undefined
+    }
     if (!("options" in tcb)) return refuse("EINVAL", "RFC9293-3.10:connection-over")
     this.tcp.apply(socket.flow, { tcb: { ...tcb, options: { ...tcb.options, ...options } }, effects: [] }, now)
     return undefined

@@ -49,6 +49,12 @@ export const makeKeys = (secret: Uint8Array): HostKeys => {
     return getU32(blake2s(cookieMessage, { key, dkLen: 4 }), 0)
   }
   return {
+    fastOpenCookie: (local, remote) => {
+      writeEndpoint(message, 0, { address: local, port: FAST_OPEN })
+      writeEndpoint(message, 18, { address: remote, port: 0 })
+      lastLocal = undefined
+      return blake2s(message, { key, dkLen: 8 })
+    },
     cookie,
     iss: (local, remote, now) => add(getU32(digestOf(local, remote), 0), Math.floor(now / ISN_TICK) % 2 ** 32),
     timestampOffset: (local, remote) => getU32(digestOf(local, remote), 4),
@@ -56,6 +62,9 @@ export const makeKeys = (secret: Uint8Array): HostKeys => {
     tableSeed: named(2, undefined),
   }
 }
+
+/** In the place of a port: what the digest is for. */
+const FAST_OPEN = 0
 
 const writeEndpoint = (out: Uint8Array, at: number, { address, port }: Endpoint): void => {
   setU32(out, at, address.a)

@@ -1,7 +1,9 @@
-import { activeOpen, passiveOpen } from "../tcp/open.ts"
-import type { SocketOptions, TcpContext } from "../tcp/tcb.ts"
+import { TFO_CLIENT } from "../tcp/fastOpen.ts"
+import { activeOpen, type FastConnect, passiveOpen } from "../tcp/open.ts"
+import type { PathLimits, SocketOptions, TcpContext } from "../tcp/tcb.ts"
 import type { Micros } from "../tcp/time.ts"
 import { type Endpoint, type IpAddress, isUnspecified, UNSPECIFIED4 } from "../wire/address.ts"
+import { EMPTY } from "../wire/tcpSegment.ts"
 import { Flow } from "./flow.ts"
 import type { Link } from "./link.ts"
 import type { Ports } from "./ports.ts"
@@ -10,6 +12,9 @@ import { BAD_ID, refuse } from "./refusal.ts"
 import { type Bound, ConnectionSocket, IdleSocket, ListenerSocket } from "./socket.ts"
 import type { TcpHost } from "./tcpHost.ts"
 import type { HostRefusal, SocketId } from "./types.ts"
+
+/** All that options may take in a header. */
+const OPTION_SPACE = 40
 
 /** socket, bind, listen and connect, with the refusals of Linux's inet_bind, inet_listen and tcp_v4_connect. */
 export class SocketCalls {
@@ -71,7 +76,7 @@ export class SocketCalls {
     return id
   }
 
-  connect(id: SocketId, remote: Endpoint, now: Micros): HostRefusal | undefined {
+  connect(id: SocketId, remote: Endpoint, now: Micros, data?: Uint8Array): HostRefusal | undefined {
     const socket = this.tcp.sockets.get(id)
     if (socket === undefined) return BAD_ID
     if (socket.kind === "listener") return refuse("EISCONN", "Linux:inet_stream_connect:listening")
@@ -95,7 +100,8 @@ export class SocketCalls {
     }
     const local = { address, port }
     const path = this.tcp.path(hop.interface, remote.address.family)
-    const step = activeOpen(this.context, options, path, local, remote, now)
+    const fast = this.fastConnect(remote, path, data)
+    const step = activeOpen(this.context, options, path, local, remote, now, fast)
     const flow = new Flow(id, step.tcb, local, remote, hop.interface)
     flow.shared = options.reuseAddress
     const connection = new ConnectionSocket(id, flow)
@@ -104,6 +110,15 @@ export class SocketCalls {
     this.tcp.sockets.set(id, connection)
     this.tcp.open(flow, step, now)
     return undefined
+  }
+
+  /** RFC 7413 section 4.2.1: data goes with the SYN when we have the server's cookie, else we ask for one. */
+  private fastConnect(remote: Endpoint, path: PathLimits, data: Uint8Array | undefined): FastConnect | undefined {
+    if (data === undefined) return undefined
+    if ((this.context.settings.tcpFastopen & TFO_CLIENT) === 0) return { data, option: undefined, most: 0 }
+    const known = this.tcp.cookies.get(remote.address)
+    const option = known?.option ?? { cookie: EMPTY, experimental: false }
+    return { data, option, most: Math.max(0, Math.min(path.mss, known?.mss ?? path.mss) - OPTION_SPACE) }
   }
 
   /** Takes back what an idle socket holds, and the socket. */

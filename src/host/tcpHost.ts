@@ -1,20 +1,19 @@
 import { sendRoom } from "../tcp/calls.ts"
-import type { CloseReason, Step, TcpEffect, Transmit } from "../tcp/effect.ts"
+import type { CloseReason, Spawn, Step, TcpEffect, Transmit } from "../tcp/effect.ts"
+import { settled as fastOpenSettled } from "../tcp/fastOpen.ts"
 import { icmpArrives } from "../tcp/icmpError.ts"
 import * as listen from "../tcp/listen.ts"
 import { synAckRetries } from "../tcp/listen.ts"
-import { output } from "../tcp/output.ts"
-import { isSynchronized } from "../tcp/reduce.ts"
+import { isSynchronized, outputOf, synReceivedArrives } from "../tcp/reduce.ts"
 import * as request from "../tcp/request.ts"
 import { answerNobody } from "../tcp/reset.ts"
 import { slice } from "../tcp/sendQueue.ts"
 import * as synchronized from "../tcp/synchronized.ts"
-import * as synReceived from "../tcp/synReceived.ts"
 import * as synSent from "../tcp/synSent.ts"
-import type { PathLimits, Request, Tcb, TcpContext } from "../tcp/tcb.ts"
+import type { FastOpened, PathLimits, Request, SynReceived, Tcb, TcpContext } from "../tcp/tcb.ts"
 import { type Micros, OFF } from "../tcp/time.ts"
 import { timeout } from "../tcp/timeouts.ts"
-import { earliestDeadline } from "../tcp/timers.ts"
+import { earliestDeadline, TIMER_NAMES } from "../tcp/timers.ts"
 import * as timeWait from "../tcp/timeWait.ts"
 import type { Endpoint, IpAddress } from "../wire/address.ts"
 import { isDrop } from "../wire/drop.ts"
@@ -29,7 +28,7 @@ import { FlowTable } from "./flowTable.ts"
 import type { Link } from "./link.ts"
 import { Listeners } from "./listeners.ts"
 import { PortTable } from "./portTable.ts"
-import { ProvenPeers } from "./provenPeers.ts"
+import { type FastOpenCookie, Remembered } from "./remembered.ts"
 import { type AnySocket, ConnectionSocket, type ListenerSocket } from "./socket.ts"
 import type { SocketEvent, SocketId } from "./types.ts"
 
@@ -62,7 +61,10 @@ export class TcpHost {
   readonly flows: FlowTable
   readonly listeners = new Listeners()
   readonly ports = new PortTable()
-  private readonly proven = new ProvenPeers()
+  /** Peers that have completed a handshake: they are somebody, not a spoofed source (Linux asks its TCP metrics). */
+  private readonly proven = new Remembered<true>()
+  /** Fast Open cookies that servers gave us. */
+  readonly cookies = new Remembered<FastOpenCookie>()
   readonly sockets = new Map<SocketId, AnySocket>()
   private dirty: Array<Flow> = []
   private reported: Array<ConnectionSocket | ListenerSocket> = []
@@ -113,7 +115,7 @@ export class TcpHost {
         const flow = this.dirty[index]
         if (flow === undefined) continue
         // Still marked while it is applied: output leaves nothing that more output is owed for.
-        if (isSynchronized(flow.tcb)) this.apply(flow, output(flow.tcb, now), now)
+        if (isSynchronized(flow.tcb) || isFast(flow.tcb)) this.apply(flow, outputOf(flow.tcb, now), now)
         flow.dirty = false
       }
       this.dirty = []
@@ -137,8 +139,9 @@ export class TcpHost {
     const { tcb } = flow
     if (tcb._tag === "TIME-WAIT") this.apply(flow, timeout(tcb, "linger", now), now)
     else if (tcb._tag === "SYN-RECEIVED" && tcb.open === "passive") this.requestTimeout(flow, tcb, now)
+    else if (isFast(tcb)) this.fastTimeout(flow, now)
     else if (tcb._tag !== "CLOSED" && "timers" in tcb) {
-      for (const name of ["retransmit", "persist", "delayedAck", "linger", "user"] as const) {
+      for (const name of TIMER_NAMES) {
         const current = flow.tcb
         if (!("timers" in current)) return
         const deadline = current.timers[name]
@@ -147,6 +150,15 @@ export class TcpHost {
     }
     const next = nextDeadline(flow.tcb)
     if (next !== OFF) this.shell.deadlines.schedule(flow, next)
+  }
+
+  private fastTimeout(flow: Flow, now: Micros): void {
+    for (const name of TIMER_NAMES) {
+      const { tcb } = flow
+      if (!isFast(tcb)) return
+      const deadline = name === "retransmit" ? tcb.request.deadline : tcb.tcb.timers[name]
+      if (deadline !== OFF && deadline <= now) this.apply(flow, timeout(tcb, name, now), now)
+    }
   }
 
   /** Enters a block into the table and carries out its first step. */
@@ -164,7 +176,15 @@ export class TcpHost {
     for (const effect of effects) this.carryOut(flow, effect, now)
     if (tcb._tag === "CLOSED") this.remove(flow, before)
     else if (tcb._tag === "TIME-WAIT" && before._tag !== "TIME-WAIT") this.enterTimeWait(flow)
-    else if (isSynchronized(tcb)) this.markDirty(flow)
+    else if (isSynchronized(tcb) || isFast(tcb)) this.markDirty(flow)
+    if (flow.fastOpenedBy !== undefined && !isFast(tcb)) this.fastOpenSettled(flow, flow.fastOpenedBy, effects, now)
+  }
+
+  /** The handshake of a fast open is over: its place in the queue is free, after a reset only later. */
+  private fastOpenSettled(flow: Flow, listener: ListenerSocket, effects: Step["effects"], now: Micros): void {
+    flow.fastOpenedBy = undefined
+    const reset = effects.some((effect) => effect._tag === "Closed" && effect.reason === "ConnectionReset")
+    listener.tcb = fastOpenSettled(listener.tcb, reset, now)
   }
 
   markDirty(flow: Flow): void {
@@ -219,8 +239,7 @@ export class TcpHost {
       case "SYN-SENT":
         return this.apply(flow, synSent.segmentArrives(tcb, segment, now), now)
       case "SYN-RECEIVED":
-        if (tcb.open === "active") return this.apply(flow, synReceived.segmentArrives(tcb, segment, now), now)
-        return this.apply(flow, request.segmentArrives(tcb, segment, hasRoom(flow.listener), now), now)
+        return this.apply(flow, synReceivedArrives(tcb, segment, hasRoom(flow.listener), now), now)
       case "TIME-WAIT":
         return this.apply(flow, timeWait.segmentArrives(tcb, segment, now), now)
       default:
@@ -282,10 +301,7 @@ export class TcpHost {
     for (const effect of step.effects) {
       switch (effect._tag) {
         case "Spawn":
-          {
-            const flow = this.spawn(listener, effect.request)
-            if (effect.cookie) this.arrives(flow, segment, now)
-          }
+          this.spawn(listener, effect, local, remote, now)
           break
         case "Transmit":
           this.transmit(effect, local, remote, undefined, now)
@@ -301,23 +317,31 @@ export class TcpHost {
     }
   }
 
-  private spawn(listener: ListenerSocket, half: Request): Flow {
-    const iface = this.shell.link.route(half.remote.address)?.interface ?? 0
-    const flow = new Flow(this.shell.nextId(), half, half.local, half.remote, iface)
+  private spawn(listener: ListenerSocket, effect: Spawn, local: Endpoint, remote: Endpoint, now: Micros): void {
+    const { tcb, effects } = effect
+    const iface = this.shell.link.route(remote.address)?.interface ?? 0
+    const flow = new Flow(this.shell.nextId(), tcb, local, remote, iface)
     flow.listener = listener
+    flow.young = true
+    if (tcb._tag === "SYN-RECEIVED" && tcb.open === "fast") flow.fastOpenedBy = listener
     listener.requests.add(flow)
     this.flows.add(flow)
-    this.shell.deadlines.schedule(flow, half.deadline)
-    return flow
+    const deadline = nextDeadline(tcb)
+    if (deadline !== OFF) this.shell.deadlines.schedule(flow, deadline)
+    this.apply(flow, { tcb, effects }, now)
   }
 
   private requestTimeout(flow: Flow, half: Request, now: Micros): void {
     const { listener } = flow
-    if (half.retransmits === 0 && listener !== undefined) {
-      listener.tcb = { ...listener.tcb, young: Math.max(0, listener.tcb.young - 1) }
-    }
     const retries = listener === undefined ? 0 : synAckRetries(listener.tcb)
+    if (listener !== undefined) this.noLongerYoung(listener, flow)
     this.apply(flow, request.timeout(half, retries, now), now)
+  }
+
+  /** Its SYN-ACK has been sent again, or its handshake is over. */
+  private noLongerYoung(listener: ListenerSocket, flow: Flow): void {
+    if (flow.young) listener.tcb = { ...listener.tcb, young: listener.tcb.young - 1 }
+    flow.young = false
   }
 
   private carryOut(flow: Flow, effect: TcpEffect, now: Micros): void {
@@ -352,6 +376,8 @@ export class TcpHost {
         return this.shell.link.drop(effect.why)
       case "Count":
         return this.shell.counters.add(effect.counter, 1)
+      case "RememberCookie":
+        return this.cookies.set(flow.remote.address, { option: effect.cookie, mss: effect.mss })
       case "Spawn":
         return
     }
@@ -377,19 +403,15 @@ export class TcpHost {
     flow.shared = listener.tcb.options.reuseAddress
     this.join(flow)
     this.shell.counters.add("PassiveOpens", 1)
-    this.proven.add(flow.remote.address)
+    this.proven.set(flow.remote.address, true)
     const socket = new ConnectionSocket(flow.id, flow)
     flow.socket = socket
     flow.listener = undefined
     this.sockets.set(socket.id, socket)
     listener.accepted.push(socket)
+    this.noLongerYoung(listener, flow)
     const { tcb } = listener
-    listener.tcb = {
-      ...tcb,
-      requests: tcb.requests - 1,
-      young: youngAfter(tcb.young, flow),
-      waiting: listener.accepted.length,
-    }
+    listener.tcb = { ...tcb, requests: tcb.requests - 1, waiting: listener.accepted.length }
     this.notify(listener, "acceptable")
   }
 
@@ -400,9 +422,8 @@ export class TcpHost {
     if (before._tag === "TIME-WAIT") this.timeWaits--
     const { listener } = flow
     if (listener?.requests.delete(flow)) {
-      const { tcb } = listener
-      const young = before._tag === "SYN-RECEIVED" && before.open === "passive" && before.retransmits === 0
-      listener.tcb = { ...tcb, requests: tcb.requests - 1, young: Math.max(0, tcb.young - (young ? 1 : 0)) }
+      this.noLongerYoung(listener, flow)
+      listener.tcb = { ...listener.tcb, requests: listener.tcb.requests - 1 }
     }
   }
 
@@ -469,11 +490,7 @@ export class TcpHost {
 const hasRoom = (listener: ListenerSocket | undefined): boolean =>
   listener !== undefined && listener.accepted.length <= listener.tcb.backlog
 
-const youngAfter = (young: number, flow: Flow): number => {
-  const { tcb } = flow
-  const resent = isSynchronized(tcb) && tcb.rto.srtt === 0
-  return Math.max(0, young - (resent ? 0 : 1))
-}
+const isFast = (tcb: Tcb): tcb is FastOpened => tcb._tag === "SYN-RECEIVED" && tcb.open === "fast"
 
 const asPacket = (segment: Transmit, local: Endpoint, remote: Endpoint): TcpPacket => {
   const from = (segment.flags & SYN) === 0 ? segment.seq : segment.seq + 1
@@ -502,8 +519,19 @@ const nextDeadline = (tcb: Tcb): Micros => {
     case "TIME-WAIT":
       return tcb.deadline
     case "SYN-RECEIVED":
-      return tcb.open === "passive" ? tcb.deadline : earliestDeadline(tcb.timers)
+      return handshakeDeadline(tcb)
     default:
       return earliestDeadline(tcb.timers)
+  }
+}
+
+const handshakeDeadline = (tcb: Request | SynReceived | FastOpened): Micros => {
+  switch (tcb.open) {
+    case "passive":
+      return tcb.deadline
+    case "active":
+      return earliestDeadline(tcb.timers)
+    case "fast":
+      return earliestDeadline({ ...tcb.tcb.timers, retransmit: tcb.request.deadline })
   }
 }

@@ -53,6 +53,8 @@ export interface ConnectCall {
   readonly remote: Endpoint
   /** Absent: the route's source address, and a port from `ipLocalPortRange`. */
   readonly local: { readonly address?: IpAddress; readonly port?: number }
+  /** Data for the SYN (RFC 7413): it goes along where the server gave us a cookie before, else after the handshake. */
+  readonly fastOpen?: Uint8Array
   readonly options: SocketOptions
 }
 
@@ -147,7 +149,7 @@ export interface HostApi {
   /** Begins to listen, on a free port where none was bound; again: changes the backlog (Linux's inet_listen). */
   startListening(socket: SocketId, backlog: number): HostRefusal | undefined
   /** Begins to connect, from where the socket is bound. */
-  startConnecting(socket: SocketId, remote: Endpoint, now: Micros): HostRefusal | undefined
+  startConnecting(socket: SocketId, remote: Endpoint, now: Micros, fastOpen?: Uint8Array): HostRefusal | undefined
   /** socket, bind and startListening at once. */
   listen(call: ListenCall, now: Micros): SocketId | HostRefusal
   /** socket, bind where asked for, and startConnecting at once. */

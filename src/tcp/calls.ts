@@ -1,5 +1,6 @@
 import { RST } from "../wire/tcpSegment.ts"
 import type { Refused, Step, Why } from "./effect.ts"
+import { within } from "./fastOpen.ts"
 import { reset } from "./reset.ts"
 import { append } from "./sendQueue.ts"
 import { distance } from "./seq.ts"
@@ -21,6 +22,7 @@ export const send = (tcb: Tcb, bytes: Uint8Array): CallResult => {
     case "SYN-SENT":
       return bytes.length > sendRoom(tcb) ? NO_ROOM : step({ ...tcb, queue: append(tcb.queue, bytes) })
     case "SYN-RECEIVED":
+      if (tcb.open === "fast") return within(tcb, (inner) => send(inner, bytes))
       if (tcb.open === "passive") return refuse("ENOTCONN", "RFC9293-3.10.2:not-accepted")
       if (tcb.sent.closing) return CLOSING
       if (bytes.length > sendRoom(tcb)) return NO_ROOM
@@ -44,6 +46,7 @@ export const sendRoom = (tcb: Tcb): number => {
     case "SYN-SENT":
       return Math.max(0, sendLimit(tcb.options, tcb.context.settings.tcpWmem, 0) - tcb.queue.length)
     case "SYN-RECEIVED":
+      if (tcb.open === "fast") return sendRoom(tcb.tcb)
       return tcb.open === "active" ? sendRoom(tcb.sent) : 0
     case "ESTABLISHED":
     case "CLOSE-WAIT":
@@ -66,6 +69,7 @@ export const receive = (tcb: Tcb, n: number, now: Micros): CallResult => {
     case "LISTEN":
     case "SYN-SENT":
     case "SYN-RECEIVED":
+      if (tcb._tag === "SYN-RECEIVED" && tcb.open === "fast") return within(tcb, (inner) => receive(inner, n, now))
       return n === 0 ? step(tcb) : refuse("EINVAL", "RFC9293-3.10.3:nothing-delivered")
     case "TIME-WAIT":
       return refuse("ESHUTDOWN", "RFC9293-3.10.3:connection-closing")
@@ -103,6 +107,7 @@ export const close = (tcb: Tcb): CallResult => {
     case "SYN-SENT":
       return gone(tcb, "RFC9293-3.10.4:CLOSE-in-SYN-SENT")
     case "SYN-RECEIVED":
+      if (tcb.open === "fast") return within(tcb, close)
       if (tcb.open === "passive") return refuse("ENOTCONN", "RFC9293-3.10.4:not-accepted")
       // The clause lets the FIN go at once where nothing is queued; here it always waits for ESTABLISHED.
       return tcb.sent.closing ? CLOSING : step({ ...tcb, sent: { ...tcb.sent, closing: true } })
@@ -141,10 +146,11 @@ export const release = (tcb: Tcb, now: Micros): CallResult => {
     }
     case "TIME-WAIT":
       return step(tcb)
+    case "SYN-RECEIVED":
+      return tcb.open === "fast" ? within(tcb, (inner) => release(inner, now)) : close(tcb)
     case "CLOSED":
     case "LISTEN":
     case "SYN-SENT":
-    case "SYN-RECEIVED":
       return close(tcb)
   }
 }
@@ -159,8 +165,9 @@ export const abort = (tcb: Tcb): CallResult => {
     case "TIME-WAIT":
       return gone(tcb, "RFC9293-3.10.5:ABORT")
     case "SYN-RECEIVED": {
+      if (tcb.open === "fast") return within(tcb, abort)
       const step = gone(tcb, "RFC9293-3.10.5:ABORT")
-      const iss = tcb.open === "active" ? tcb.sent.iss : tcb.iss
+      const { iss } = tcb.open === "active" ? tcb.sent : tcb
       return { tcb: CLOSED, effects: [reset((iss + 1) >>> 0, 0, RST, "RFC9293-3.10.5:ABORT"), ...step.effects] }
     }
     case "CLOSING":
@@ -195,8 +202,8 @@ const gone = (tcb: Exclude<Tcb, { _tag: "CLOSED" }>, why: Why): Step => {
       out.push({ _tag: "CancelTimer", timer: "linger" })
       return { tcb: CLOSED, effects: out }
     case "SYN-RECEIVED":
-      if (tcb.open === "passive") out.push({ _tag: "CancelTimer", timer: "retransmit" })
-      else cancelAll(tcb.timers, out)
+      if (tcb.open === "active") cancelAll(tcb.timers, out)
+      else out.push({ _tag: "CancelTimer", timer: "retransmit" })
       break
     default:
       cancelAll(tcb.timers, out)

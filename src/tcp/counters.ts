@@ -52,6 +52,12 @@ export const counters = [
   "SyncookiesRecv",
   "SyncookiesFailed",
   "TCPDeferAcceptDrop",
+  "TCPFastOpenActive",
+  "TCPFastOpenActiveFail",
+  "TCPFastOpenPassive",
+  "TCPFastOpenPassiveFail",
+  "TCPFastOpenListenOverflow",
+  "TCPFastOpenCookieReqd",
 ] as const
 
 export type Counter = (typeof counters)[number]

@@ -2,7 +2,7 @@ import type { TcpOptions } from "../wire/tcpSegment.ts"
 import type { Counter } from "./counters.ts"
 import type { SendQueue } from "./sendQueue.ts"
 import type { Seq } from "./seq.ts"
-import type { Request, Tcb, TimerName } from "./tcb.ts"
+import type { FastOpened, Request, Synchronized, Tcb, TimerName } from "./tcb.ts"
 import type { Micros } from "./time.ts"
 import type { Why } from "./why.ts"
 
@@ -19,6 +19,7 @@ export type TcpEffect =
   | Spawn
   | PeerClosed
   | Urgent
+  | RememberCookie
   | ConnectionClosed
   | Drop
   | Count
@@ -72,9 +73,9 @@ export interface Established {
 /** LISTEN: a SYN became a half-open request. Its `retransmit` timer runs from the start, to its `deadline`. */
 export interface Spawn {
   readonly _tag: "Spawn"
-  readonly request: Request
-  /** It is complete already: the segment at hand acknowledges its cookie. */
-  readonly cookie: boolean
+  readonly tcb: Request | FastOpened | Synchronized
+  /** What the new block does first: a connection that a cookie completes is accepted at once. */
+  readonly effects: ReadonlyArray<TcpEffect>
   readonly why: Why
 }
 
@@ -88,6 +89,14 @@ export interface PeerClosed {
 export interface Urgent {
   readonly _tag: "Urgent"
   readonly at: Seq
+}
+
+/** A server gave a Fast Open cookie, for the next connection to its address (RFC 7413 section 4.1.3). */
+export interface RememberCookie {
+  readonly _tag: "RememberCookie"
+  readonly cookie: NonNullable<TcpOptions["fastOpen"]>
+  /** The MSS that it announced. */
+  readonly mss: number
 }
 
 export type CloseReason =

@@ -7,7 +7,7 @@ import type { Micros } from "./time.ts"
 const MAX_SCALE = 14
 
 /** A peer without an MSS option takes this much (RFC 9293 section 3.7.1). */
-const DEFAULT_MSS = { 4: 536, 6: 1220 } as const
+export const DEFAULT_MSS = { 4: 536, 6: 1220 } as const
 
 /** Octets that the timestamp option takes in every segment, padding included. */
 export const TIMESTAMP_LENGTH = 12

@@ -13,7 +13,7 @@ export const icmpArrives = (tcb: Tcb, seq: Seq, reason: CloseReason): Step => {
     case "SYN-SENT":
       return seq === tcb.iss ? refused(tcb.timers, reason) : { tcb, effects: [drop("RFC5927-4.1:sequence-number")] }
     case "SYN-RECEIVED":
-      if (tcb.open === "passive") return { tcb, effects: [drop("RFC5927-5.2:soft-error")] }
+      if (tcb.open !== "active") return { tcb, effects: [drop("RFC5927-5.2:soft-error")] }
       return seq === tcb.sent.iss
         ? refused(tcb.timers, reason)
         : { tcb, effects: [drop("RFC5927-4.1:sequence-number")] }

@@ -1,12 +1,15 @@
 import type { Endpoint } from "../wire/address.ts"
-import { ACK, hasAck, hasFin, hasRst, hasSyn, type Segment, SYN } from "../wire/tcpSegment.ts"
+import { hasAck, hasFin, hasRst, hasSyn, type Segment } from "../wire/tcpSegment.ts"
 import type { Counter } from "./counters.ts"
 import type { Step, TcpEffect, Transmit, Why } from "./effect.ts"
-import { agree, initialReceiveBuffer, initialWindow, offerOf, synAckOptions, timestamp } from "./handshake.ts"
+import * as fastOpen from "./fastOpen.ts"
+import { agree, initialReceiveBuffer, offerOf, timestamp } from "./handshake.ts"
+import * as request from "./request.ts"
 import { drop, resetFor } from "./reset.ts"
 import { add } from "./seq.ts"
+import { synAck } from "./synAck.ts"
 import { cookieIss, cookieMss, cookieOffers, cookiesPending, cookieTimestamp, rememberedOptions } from "./syncookie.ts"
-import type { Listen, Request } from "./tcb.ts"
+import type { Listen, Request, Synchronized, Tcb } from "./tcb.ts"
 import { type Micros, OFF } from "./time.ts"
 
 /**
@@ -56,16 +59,32 @@ const synArrives = (
     return refuse(listen, "Linux:SYN-queue-kept-for-proven-peers", counts)
   }
   if (cookie) {
-    const request = requestFrom(listen, { ...seg, options: cookieOffers(seg.options) }, local, remote, now)
-    const iss = cookieIss(listen.context, local, remote, seg.seq, request.agreed.peerMss, now)
-    const answer = cookieSynAck({ ...request, iss }, now)
+    const half = requestFrom(listen, { ...seg, options: cookieOffers(seg.options) }, local, remote, now)
+    const iss = cookieIss(listen.context, local, remote, seg.seq, half.agreed.peerMss, now)
+    const answer = cookieSynAck({ ...half, iss }, now)
     return { tcb: { ...listen, cookiesAt: now }, effects: [...counts, answer, count("SyncookiesSent")] }
   }
-  const request = requestFrom(listen, seg, local, remote, now)
+  const counted: Listen = { ...listen, requests: listen.requests + 1, young: listen.young + 1 }
+  const half = requestFrom(listen, seg, local, remote, now)
+  const answer = fastOpen.judge(listen, seg, local, remote, now)
+  if (answer._tag === "Accept") {
+    return {
+      tcb: { ...counted, fastOpens: listen.fastOpens + 1, fastResets: fastOpen.held(listen, now) },
+      effects: [
+        { _tag: "Spawn", ...fastOpen.accept(half, seg, now), why: "RFC7413-4.2.2:valid-cookie" },
+        count("TCPFastOpenPassive"),
+      ],
+    }
+  }
+  const request: Request = answer.cookie === undefined ? half : { ...half, cookie: answer.cookie }
   const why = "RFC9293-3.10.7.2:SYN"
   return {
-    tcb: { ...listen, requests: listen.requests + 1, young: listen.young + 1 },
-    effects: [{ _tag: "Spawn", request, cookie: false, why }, synAck(request, now, why)],
+    tcb: counted,
+    effects: [
+      { _tag: "Spawn", tcb: request, effects: [], why },
+      synAck(request, now, why),
+      ...fastOpenCounts[answer.why],
+    ],
   }
 }
 
@@ -84,7 +103,7 @@ const cookieReturns = (listen: Listen, seg: Segment, local: Endpoint, remote: En
     return refuse(listen, "Linux:accept-queue-full", [count("SyncookiesRecv"), count("ListenOverflows")])
   }
   const blank = requestFrom(listen, seg, local, remote, now)
-  const request: Request = {
+  const half: Request = {
     ...blank,
     iss,
     irs,
@@ -96,9 +115,17 @@ const cookieReturns = (listen: Listen, seg: Segment, local: Endpoint, remote: En
   }
   return {
     tcb: { ...listen, requests: listen.requests + 1, young: listen.young + 1 },
-    effects: [count("SyncookiesRecv"), { _tag: "Spawn", request, cookie: true, why: "RFC4987-3.6:cookie" }],
+    effects: [count("SyncookiesRecv"), ...completed(half, seg, now)],
   }
 }
+
+/** The segment at hand completes the handshake that the cookie began. */
+const completed = (half: Request, seg: Segment, now: Micros): ReadonlyArray<TcpEffect> => {
+  const { tcb, effects } = request.segmentArrives(half, seg, true, now)
+  return isOpen(tcb) ? [{ _tag: "Spawn", tcb, effects, why: "RFC4987-3.6:cookie" }] : effects
+}
+
+const isOpen = (tcb: Tcb): tcb is Synchronized => "snd" in tcb
 
 /** How often a SYN-ACK is sent again: less often where old requests fill the queue (Linux's reqsk_timer_handler). */
 export const synAckRetries = (listen: Listen): number => {
@@ -131,6 +158,7 @@ const requestFrom = (listen: Listen, seg: Segment, local: Endpoint, remote: Endp
     acked: false,
     oowAt: OFF,
     deadline: now + settings.profile.initialRto,
+    cookie: undefined,
   }
 }
 
@@ -143,31 +171,18 @@ const cookieSynAck = (request: Request, now: Micros): Transmit => {
   return { ...plain, options: { ...plain.options, tsVal } }
 }
 
-/** <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>, with only those options that the SYN had. */
-export const synAck = (request: Request, now: Micros, why: Why): Transmit => ({
-  _tag: "Transmit",
-  seq: request.iss,
-  ack: add(request.irs, 1),
-  flags: SYN | ACK,
-  wnd: initialWindow(request.context.settings, request.rcvBuf, request.path.mss),
-  up: 0,
-  options: synAckOptions(
-    request.agreed,
-    request.path,
-    timestamp(request.context, request.tsOffset, now),
-    request.tsRecent,
-  ),
-  queue: undefined,
-  length: 0,
-  segmentSize: 0,
-  why,
-})
-
 const ignore = (listen: Listen, why: Why): Step<Listen> => ({ tcb: listen, effects: [drop(why)] })
 
 const refuse = (listen: Listen, why: Why, counts: ReadonlyArray<TcpEffect>): Step<Listen> => ({
   tcb: listen,
   effects: [drop(why), ...counts, count("ListenDrops")],
 })
+
+const fastOpenCounts: Record<"none" | "asked" | "invalid" | "full", ReadonlyArray<TcpEffect>> = {
+  none: [],
+  asked: [{ _tag: "Count", counter: "TCPFastOpenCookieReqd" }],
+  invalid: [{ _tag: "Count", counter: "TCPFastOpenPassiveFail" }],
+  full: [{ _tag: "Count", counter: "TCPFastOpenListenOverflow" }],
+}
 
 const count = (counter: Counter) => ({ _tag: "Count", counter }) as const

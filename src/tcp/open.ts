@@ -1,8 +1,8 @@
 import type { Endpoint } from "../wire/address.ts"
-import { SYN } from "../wire/tcpSegment.ts"
+import { SYN, type TcpOptions } from "../wire/tcpSegment.ts"
 import type { Step, Transmit, Why } from "./effect.ts"
 import { initialReceiveBuffer, initialWindow, offerOf, synOptions, timestamp } from "./handshake.ts"
-import { emptyQueue } from "./sendQueue.ts"
+import { append, emptyQueue } from "./sendQueue.ts"
 import { add } from "./seq.ts"
 import type { Listen, PathLimits, SocketOptions, SynSent, TcpContext } from "./tcb.ts"
 import { type Micros, OFF } from "./time.ts"
@@ -24,6 +24,8 @@ export const passiveOpen = (
   young: 0,
   waiting: 0,
   cookiesAt: OFF,
+  fastOpens: 0,
+  fastResets: [],
 })
 
 /** OPEN, active (RFC 9293 section 3.10.1): <SEQ=ISS><CTL=SYN>. */
@@ -34,6 +36,7 @@ export const activeOpen = (
   local: Endpoint,
   remote: Endpoint,
   now: Micros,
+  fast?: FastConnect,
 ): Step<SynSent> => {
   const { settings, keys } = context
   const iss = keys.iss(local, remote, now)
@@ -51,14 +54,25 @@ export const activeOpen = (
     rcvBuf: initialReceiveBuffer(settings, options),
     since: now,
     retransmits: 0,
-    queue: emptyQueue(add(iss, 1)),
+    queue: fast === undefined ? emptyQueue(add(iss, 1)) : append(emptyQueue(add(iss, 1)), fast.data),
     closing: false,
+    fastOpen: fast?.option,
+    synData: fast?.option === undefined || fast.option.cookie.length === 0 ? 0 : Math.min(fast.data.length, fast.most),
     timers: NO_TIMERS,
   }
   out.push(syn(sent, now, "RFC9293-3.10.1:active-OPEN"), { _tag: "Count", counter: "ActiveOpens" })
   let timers = arm(NO_TIMERS, "retransmit", now + settings.profile.initialRto, out)
   if (options.userTimeout > 0) timers = arm(timers, "user", now + options.userTimeout, out)
   return { tcb: { ...sent, timers }, effects: out }
+}
+
+/** Fast Open, the client's side (RFC 7413 section 4.2.1): data for the SYN, and the cookie that lets it go. */
+export interface FastConnect {
+  readonly data: Uint8Array
+  /** An empty cookie asks for one; then, and without the option, the data follows the handshake. */
+  readonly option: TcpOptions["fastOpen"]
+  /** Octets that fit beside the options. */
+  readonly most: number
 }
 
 export const syn = (sent: SynSent, now: Micros, why: Why): Transmit => ({
@@ -68,9 +82,12 @@ export const syn = (sent: SynSent, now: Micros, why: Why): Transmit => ({
   flags: SYN,
   wnd: initialWindow(sent.context.settings, sent.rcvBuf, sent.path.mss),
   up: 0,
-  options: synOptions(sent.offer, sent.path, timestamp(sent.context, sent.tsOffset, now)),
-  queue: undefined,
-  length: 0,
-  segmentSize: 0,
+  options: {
+    ...synOptions(sent.offer, sent.path, timestamp(sent.context, sent.tsOffset, now)),
+    fastOpen: sent.fastOpen,
+  },
+  queue: sent.synData > 0 ? sent.queue : undefined,
+  length: sent.synData,
+  segmentSize: sent.synData,
   why,
 })

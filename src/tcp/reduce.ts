@@ -1,7 +1,8 @@
 import type { Endpoint } from "../wire/address.ts"
 import type { Segment } from "../wire/tcpSegment.ts"
 import * as calls from "./calls.ts"
-import type { Refused, Step } from "./effect.ts"
+import { NO_EFFECTS, type Refused, type Step } from "./effect.ts"
+import * as fastOpen from "./fastOpen.ts"
 import * as listen from "./listen.ts"
 import { activeOpen, passiveOpen } from "./open.ts"
 import { output } from "./output.ts"
@@ -10,7 +11,17 @@ import { answerNobody } from "./reset.ts"
 import * as synchronized from "./synchronized.ts"
 import * as synReceived from "./synReceived.ts"
 import * as synSent from "./synSent.ts"
-import type { PathLimits, SocketOptions, Synchronized, Tcb, TcpContext, TimerName } from "./tcb.ts"
+import type {
+  FastOpened,
+  PathLimits,
+  Request,
+  SocketOptions,
+  Synchronized,
+  SynReceived,
+  Tcb,
+  TcpContext,
+  TimerName,
+} from "./tcb.ts"
 import type { Micros } from "./time.ts"
 import { timeout } from "./timeouts.ts"
 import * as timeWait from "./timeWait.ts"
@@ -63,10 +74,18 @@ export interface SegmentArrives {
  */
 export const reduce = (tcb: Tcb, event: TcpEvent, now: Micros): Step | Refused => {
   const step = happen(tcb, event, now)
-  if ("_tag" in step || !isSynchronized(step.tcb)) return step
-  const after = output(step.tcb, now)
+  if ("_tag" in step) return step
+  const after = outputOf(step.tcb, now)
   if (after.effects.length === 0) return { tcb: after.tcb, effects: step.effects }
   return { tcb: after.tcb, effects: step.effects.length === 0 ? after.effects : [...step.effects, ...after.effects] }
+}
+
+/** What a block owes by now (see `output`); most states owe nothing. */
+export const outputOf = (tcb: Tcb, now: Micros): Step => {
+  if (isSynchronized(tcb)) return output(tcb, now)
+  return tcb._tag === "SYN-RECEIVED" && tcb.open === "fast"
+    ? fastOpen.outputWithin(tcb, now)
+    : { tcb, effects: NO_EFFECTS }
 }
 
 const happen = (tcb: Tcb, event: TcpEvent, now: Micros): Step | Refused => {
@@ -114,6 +133,7 @@ const open = (tcb: Tcb, event: ActiveOpen | PassiveOpen, now: Micros): Step | Re
   }
 }
 
+/** Which reducer of which state (section 3.10.7). */
 const segmentArrives = (tcb: Tcb, event: SegmentArrives, now: Micros): Step => {
   const { segment, local, remote } = event
   switch (tcb._tag) {
@@ -124,13 +144,28 @@ const segmentArrives = (tcb: Tcb, event: SegmentArrives, now: Micros): Step => {
     case "SYN-SENT":
       return synSent.segmentArrives(tcb, segment, now)
     case "SYN-RECEIVED":
-      return tcb.open === "passive"
-        ? request.segmentArrives(tcb, segment, event.room, now)
-        : synReceived.segmentArrives(tcb, segment, now)
+      return synReceivedArrives(tcb, segment, event.room, now)
     case "TIME-WAIT":
       return timeWait.segmentArrives(tcb, segment, now)
     default:
       return synchronized.segmentArrives(tcb, segment, now)
+  }
+}
+
+/** The three ways to be in SYN-RECEIVED. */
+export const synReceivedArrives = (
+  tcb: Request | SynReceived | FastOpened,
+  segment: Segment,
+  room: boolean,
+  now: Micros,
+): Step => {
+  switch (tcb.open) {
+    case "passive":
+      return request.segmentArrives(tcb, segment, room, now)
+    case "active":
+      return synReceived.segmentArrives(tcb, segment, now)
+    case "fast":
+      return fastOpen.segmentArrives(tcb, segment, now)
   }
 }
 

@@ -18,6 +18,8 @@ export interface TcpSettings {
   readonly tcpOrphanRetries: number
   /** SYN cookies. 0: never, 1: when the SYN queue is full, 2: always. */
   readonly tcpSyncookies: 0 | 1 | 2
+  /** TCP Fast Open, bits as in Linux: 1 client, 2 server, 0x200 server without cookies. */
+  readonly tcpFastopen: number
   /** Reset, not drop, the final ACK that finds the accept queue full. */
   readonly tcpAbortOnOverflow: boolean
   readonly tcpWindowScaling: boolean
@@ -117,6 +119,7 @@ export const defaultSettings: TcpSettings = {
   tcpRetries2: 15,
   tcpOrphanRetries: 8,
   tcpSyncookies: 1,
+  tcpFastopen: 1,
   tcpAbortOnOverflow: false,
   tcpWindowScaling: true,
   tcpTimestamps: true,

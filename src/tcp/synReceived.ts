@@ -8,11 +8,11 @@ import { initialWindow } from "./handshake.ts"
 import { drop, resetFor } from "./reset.ts"
 import { add } from "./seq.ts"
 import { afterHandshake } from "./synchronized.ts"
-import { withoutSyn } from "./synSent.ts"
 import { CLOSED, type Synchronized, type SynReceived } from "./tcb.ts"
 import type { Micros } from "./time.ts"
 import { cancelAll, type Out } from "./timers.ts"
 import { pawsRejects } from "./timestamps.ts"
+import { withoutSyn } from "./withoutSyn.ts"
 
 /**
  * SYN-RECEIVED from SYN-SENT, the SYNs having crossed: a segment arrives (RFC 9293 section

@@ -2,13 +2,16 @@ import { ACK, hasAck, hasFin, hasRst, hasSyn, type Segment, SYN } from "../wire/
 import type { Step, Transmit, Why } from "./effect.ts"
 import { sendAck } from "./emit.ts"
 import { establish } from "./establish.ts"
-import { agree, initialWindow, synAckOptions, timestamp } from "./handshake.ts"
+import { agree, DEFAULT_MSS, initialWindow, synAckOptions, timestamp } from "./handshake.ts"
 import { drop, resetFor } from "./reset.ts"
-import { add, after, atOrBefore } from "./seq.ts"
+import { dropBefore } from "./sendQueue.ts"
+import { add, after, atOrBefore, distance } from "./seq.ts"
 import { afterHandshake } from "./synchronized.ts"
-import { CLOSED, type SynReceived, type SynSent, type Tcb } from "./tcb.ts"
+import { CLOSED, type Synchronized, type SynReceived, type SynSent } from "./tcb.ts"
+import { owe } from "./text.ts"
 import { type Micros, OFF } from "./time.ts"
 import { arm, cancelAll, type Out } from "./timers.ts"
+import { withoutSyn } from "./withoutSyn.ts"
 
 /**
  * SYN-SENT: an active open has sent its SYN and waits for the peer's.
@@ -18,7 +21,7 @@ import { arm, cancelAll, type Out } from "./timers.ts"
 export const segmentArrives = (tcb: SynSent, seg: Segment, now: Micros): Step => {
   // First: the ACK can only be for our SYN.
   const acked = hasAck(seg)
-  if (acked && (atOrBefore(seg.ack, tcb.iss) || after(seg.ack, add(tcb.iss, 1)))) {
+  if (acked && (atOrBefore(seg.ack, tcb.iss) || after(seg.ack, add(tcb.iss, 1 + tcb.synData)))) {
     return hasRst(seg)
       ? dropped(tcb, "RFC9293-3.10.7.3:RST-with-unacceptable-ACK")
       : { tcb, effects: [resetFor(seg, "RFC9293-3.10.7.3:unacceptable-ACK")] }
@@ -58,7 +61,7 @@ const refused = (tcb: SynSent): Step => {
 }
 
 const established = (sent: SynSent, seg: Segment, now: Micros): Step => {
-  const out: Out = []
+  const out: Out = fastOpenEffects(sent, seg)
   const { context, path, local, remote, iss, offer, tsOffset } = sent
   const agreed = agree(offer, seg.options, context.settings, remote.address.family)
   cancelAll(sent.timers, out)
@@ -79,14 +82,37 @@ const established = (sent: SynSent, seg: Segment, now: Micros): Step => {
     seg.wnd, // The window of a SYN is never scaled (RFC 7323 section 2.2).
     now,
   )
-  const tcb: Tcb = sent.closing ? { ...fresh, _tag: "FIN-WAIT-1" } : fresh
-  // The third segment leaves at once unless data or a FIN carries the ACK.
-  const waiting = sent.queue.length > 0 || sent.closing
-  const acked = waiting
-    ? { ...tcb, rcv: { ...tcb.rcv, due: "now" as const, dueWhy: why } as const }
-    : sendAck(tcb, now, why, out)
+  const tcb = sent.synData > 0 ? withSynData(fresh, sent, seg, out) : fresh
+  // The third segment leaves at once unless data carries the ACK.
+  const acked = tcb.queue.length > 0 ? owe(tcb, "now", why) : sendAck(tcb, now, why, out)
   const text = seg.payload.length > 0 || hasFin(seg)
   return { tcb: text ? afterHandshake(acked, withoutSyn(seg), now, out) : acked, effects: out }
+}
+
+/** The data of the SYN: what the peer took is done, what it did not take leaves again at once (RFC 7413 section 4.2.1). */
+const withSynData = (tcb: Synchronized, sent: SynSent, seg: Segment, out: Out): Synchronized => {
+  const first = add(sent.iss, 1)
+  const taken = distance(seg.ack, first)
+  if (taken > 0) out.push({ _tag: "Acknowledged", count: taken })
+  return {
+    ...tcb,
+    queue: dropBefore(sent.queue, seg.ack),
+    snd: { ...tcb.snd, una: seg.ack, nxt: add(first, sent.synData), rtx: seg.ack, small: seg.ack },
+  }
+}
+
+/** A cookie for the next time, and whether this time the data was taken. */
+const fastOpenEffects = (sent: SynSent, seg: Segment): Out => {
+  const out: Out = []
+  const { fastOpen, mss } = seg.options
+  if (sent.fastOpen !== undefined && fastOpen !== undefined && fastOpen.cookie.length > 0) {
+    out.push({ _tag: "RememberCookie", cookie: fastOpen, mss: mss ?? DEFAULT_MSS[sent.remote.address.family] })
+  }
+  if (sent.synData > 0) {
+    const taken = after(seg.ack, add(sent.iss, 1))
+    out.push({ _tag: "Count", counter: taken ? "TCPFastOpenActive" : "TCPFastOpenActiveFail" })
+  }
+  return out
 }
 
 /** Both SYNs are under way (RFC 9293 figure 8): answer with <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>. */
@@ -125,9 +151,5 @@ export const synAckOf = (tcb: SynReceived, now: Micros, why: Why): Transmit => {
     why,
   }
 }
-
-/** The same segment as it looks once its SYN has been counted. */
-export const withoutSyn = (seg: Segment): Segment =>
-  hasSyn(seg) ? { ...seg, seq: add(seg.seq, 1), flags: seg.flags & ~SYN } : seg
 
 const dropped = (tcb: SynSent, why: Why): Step => ({ tcb, effects: [drop(why)] })

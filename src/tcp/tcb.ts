@@ -1,5 +1,5 @@
 import type { Endpoint } from "../wire/address.ts"
-import type { SackBlock } from "../wire/tcpSegment.ts"
+import type { SackBlock, TcpOptions } from "../wire/tcpSegment.ts"
 import type { Why } from "./effect.ts"
 import type { Keys } from "./keys.ts"
 import type { Reassembly } from "./reassembly.ts"
@@ -23,10 +23,10 @@ export type State =
   | "TIME-WAIT"
 
 /** The transmission control block: each state holds exactly what it needs. */
-export type Tcb = Closed | Listen | SynSent | Request | SynReceived | Synchronized | TimeWait
+export type Tcb = Closed | Listen | SynSent | Request | SynReceived | FastOpened | Synchronized | TimeWait
 
 /** A connection's own block, from its first segment to its last. */
-export type Connection = SynSent | SynReceived | Synchronized
+export type Connection = SynSent | SynReceived | FastOpened | Synchronized
 
 /** No connection: what remains when a block is deleted. */
 export interface Closed {
@@ -60,6 +60,8 @@ export interface SocketOptions {
   readonly freeBind: boolean
   /** TCP_DEFER_ACCEPT: a connection is handed over with its first data, or after so long without. Microseconds; 0: at once. */
   readonly deferAccept: Micros
+  /** TCP_FASTOPEN of a listener: connections at most that have been opened by their SYN alone; 0: none. */
+  readonly fastOpen: number
 }
 
 export const defaultSocketOptions: SocketOptions = {
@@ -72,6 +74,7 @@ export const defaultSocketOptions: SocketOptions = {
   reusePort: false,
   freeBind: false,
   deferAccept: 0,
+  fastOpen: 0,
 }
 
 /** What the network layer allows a segment to be. */
@@ -96,6 +99,9 @@ export interface Listen {
   readonly waiting: number
   /** When the last SYN cookie was sent. */
   readonly cookiesAt: Micros
+  /** Fast opens whose handshake is not complete, and until when resets keep their place among them. */
+  readonly fastOpens: number
+  readonly fastResets: ReadonlyArray<Micros>
 }
 
 /** The part of a handshake that both ends must agree on (RFC 9293 section 3.2, RFC 7323, RFC 2018). */
@@ -137,6 +143,9 @@ export interface SynSent {
   readonly queue: SendQueue
   /** Set only once the SYNs have crossed: CLOSE waits for ESTABLISHED. */
   readonly closing: boolean
+  /** The Fast Open option of the SYN (an empty cookie asks for one), and how many octets of `queue` it carries. */
+  readonly fastOpen: TcpOptions["fastOpen"]
+  readonly synData: number
   readonly timers: Timers
 }
 
@@ -166,6 +175,17 @@ export interface Request {
   readonly oowAt: Micros
   /** When the SYN-ACK goes out again. */
   readonly deadline: Micros
+  /** A Fast Open cookie for the peer to use next time. */
+  readonly cookie: TcpOptions["fastOpen"]
+}
+
+/** SYN-RECEIVED from LISTEN by Fast Open: a connection in use, whose SYN-ACK is not acknowledged yet. */
+export interface FastOpened {
+  readonly _tag: "SYN-RECEIVED"
+  readonly open: "fast"
+  readonly request: Request
+  /** As it will be. Its retransmission timer is not armed: the SYN-ACK's is. */
+  readonly tcb: Synchronized
 }
 
 /** SYN-RECEIVED from SYN-SENT: the SYNs crossed (RFC 9293 figure 8). */

@@ -1,6 +1,7 @@
 import { timedOut } from "./congestion.ts"
 import type { Step, Why } from "./effect.ts"
 import { sendAck, sendOldSequence } from "./emit.ts"
+import * as fastOpen from "./fastOpen.ts"
 import { syn } from "./open.ts"
 import { firstUnacknowledged, sendEnd, sendFrom } from "./output.ts"
 import * as request from "./request.ts"
@@ -9,6 +10,7 @@ import { distance } from "./seq.ts"
 import { synAckOf } from "./synSent.ts"
 import {
   CLOSED,
+  type FastOpened,
   type Synchronized,
   type SynReceived,
   type SynSent,
@@ -31,6 +33,7 @@ export const timeout = (tcb: Tcb, timer: TimerName, now: Micros): Step => {
     case "SYN-SENT":
       return timer === "user" ? giveUp(tcb.timers, USER_TIMEOUT) : synAgain(tcb, now)
     case "SYN-RECEIVED":
+      if (tcb.open === "fast") return ofFastOpen(tcb, timer, now)
       if (tcb.open === "passive") return request.timeout(tcb, tcb.context.settings.tcpSynackRetries, now)
       return timer === "user" ? giveUp(tcb.timers, USER_TIMEOUT) : crossedAgain(tcb, now)
     default:
@@ -39,6 +42,12 @@ export const timeout = (tcb: Tcb, timer: TimerName, now: Micros): Step => {
 }
 
 const USER_TIMEOUT: Why = "RFC9293-3.10.8:USER-TIMEOUT"
+
+const ofFastOpen = (fast: FastOpened, timer: TimerName, now: Micros): Step => {
+  if (timer === "retransmit") return fastOpen.synAckTimeout(fast, now)
+  const step = fastOpen.within(fast, (tcb) => timeout(tcb, timer, now))
+  return "_tag" in step ? { tcb: fast, effects: [] } : step
+}
 
 const ofConnection = (tcb: Synchronized, timer: TimerName, now: Micros): Step => {
   switch (timer) {
@@ -122,7 +131,8 @@ const probe = (tcb: Synchronized, now: Micros): Step => {
 const synAgain = (tcb: SynSent, now: Micros): Step => {
   const { settings } = tcb.context
   if (tcb.retransmits >= settings.tcpSynRetries) return giveUp(tcb.timers, "RFC9293-3.8.3:R2-of-SYN")
-  const next: SynSent = { ...tcb, retransmits: tcb.retransmits + 1 }
+  // What a SYN with data met may dislike the data: the next one is plain (RFC 7413 section 4.1.3.1).
+  const next: SynSent = { ...tcb, retransmits: tcb.retransmits + 1, fastOpen: undefined, synData: 0 }
   const out: Out = [syn(next, now, "RFC6298-5.4:retransmit"), ...SYN_COUNTS]
   const timers = arm(tcb.timers, "retransmit", now + synInterval(next), out)
   return { tcb: { ...next, timers }, effects: out }

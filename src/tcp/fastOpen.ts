@@ -1,0 +1,192 @@
+import type { Endpoint } from "../wire/address.ts"
+import { hasAck, hasFin, hasRst, hasSyn, type Segment, type TcpOptions } from "../wire/tcpSegment.ts"
+import { rateAllows } from "./challenge.ts"
+import type { Refused, Step, TcpEffect, Why } from "./effect.ts"
+import { establish } from "./establish.ts"
+import { output } from "./output.ts"
+import { drop, resetFor } from "./reset.ts"
+import { interval, measured } from "./rto.ts"
+import { after } from "./seq.ts"
+import { synAckFor } from "./synAck.ts"
+import * as synchronized from "./synchronized.ts"
+import { afterHandshake } from "./synchronized.ts"
+import { CLOSED, type FastOpened, type Listen, type Request, type Synchronized, type Tcb } from "./tcb.ts"
+import { type Micros, OFF, SYN_RTO_MAX } from "./time.ts"
+import { arm, cancelAll, type Out } from "./timers.ts"
+import { withoutSyn } from "./withoutSyn.ts"
+
+/**
+ * TCP Fast Open, the server's side (RFC 7413): a SYN with a valid cookie opens the connection at
+ * once. The block is then a whole connection inside SYN-RECEIVED: it reads and writes, while the
+ * SYN-ACK still waits for its ACK.
+ */
+
+/** Bits of `tcpFastopen`, as Linux numbers them. */
+export const TFO_CLIENT = 1
+export const TFO_SERVER = 2
+const TFO_SERVER_WITHOUT_COOKIE = 0x200
+
+/** How long a reset keeps its place in the queue, so that spoofed SYNs and resets gain nothing (Linux's reqsk_fastopen_remove). */
+const RESET_HOLD: Micros = 60_000_000
+
+export type FastAnswer =
+  /** Not asked for, or not allowed: an ordinary handshake. */
+  | {
+      readonly _tag: "Ordinary"
+      readonly cookie: TcpOptions["fastOpen"]
+      readonly why: "none" | "asked" | "invalid" | "full"
+    }
+  | { readonly _tag: "Accept" }
+
+/** What a SYN's Fast Open option gets (RFC 7413 section 4.2.2). */
+export const judge = (listen: Listen, seg: Segment, local: Endpoint, remote: Endpoint, now: Micros): FastAnswer => {
+  const { settings, keys } = listen.context
+  const asked = seg.options.fastOpen
+  const enabled = (settings.tcpFastopen & TFO_SERVER) !== 0 && listen.options.fastOpen > 0
+  if (!enabled || (asked === undefined && seg.payload.length === 0)) return ordinary(undefined, "none")
+  if (listen.fastOpens + held(listen, now).length >= listen.options.fastOpen) return ordinary(undefined, "full")
+  if ((settings.tcpFastopen & TFO_SERVER_WITHOUT_COOKIE) !== 0) return { _tag: "Accept" }
+  if (asked === undefined) return ordinary(undefined, "none")
+  const cookie = keys.fastOpenCookie(local.address, remote.address)
+  const fresh = { cookie, experimental: asked.experimental }
+  if (asked.cookie.length === 0) return ordinary(fresh, "asked")
+  return sameBytes(asked.cookie, cookie) ? { _tag: "Accept" } : ordinary(fresh, "invalid")
+}
+
+/** Resets that still count. */
+export const held = (listen: Listen, now: Micros): ReadonlyArray<Micros> =>
+  listen.fastResets.filter((until) => until > now)
+
+/** The handshake of a fast open is over: its place is free, at once or after a while. */
+export const settled = (listen: Listen, reset: boolean, now: Micros): Listen => ({
+  ...listen,
+  fastOpens: Math.max(0, listen.fastOpens - 1),
+  fastResets: reset ? [...held(listen, now), now + RESET_HOLD] : held(listen, now),
+})
+
+/** The connection that a SYN opens, its data delivered and acknowledged by the SYN-ACK. */
+export const accept = (
+  request: Request,
+  syn: Segment,
+  now: Micros,
+): { readonly tcb: FastOpened; readonly effects: ReadonlyArray<TcpEffect> } => {
+  const { context, options, path, local, remote, iss, irs, agreed, tsOffset, rcvBuf, since } = request
+  const out: Out = [{ _tag: "Established", why: "RFC7413-4.2.2:valid-cookie" }]
+  const seg = withoutSyn(syn)
+  const fresh = establish(
+    {
+      link: { context, path, local, remote, iss, irs, agreed, tsOffset, open: "passive", establishedAt: now },
+      options,
+      rcvBuf,
+      tsRecent: request.tsRecent,
+      retransmits: 0,
+      since: OFF,
+      queue: undefined,
+      closing: false,
+    },
+    seg,
+    seg.wnd, // The window of a SYN is never scaled (RFC 7323 section 2.2).
+    now,
+  )
+  const taken = seg.payload.length > 0 || hasFin(seg) ? afterHandshake(fresh, seg, now, out) : fresh
+  const inner = acknowledgedBySynAck(isOpen(taken) ? taken : fresh)
+  const tcb: FastOpened = { _tag: "SYN-RECEIVED", open: "fast", request: { ...request, since }, tcb: inner }
+  const deadline = { _tag: "ArmTimer", timer: "retransmit", at: request.deadline } as const
+  return { tcb, effects: [synAckFor(request, inner.rcv.nxt, now, "RFC7413-4.2.2:SYN-with-cookie"), deadline, ...out] }
+}
+
+/** A segment for a connection whose SYN-ACK is not acknowledged yet. */
+export const segmentArrives = (fast: FastOpened, seg: Segment, now: Micros): Step => {
+  const { request, tcb } = fast
+  if (hasSyn(seg) && !hasAck(seg) && !hasRst(seg) && seg.seq === request.irs) return again(fast, now)
+  if (hasAck(seg) && !hasRst(seg) && !hasSyn(seg)) {
+    if (!after(seg.ack, request.iss) || after(seg.ack, tcb.snd.nxt)) {
+      return { tcb: fast, effects: [resetFor(seg, "RFC9293-3.10.7.4:unacceptable-ACK")] }
+    }
+    return opened(fast, seg, now)
+  }
+  return wrap(fast, synchronized.segmentArrives(tcb, seg, now))
+}
+
+/** The SYN-ACK is acknowledged: from now on an ordinary connection. */
+const opened = (fast: FastOpened, seg: Segment, now: Micros): Step => {
+  const { request, tcb } = fast
+  const { settings } = tcb.link.context
+  const out: Out = [{ _tag: "CancelTimer", timer: "retransmit" }]
+  const rto = request.retransmits === 0 ? measured(tcb.rto, now - request.since, settings) : tcb.rto
+  const timers =
+    tcb.snd.nxt === tcb.snd.una ? tcb.timers : arm(tcb.timers, "retransmit", now + interval(rto, settings), out)
+  const step = synchronized.segmentArrives({ ...tcb, rto, timers }, seg, now)
+  return { tcb: step.tcb, effects: [...out, ...step.effects] }
+}
+
+/** A user call, carried out on the connection within. */
+export const within = (fast: FastOpened, call: (tcb: Synchronized) => Step | Refused): Step | Refused => {
+  const step = call(fast.tcb)
+  return "_tag" in step ? step : wrap(fast, step)
+}
+
+export const outputWithin = (fast: FastOpened, now: Micros): Step => wrap(fast, output(fast.tcb, now))
+
+/** The SYN-ACK's time-out; a timer of the connection within is passed on. */
+export const synAckTimeout = (fast: FastOpened, now: Micros): Step => {
+  const { request, tcb } = fast
+  const { settings } = request.context
+  if (request.retransmits >= settings.tcpSynackRetries) {
+    const out: Out = []
+    cancelAll(tcb.timers, out)
+    out.push({ _tag: "Closed", reason: "ConnectionTimedOut", why: "RFC9293-3.8.3:R2-of-SYN-ACK" })
+    return { tcb: CLOSED, effects: out }
+  }
+  const retransmits = request.retransmits + 1
+  const deadline = now + Math.min(settings.profile.initialRto * 2 ** retransmits, SYN_RTO_MAX)
+  const next: FastOpened = { ...fast, request: { ...request, retransmits, deadline } }
+  return {
+    tcb: next,
+    effects: [
+      synAckFor(request, tcb.rcv.nxt, now, "RFC6298-5.4:retransmit"),
+      { _tag: "Count", counter: "RetransSegs" },
+      { _tag: "Count", counter: "TCPTimeouts" },
+      { _tag: "ArmTimer", timer: "retransmit", at: deadline },
+    ],
+  }
+}
+
+const again = (fast: FastOpened, now: Micros): Step => {
+  const { request, tcb } = fast
+  const why: Why = "Linux:SYN-again"
+  if (!rateAllows(request.oowAt, now, request.context.settings.tcpInvalidRatelimit)) {
+    return { tcb: fast, effects: [drop(why), { _tag: "Count", counter: "TCPACKSkippedSynRecv" }] }
+  }
+  const next: FastOpened = { ...fast, request: { ...request, oowAt: now } }
+  return { tcb: next, effects: [synAckFor(request, tcb.rcv.nxt, now, why), { _tag: "Count", counter: "RetransSegs" }] }
+}
+
+/** While the SYN-ACK is out its timer speaks for all that is in flight. */
+const wrap = (fast: FastOpened, step: Step): Step => {
+  const { tcb } = step
+  if (!isOpen(tcb)) return step
+  const inner: Synchronized =
+    tcb.timers.retransmit === OFF ? tcb : { ...tcb, timers: { ...tcb.timers, retransmit: OFF } }
+  const effects = step.effects.filter((effect) => !("timer" in effect && effect.timer === "retransmit"))
+  return { tcb: { ...fast, tcb: inner }, effects }
+}
+
+const acknowledgedBySynAck = (tcb: Synchronized): Synchronized => ({
+  ...tcb,
+  rcv: { ...tcb.rcv, due: "none", lastAck: tcb.rcv.nxt },
+})
+
+const isOpen = (tcb: Tcb): tcb is Synchronized => "snd" in tcb
+
+const ordinary = (
+  cookie: TcpOptions["fastOpen"],
+  why: Extract<FastAnswer, { _tag: "Ordinary" }>["why"],
+): FastAnswer => ({ _tag: "Ordinary", cookie, why })
+
+const sameBytes = (x: Uint8Array, y: Uint8Array): boolean => {
+  if (x.length !== y.length) return false
+  let different = 0
+  for (let index = 0; index < x.length; index++) different |= (x[index] ?? 0) ^ (y[index] ?? 0)
+  return different === 0
+}
