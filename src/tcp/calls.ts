@@ -147,7 +147,8 @@ export const release = (tcb: Tcb, now: Micros): CallResult => {
     case "TIME-WAIT":
       return step(tcb)
     case "SYN-RECEIVED":
-      return tcb.open === "fast" ? within(tcb, (inner) => release(inner, now)) : close(tcb)
+      if (tcb.open === "fast") return within(tcb, (inner) => release(inner, now))
+      return tcb.open === "active" ? step({ ...tcb, sent: { ...tcb.sent, closing: true, shut: true } }) : close(tcb)
     case "CLOSED":
     case "LISTEN":
     case "SYN-SENT":

@@ -1,10 +1,10 @@
 import { ACK, NO_OPTIONS, PSH, type SackBlock, type TcpOptions } from "../wire/tcpSegment.ts"
 import type { Why } from "./effect.ts"
 import { timestamp } from "./handshake.ts"
-import type { SendQueue } from "./sendQueue.ts"
+import { isWriteEnd } from "./sendQueue.ts"
 import { add, type Seq } from "./seq.ts"
 import type { Rcv, Synchronized, Timers } from "./tcb.ts"
-import type { Micros } from "./time.ts"
+import { type Micros, OFF } from "./time.ts"
 import { cancel, type Out } from "./timers.ts"
 import { nextEdge, windowField } from "./window.ts"
 
@@ -55,31 +55,15 @@ export const sackLength = (tcb: Synchronized): number => {
 
 /**
  * Every segment acknowledges everything and announces the window: after one nothing is owed.
- * Gives the block as it stands after a segment that carries ACK.
+ * `quick` is how many ACKs are still to leave at once.
  */
-const acknowledged = (tcb: Synchronized, edge: Seq, pure: boolean, out: Out): Synchronized => {
+const acknowledged = (tcb: Synchronized, edge: Seq, quick: number, out: Out): Synchronized => {
   const { rcv } = tcb
   const settled =
-    rcv.due === "none" &&
-    rcv.edge === edge &&
-    rcv.lastAck === rcv.nxt &&
-    rcv.dsack === undefined &&
-    (pure || rcv.quick === 0)
+    rcv.due === "none" && rcv.edge === edge && rcv.lastAck === rcv.nxt && rcv.dsack === undefined && rcv.quick === quick
   const timers: Timers = cancel(tcb.timers, "delayedAck", out)
   if (settled) return timers === tcb.timers ? tcb : { ...tcb, timers }
-  return {
-    ...tcb,
-    timers,
-    rcv: {
-      ...rcv,
-      edge,
-      lastAck: rcv.nxt,
-      due: "none",
-      dsack: undefined,
-      // A reply that carries the ACK shows a dialogue: from now on ACKs wait for replies (as Linux's pingpong mode).
-      quick: pure ? Math.max(0, rcv.quick - (rcv.due === "none" ? 0 : 1)) : 0,
-    },
-  }
+  return { ...tcb, timers, rcv: { ...rcv, edge, lastAck: rcv.nxt, due: "none", dsack: undefined, quick } }
 }
 
 /** <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>. */
@@ -98,10 +82,10 @@ export const sendAck = (tcb: Synchronized, now: Micros, why: Why, out: Out): Syn
     segmentSize: 0,
     why,
   })
-  return acknowledged(tcb, edge, true, out)
+  return acknowledged(tcb, edge, tcb.rcv.due === "none" ? tcb.rcv.quick : Math.max(0, tcb.rcv.quick - 1), out)
 }
 
-/** Payload and flags from `seq` on; the queue's own end decides PSH. */
+/** Payload and flags from `seq` on; the ends of the application's writes decide PSH. */
 export const sendSegment = (
   tcb: Synchronized,
   seq: Seq,
@@ -113,8 +97,9 @@ export const sendSegment = (
   out: Out,
 ): Synchronized => {
   const edge = nextEdge(tcb.rcv, tcb.link)
-  const queue: SendQueue = tcb.queue
-  const pushed = length > 0 && add(seq, length) === add(queue.start, queue.length) ? PSH : 0
+  const { queue } = tcb
+  // The end of what the application wrote at once is pushed (RFC 9293 section 3.9.1.2, SHLD-28).
+  const pushed = length > 0 && isWriteEnd(queue, add(seq, length)) ? PSH : 0
   out.push({
     _tag: "Transmit",
     seq,
@@ -128,7 +113,9 @@ export const sendSegment = (
     segmentSize,
     why,
   })
-  return acknowledged(tcb, edge, false, out)
+  // Data soon after data shows a dialogue: from now on ACKs wait for replies (Linux's pingpong mode).
+  const answers = length > 0 && tcb.rcv.at !== OFF && now - tcb.rcv.at < tcb.link.context.settings.profile.delayedAck
+  return acknowledged(tcb, edge, answers ? 0 : tcb.rcv.quick, out)
 }
 
 /** A zero-length segment at an old sequence number: whatever the peer's window, it must answer (RFC 9293 section 3.10.7.4, first check). */

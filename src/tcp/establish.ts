@@ -23,6 +23,7 @@ export interface Handshake {
   readonly since: Micros
   readonly queue: SendQueue | undefined
   readonly closing: boolean
+  readonly shut: boolean
 }
 
 /** SYN-SENT or SYN-RECEIVED becomes ESTABLISHED with the segment that acknowledges our SYN (RFC 9293 section 3.10.7.4). */
@@ -70,8 +71,9 @@ export const establish = (h: Handshake, seg: Segment, wnd: number, now: Micros):
       oowAt: OFF,
       queue: EMPTY_REASSEMBLY,
       dsack: undefined,
+      at: OFF,
       fin: false,
-      shut: false,
+      shut: h.shut,
     },
     rto: firstRto(rto, h, now),
     cc: h.retransmits > 1 ? afterLostSyn(cc, mss) : cc,

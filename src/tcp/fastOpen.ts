@@ -83,6 +83,7 @@ export const accept = (
       since: OFF,
       queue: undefined,
       closing: false,
+      shut: false,
     },
     seg,
     seg.wnd, // The window of a SYN is never scaled (RFC 7323 section 2.2).

@@ -29,8 +29,8 @@ export const scaleFor = (settings: TcpSettings, options: SocketOptions): number 
 
 /** Window of a SYN, which is never scaled (RFC 7323 section 2.2). */
 export const initialWindow = (settings: TcpSettings, buffer: number, mss: number): number => {
-  const window = Math.min(buffer, 65535)
-  return settings.profile.initialWindow === "full" || window < mss ? window : window - (window % mss)
+  const whole = settings.profile.initialWindow === "whole-segments" && buffer > mss
+  return Math.min(whole ? buffer - (buffer % mss) : buffer, 65535)
 }
 
 export const offerOf = (settings: TcpSettings, options: SocketOptions): Offer => ({

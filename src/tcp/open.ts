@@ -56,6 +56,7 @@ export const activeOpen = (
     retransmits: 0,
     queue: fast === undefined ? emptyQueue(add(iss, 1)) : append(emptyQueue(add(iss, 1)), fast.data),
     closing: false,
+    shut: false,
     fastOpen: fast?.option,
     synData: fast?.option === undefined || fast.option.cookie.length === 0 ? 0 : Math.min(fast.data.length, fast.most),
     timers: NO_TIMERS,

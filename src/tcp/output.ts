@@ -51,10 +51,25 @@ const sendWaiting = (start: Synchronized, now: Micros, out: Out): Synchronized =
     : tcb
 }
 
+/**
+ * Payload of a full segment now: Eff.snd.MSS less the SACK blocks that go along, and no more than
+ * half of the largest window that the peer ever offered, so that two fit it (RFC 9293 section
+ * 3.8.6.2.1, case 3; Linux's tcp_bound_to_half_wnd).
+ */
+const segmentSize = (tcb: Synchronized): number => {
+  const { mss, maxWnd } = tcb.snd
+  const half = maxWnd > SMALL_WINDOW ? maxWnd >> 1 : maxWnd
+  return Math.max(1, Math.min(mss - sackLength(tcb), half > 0 ? Math.max(half, SMALLEST_SEGMENT) : mss))
+}
+
+/** A window no larger than this is not halved. */
+const SMALL_WINDOW = 536
+const SMALLEST_SEGMENT = 28
+
 /** How many sequence numbers may leave from SND.RTX now; 0: wait. */
 const allowance = (tcb: Synchronized, end: Seq): number => {
   const { snd, cc, options } = tcb
-  const mss = snd.mss - sackLength(tcb)
+  const mss = segmentSize(tcb)
   const waiting = distance(end, snd.rtx)
   // Limited transmit (RFC 3042): the first two duplicate ACKs each let one new segment out.
   const congestion = cc.cwnd + (cc.recovering ? 0 : Math.min(cc.dupAcks, 2) * snd.mss)
@@ -83,7 +98,7 @@ export const sendFrom = (tcb: Synchronized, from: Seq, n: number, now: Micros, w
   const to = add(from, n)
   const fin = tcb.snd.fin && after(to, dataEnd)
   const length = fin ? n - 1 : n
-  const mss = tcb.snd.mss - sackLength(tcb)
+  const mss = segmentSize(tcb)
   const again = before(from, tcb.snd.nxt)
   const sent = sendSegment(tcb, from, length, fin ? FIN : 0, mss, now, why, out)
   if (again) out.push(RETRANSMITTED)
@@ -126,4 +141,4 @@ const idleRestart = (tcb: Synchronized, now: Micros): Synchronized => {
 
 /** The part of SND.UNA..SND.NXT that one retransmission may carry. */
 export const firstUnacknowledged = (tcb: Synchronized): number =>
-  Math.max(1, Math.min(tcb.snd.mss - sackLength(tcb), distance(earliest(tcb.snd.nxt, sendEnd(tcb)), tcb.snd.una)))
+  Math.max(1, Math.min(segmentSize(tcb), distance(earliest(tcb.snd.nxt, sendEnd(tcb)), tcb.snd.una)))

@@ -98,6 +98,7 @@ const accepted = (request: Request, seg: Segment, now: Micros): Step => {
       since,
       queue: undefined,
       closing: false,
+      shut: false,
     },
     seg,
     seg.wnd * 2 ** agreed.sndScale,

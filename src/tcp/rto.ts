@@ -20,8 +20,8 @@ export const measured = (rto: Rto, sample: Micros, settings: TcpSettings): Rto =
   const first = rto.srtt === 0
   const rttvar = first ? r / 2 : rto.rttvar + (Math.abs(rto.srtt - r) - rto.rttvar) / 4
   const srtt = first ? r : rto.srtt + (r - rto.srtt) / 8
-  const { rttvarFloor, minRto, maxRto } = settings.profile
-  const interval = Math.round(srtt + Math.max(rttvarFloor, 4 * rttvar))
+  const { rttvarFloor, rtoSlop, minRto, maxRto } = settings.profile
+  const interval = Math.round(srtt + Math.max(rttvarFloor, 4 * rttvar)) + rtoSlop
   return { ...rto, srtt, rttvar, rto: Math.min(Math.max(interval, minRto), maxRto) }
 }
 

@@ -66,6 +66,13 @@ export const copyTo = (q: SendQueue, seq: Seq, length: number, out: Uint8Array, 
   }
 }
 
+/** One of the application's writes ends just before `seq`. */
+export const isWriteEnd = (q: SendQueue, seq: Seq): boolean => {
+  if (seq === end(q)) return true
+  const chunk = q.chunks[chunkAt(q, seq)]
+  return chunk !== undefined && chunk.seq === seq
+}
+
 /** The range as one array, copied only where it spans chunks. For tests, recordings and dumps. */
 export const slice = (q: SendQueue, seq: Seq, length: number): Uint8Array => {
   if (length === 0) return EMPTY

@@ -64,12 +64,16 @@ export interface WireProfile {
   readonly timestampRate: number
   /** Least share of the variation in RTO = SRTT + max(floor, 4 RTTVAR) (RFC 6298 section 2.3 calls it G). */
   readonly rttvarFloor: Micros
-  /** Window of a SYN: all that 16 bits hold, or whole segments of it. */
+  /** Added to every measured interval, for timers and delayed ACKs of others (FreeBSD's tcp_rexmit_slop). */
+  readonly rtoSlop: Micros
+  /** Window of a SYN: the whole buffer, or as many whole segments as it holds (16 bits at most). */
   readonly initialWindow: "full" | "whole-segments"
   /** A SYN that carries FIN too: no one needs it but attackers (drop), or RFC 1644 (accept). */
   readonly synFin: "drop" | "accept"
   /** RFC 7323 section 3.2 says SHOULD drop a segment that lacks the agreed timestamp; Linux does not. */
   readonly missingTimestamp: "accept" | "drop"
+  /** A RST just before RCV.NXT, after the peer's FIN, resets: some stacks forget to count their FIN (Linux's tcp_reset_check). */
+  readonly resetAtFin: boolean
   /** What a window probe carries: nothing, at an old sequence number, or the next octet (RFC 9293 section 3.8.6.1). */
   readonly windowProbe: "old-sequence" | "next-octet"
 }
@@ -87,9 +91,11 @@ export const linux: WireProfile = {
   initialWindowSegments: 10,
   timestampRate: 1000,
   rttvarFloor: 200_000,
+  rtoSlop: 0,
   initialWindow: "whole-segments",
   synFin: "drop",
   missingTimestamp: "accept",
+  resetAtFin: true,
   windowProbe: "old-sequence",
 }
 
@@ -104,9 +110,11 @@ export const freebsd: WireProfile = {
   initialWindowSegments: 10,
   timestampRate: 1000,
   rttvarFloor: 0,
+  rtoSlop: 200_000,
   initialWindow: "full",
   synFin: "accept",
   missingTimestamp: "drop",
+  resetAtFin: false,
   windowProbe: "next-octet",
 }
 

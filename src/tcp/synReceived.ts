@@ -61,6 +61,7 @@ const established = (tcb: SynReceived, seg: Segment, unscaled: boolean, now: Mic
       since: sent.since,
       queue: sent.queue,
       closing: sent.closing,
+      shut: sent.shut,
     },
     seg,
     unscaled ? seg.wnd : seg.wnd * 2 ** agreed.sndScale,

@@ -77,6 +77,7 @@ const established = (sent: SynSent, seg: Segment, now: Micros): Step => {
       since: sent.since,
       queue: sent.queue,
       closing: sent.closing,
+      shut: sent.shut,
     },
     seg,
     seg.wnd, // The window of a SYN is never scaled (RFC 7323 section 2.2).

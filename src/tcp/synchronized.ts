@@ -1,10 +1,10 @@
-import { ACK, hasAck, hasFin, hasRst, hasSyn, hasUrg, RST, type Segment, segmentLength } from "../wire/tcpSegment.ts"
+import { hasAck, hasFin, hasRst, hasSyn, hasUrg, type Segment, segmentLength } from "../wire/tcpSegment.ts"
 import { acceptable } from "./acceptable.ts"
 import { ackAcceptable, finAcknowledged, takeAck } from "./ackField.ts"
 import { answerUnacceptable, challenge } from "./challenge.ts"
 import type { Step } from "./effect.ts"
 import { sendAck } from "./emit.ts"
-import { drop, reset } from "./reset.ts"
+import { drop, resetFor } from "./reset.ts"
 import { add, after, before, distance, earliest } from "./seq.ts"
 import { CLOSED, type Synchronized, type Tcb } from "./tcb.ts"
 import { finArrived, owe, takeText } from "./text.ts"
@@ -44,6 +44,8 @@ const process = (start: Synchronized, seg: Segment, now: Micros, out: Out): Tcb 
   const inWindow = acceptable(seg.seq, segmentLength(seg), rcv.nxt, wnd)
   const edgeOnly = !inWindow && atEdge(seg, rcv.nxt, wnd)
   if (!inWindow && !edgeOnly) {
+    if (hasRst(seg) && rcv.fin && seg.seq === add(rcv.nxt, -1) && settings.profile.resetAtFin)
+      return resetByPeer(tcb, out)
     if (hasRst(seg)) return dropped(tcb, "RFC9293-3.10.7.4:RST-outside-window", out)
     if (hasSyn(seg)) return challenge(tcb, now, "RFC5961-4.2:SYN-outside-window", out)
     return answerUnacceptable(withDsack(tcb, seg), seg, now, "RFC9293-3.10.7.4:unacceptable", "TCPACKSkippedSeq", out)
@@ -88,7 +90,7 @@ export const afterHandshake = (start: Synchronized, seg: Segment, now: Micros, o
   if (!tcb.rcv.fin) {
     if (hasUrg(seg)) tcb = takeUrgent(tcb, seg, out)
     if (seg.payload.length > 0 || hasFin(seg)) {
-      if (tcb.rcv.shut && after(add(seg.seq, seg.payload.length), tcb.rcv.nxt)) return refuseText(tcb, out)
+      if (tcb.rcv.shut && after(add(seg.seq, seg.payload.length), tcb.rcv.nxt)) return refuseText(tcb, seg, out)
       tcb = takeText(tcb, seg, now, out)
     }
     // Eighth: FIN.
@@ -147,11 +149,11 @@ const takeUrgent = (tcb: Synchronized, seg: Segment, out: Out): Synchronized => 
 }
 
 /** Data for an application that has gone: the peer must learn that it is lost (RFC 1122 section 4.2.2.13). */
-const refuseText = (tcb: Synchronized, out: Out): Tcb => {
+const refuseText = (tcb: Synchronized, seg: Segment, out: Out): Tcb => {
   cancelAll(tcb.timers, out)
   const why = "RFC1122-4.2.2.13:data-after-close"
   out.push(
-    reset(tcb.snd.nxt, tcb.rcv.nxt, RST | ACK, why),
+    resetFor(seg, why),
     { _tag: "Count", counter: "TCPAbortOnData" },
     { _tag: "Closed", reason: "ConnectionAborted", why },
   )

@@ -143,6 +143,8 @@ export interface SynSent {
   readonly queue: SendQueue
   /** Set only once the SYNs have crossed: CLOSE waits for ESTABLISHED. */
   readonly closing: boolean
+  /** The application is gone altogether: what then arrives is refused. */
+  readonly shut: boolean
   /** The Fast Open option of the SYN (an empty cookie asks for one), and how many octets of `queue` it carries. */
   readonly fastOpen: TcpOptions["fastOpen"]
   readonly synData: number
@@ -263,6 +265,8 @@ export interface Rcv {
   readonly queue: Reassembly
   /** To be reported once (RFC 2883). */
   readonly dsack: SackBlock | undefined
+  /** When text last arrived in order. */
+  readonly at: Micros
   /** The peer's FIN has been received and counted. */
   readonly fin: boolean
   /** The application reads no more: data that arrives now is refused with a RST. */

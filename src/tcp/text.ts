@@ -24,10 +24,12 @@ export const takeText = (tcb: Synchronized, seg: Segment, now: Micros, out: Out)
     // Nothing new in the window: say where we are.
     return owe(repeated, "now", "RFC9293-3.10.7.4:nothing-new")
   }
-  return from === rcv.nxt ? inOrder(repeated, seg, from, to, out) : outOfOrder(repeated, seg, from, to, fin, now, out)
+  return from === rcv.nxt
+    ? inOrder(repeated, seg, from, to, now, out)
+    : outOfOrder(repeated, seg, from, to, fin, now, out)
 }
 
-const inOrder = (tcb: Synchronized, seg: Segment, from: Seq, to: Seq, out: Out): Synchronized => {
+const inOrder = (tcb: Synchronized, seg: Segment, from: Seq, to: Seq, now: Micros, out: Out): Synchronized => {
   const { rcv } = tcb
   const skip = distance(from, seg.seq)
   const length = distance(to, from)
@@ -53,6 +55,7 @@ const inOrder = (tcb: Synchronized, seg: Segment, from: Seq, to: Seq, out: Out):
     unread: rcv.unread + delivered,
     queue,
     mss: full,
+    at: now,
   }
   return owe({ ...tcb, rcv: next }, ackFor(next, filledHole), "RFC9293-3.10.7.4:text-in-order")
 }
