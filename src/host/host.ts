@@ -54,8 +54,12 @@ class Host implements HostApi {
     const emit = (effect: HostEffect): void => {
       this.effects.push(effect)
     }
-    this.link = new Link(config, this.deadlines, emit, (_, packet, bytes, vouched, cast, now) =>
-      this.datagram(packet, bytes, vouched, cast, now),
+    this.link = new Link(
+      config,
+      this.deadlines,
+      emit,
+      (_, packet, bytes, vouched, cast, now) => this.datagram(packet, bytes, vouched, cast, now),
+      (lost, now) => this.tcp.unreachable(lost, now),
     )
     this.icmp = new IcmpHost(this.link, (quoted, reason, now) => this.tcp.icmpError(quoted, reason, now))
     this.tcp = new TcpHost(

@@ -59,10 +59,13 @@ export class Link {
     deadlines: Deadlines<Scheduled>,
     private readonly emit: (effect: HostEffect) => void,
     private readonly input: IpInput,
+    /** A segment was lost because nobody answers for its next hop. */
+    private readonly unreachable: (segment: SendSegment, now: Micros) => void,
   ) {
     this.interfaces = config.interfaces
     this.neighbours = config.interfaces.map(
-      (_, index) => new Neighbours<Packet>(index, deadlines, (entry, effects) => this.carryOut(entry, effects)),
+      (_, index) =>
+        new Neighbours<Packet>(index, deadlines, (entry, effects, now) => this.carryOut(entry, effects, now)),
     )
     this.routes = [
       ...config.interfaces.flatMap((iface, index) =>
@@ -229,7 +232,7 @@ export class Link {
     if (packet.operation === ARP_REPLY && forUs) cache.confirm(packet.senderAddress, packet.senderMac, now)
     // A probe (RFC 5227 section 1.1) comes from 0.0.0.0: nothing to learn.
     else if (packet.senderAddress.d !== 0) {
-      cache.hear(packet.senderAddress, packet.senderMac, forUs && packet.operation === ARP_REQUEST)
+      cache.hear(packet.senderAddress, packet.senderMac, forUs && packet.operation === ARP_REQUEST, now)
     }
     if (packet.operation === ARP_REQUEST && forUs) {
       this.sendArp(
@@ -244,7 +247,7 @@ export class Link {
     }
   }
 
-  private carryOut(entry: NeighbourEntry<Packet>, effects: ReadonlyArray<NeighbourEffect<Packet>>): void {
+  private carryOut(entry: NeighbourEntry<Packet>, effects: ReadonlyArray<NeighbourEffect<Packet>>, now: Micros): void {
     for (const effect of effects) {
       switch (effect._tag) {
         case "Solicit": {
@@ -265,6 +268,8 @@ export class Link {
         }
         case "Lost":
           this.drop(effect.why)
+          if (effect.packet._tag === "SendSegment" && effect.why === "neighbour:no-answer")
+            this.unreachable(effect.packet, now)
       }
     }
   }

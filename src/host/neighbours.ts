@@ -23,7 +23,11 @@ export class Neighbours<P> {
   constructor(
     private readonly iface: number,
     private readonly deadlines: Deadlines<Scheduled>,
-    private readonly carryOut: (entry: NeighbourEntry<P>, effects: ReadonlyArray<nud.NeighbourEffect<P>>) => void,
+    private readonly carryOut: (
+      entry: NeighbourEntry<P>,
+      effects: ReadonlyArray<nud.NeighbourEffect<P>>,
+      now: Micros,
+    ) => void,
   ) {}
 
   /** The link address when it can be used without ado: the hot path. */
@@ -33,18 +37,18 @@ export class Neighbours<P> {
   }
 
   send(address: IpAddress, packet: P, now: Micros): void {
-    const entry = this.entryFor(address)
-    this.take(entry, nud.send(entry.state, packet, now))
+    const entry = this.entryFor(address, now)
+    this.take(entry, nud.send(entry.state, packet, now), now)
   }
 
   confirm(address: IpAddress, mac: MacAddress, now: Micros): void {
     const entry = this.entries.get(address.d)
-    if (entry !== undefined) this.take(entry, nud.confirm(entry.state, mac, now))
+    if (entry !== undefined) this.take(entry, nud.confirm(entry.state, mac, now), now)
   }
 
-  hear(address: IpAddress, mac: MacAddress, create: boolean): void {
-    const entry = create ? this.entryFor(address) : this.entries.get(address.d)
-    if (entry !== undefined) this.take(entry, nud.hear(entry.state, mac, create))
+  hear(address: IpAddress, mac: MacAddress, create: boolean, now: Micros): void {
+    const entry = create ? this.entryFor(address, now) : this.entries.get(address.d)
+    if (entry !== undefined) this.take(entry, nud.hear(entry.state, mac, create), now)
   }
 
   timeout(entry: NeighbourEntry<P>, now: Micros): void {
@@ -53,14 +57,10 @@ export class Neighbours<P> {
     const deadline = nud.deadlineOf(state)
     if (deadline === OFF) return
     if (deadline > now) this.deadlines.schedule(entry, deadline)
-    else this.take(entry, nud.timeout(state, now))
+    else this.take(entry, nud.timeout(state, now), now)
   }
 
-  isResolving(address: IpAddress): boolean {
-    return this.entries.get(address.d)?.state?.state === "INCOMPLETE"
-  }
-
-  private take(entry: NeighbourEntry<P>, step: nud.NeighbourStep<P>): void {
+  private take(entry: NeighbourEntry<P>, step: nud.NeighbourStep<P>, now: Micros): void {
     entry.state = step.entry
     if (step.entry === undefined) {
       this.entries.delete(entry.address.d)
@@ -69,20 +69,20 @@ export class Neighbours<P> {
       const at = nud.deadlineOf(step.entry)
       if (at !== OFF) this.deadlines.schedule(entry, at)
     }
-    if (step.effects.length > 0) this.carryOut(entry, step.effects)
+    if (step.effects.length > 0) this.carryOut(entry, step.effects, now)
   }
 
-  private entryFor(address: IpAddress): NeighbourEntry<P> {
+  private entryFor(address: IpAddress, now: Micros): NeighbourEntry<P> {
     const known = this.entries.get(address.d)
     if (known !== undefined) return known
-    if (this.entries.size >= MAX_ENTRIES) this.evict()
+    if (this.entries.size >= MAX_ENTRIES) this.evict(now)
     const entry = new NeighbourEntry<P>(address, this.iface)
     this.entries.set(address.d, entry)
     return entry
   }
 
   /** The oldest entry that no packet waits for; when all of them resolve, the oldest of those. */
-  private evict(): void {
+  private evict(now: Micros): void {
     let victim: NeighbourEntry<P> | undefined
     for (const entry of this.entries.values()) {
       victim ??= entry
@@ -93,9 +93,7 @@ export class Neighbours<P> {
     }
     if (victim === undefined) return
     const lost = victim.state?.state === "INCOMPLETE" ? victim.state.waiting : []
-    this.take(victim, {
-      entry: undefined,
-      effects: lost.map((packet) => ({ _tag: "Lost", packet, why: "neighbour:queue-full" }) as const),
-    })
+    const effects = lost.map((packet) => ({ _tag: "Lost", packet, why: "neighbour:queue-full" }) as const)
+    this.take(victim, { entry: undefined, effects }, now)
   }
 }

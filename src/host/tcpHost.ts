@@ -30,7 +30,7 @@ import { Listeners } from "./listeners.ts"
 import { PortTable } from "./portTable.ts"
 import { type FastOpenCookie, Remembered } from "./remembered.ts"
 import { type AnySocket, ConnectionSocket, type ListenerSocket } from "./socket.ts"
-import type { SocketEvent, SocketId } from "./types.ts"
+import type { SendSegment, SocketEvent, SocketId } from "./types.ts"
 
 const DEFAULT_TTL = 64
 const TCP_HEADER = 20
@@ -104,6 +104,12 @@ export class TcpHost {
     const flow = this.flows.find(quote.ip.source, quote.sourcePort, quote.ip.destination, quote.destinationPort)
     if (flow === undefined) return this.shell.link.drop("icmp:no-connection")
     this.apply(flow, icmpArrives(flow.tcb, quote.seq, reason), now)
+  }
+
+  /** Nobody answers for the next hop: as if a router had said so (Linux's arp_error_report). */
+  unreachable(lost: SendSegment, now: Micros): void {
+    const flow = this.flows.find(lost.source, lost.sourcePort, lost.destination, lost.destinationPort)
+    if (flow !== undefined) this.apply(flow, icmpArrives(flow.tcb, lost.segment.seq, "HostUnreachable"), now)
   }
 
   /** Owed ACKs and new data of everything that this batch touched. */

@@ -116,13 +116,17 @@ const afterAck = (
     case "FIN-WAIT-1":
       return enterFinWait2(tcb, now, out)
     case "CLOSING":
-      return enterTimeWait(tcb, now, "RFC9293-3.10.7.4:FIN-acknowledged-in-CLOSING", out)
+      return enterTimeWait(payOwedAck(tcb, now, out), now, "RFC9293-3.10.7.4:FIN-acknowledged-in-CLOSING", out)
     case "LAST-ACK":
       cancelAll(tcb.timers, out)
       out.push({ _tag: "Closed", reason: "done", why: "RFC9293-3.10.7.4:FIN-acknowledged-in-LAST-ACK" })
       return CLOSED
   }
 }
+
+/** TIME-WAIT remembers no debt: the ACK of the peer's FIN leaves before it. */
+const payOwedAck = (tcb: Synchronized, now: Micros, out: Out): Synchronized =>
+  tcb.rcv.due === "none" ? tcb : sendAck(tcb, now, tcb.rcv.dueWhy, out)
 
 /** FIN-WAIT-2; when nobody reads any more the peer has `tcpFinTimeout` to finish. */
 const enterFinWait2 = (tcb: Synchronized, now: Micros, out: Out): Synchronized => ({
