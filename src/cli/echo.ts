@@ -1,0 +1,92 @@
+import { Command, Options } from "@effect/cli"
+import { Effect, Option } from "effect"
+import type { DeviceSpec } from "../device/deviceSpec.ts"
+import type { InterfaceAddress } from "../host/types.ts"
+import { echo, serviceCounters } from "../net/services.ts"
+import type { IpAddress } from "../wire/address.ts"
+import { formatAddress } from "../wire/addressText.ts"
+import { memoryEcho } from "./memoryEcho.ts"
+import * as Own from "./options.ts"
+import { type Report, reportFor } from "./report.ts"
+import { ECHO_PORT, serve, snapshotOf, tapStack } from "./services.ts"
+import { untilSignal } from "./signals.ts"
+
+const DEFAULT_KERNEL_PORT = 7007
+
+interface EchoOptions {
+  readonly device: DeviceSpec
+  readonly host: string
+  readonly port: Option.Option<number>
+  readonly allPorts: boolean
+  readonly address: InterfaceAddress
+  readonly kernelAddress: IpAddress
+  readonly json: boolean
+}
+
+const run = (options: EchoOptions) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const report = reportFor(options.json)
+      const { device } = options
+      if (device._tag === "Memory") yield* onMemory(options, report)
+      else yield* onTap(options, device.name, report)
+    }),
+  )
+
+const onMemory = ({ host, port, allPorts }: EchoOptions, report: Report) =>
+  Effect.gen(function* () {
+    const running = yield* memoryEcho(
+      host,
+      Option.getOrElse(port, () => DEFAULT_KERNEL_PORT),
+      allPorts,
+    )
+    const snapshot = snapshotOf(running.counters, running.server, running.client)
+    yield* Effect.addFinalizer(() => report.end(snapshot()))
+    yield* report.say(
+      `echo on ${host}:${running.port}, carried by netfold TCP in this process. Try: nc ${host} ${running.port}`,
+      "start",
+      { device: "memory", address: `${host}:${running.port}` },
+    )
+    yield* Effect.raceFirst(untilSignal, report.watch(snapshot))
+  })
+
+const onTap = (options: EchoOptions, name: string | undefined, report: Report) =>
+  Effect.gen(function* () {
+    const { stack, device } = yield* tapStack({ ...options, name })
+    const port = Option.getOrElse(options.port, () => ECHO_PORT)
+    const counters = serviceCounters()
+    const snapshot = snapshotOf(counters, stack)
+    yield* Effect.addFinalizer(() => report.end(snapshot()))
+    yield* serve(stack, options.allPorts ? "every" : port, echo(counters))
+    const address = formatAddress(options.address.address)
+    yield* report.say(
+      options.allPorts
+        ? `echo on every port of ${address}, interface ${device}. Try: nc ${address} ${port}`
+        : `echo on ${address}:${port}, interface ${device}. Try: nc ${address} ${port}`,
+      "start",
+      { device, address: `${address}:${options.allPorts ? "*" : port}` },
+    )
+    yield* Effect.raceFirst(untilSignal, Effect.raceFirst(report.watch(snapshot), stack.failure))
+  })
+
+export const command = Command.make(
+  "echo",
+  {
+    device: Own.device("memory"),
+    host: Options.text("host").pipe(
+      Options.withDefault("127.0.0.1"),
+      Options.withDescription("memory: the kernel address to listen on"),
+    ),
+    port: Own.port.pipe(
+      Options.withDescription(
+        `default: ${DEFAULT_KERNEL_PORT} of the kernel's (memory), ${ECHO_PORT} of the stack's (tap)`,
+      ),
+      Options.optional,
+    ),
+    allPorts: Options.boolean("all-ports").pipe(Options.withDescription("answer on every port of the stack")),
+    address: Own.address,
+    kernelAddress: Own.kernelAddress,
+    json: Own.json,
+  },
+  run,
+).pipe(Command.withDescription("An echo server (RFC 862) on a TCP of its own. Without privilege by default."))

@@ -1,0 +1,129 @@
+import { constants } from "node:os"
+import { Args, Command } from "@effect/cli"
+import { Effect } from "effect"
+import type { InterfaceAddress } from "../host/types.ts"
+import type { IpAddress } from "../wire/address.ts"
+import { formatAddress, formatCidr } from "../wire/addressText.ts"
+import { FAILURE, UserError } from "./errors.ts"
+import * as Own from "./options.ts"
+import { CHARGEN_PORT, DISCARD_PORT, ECHO_PORT, serveAll, tapStack } from "./services.ts"
+
+interface LabOptions {
+  readonly address: InterfaceAddress
+  readonly kernelAddress: IpAddress
+  readonly command: ReadonlyArray<string>
+}
+
+/** Tells the process inside the namespace that it is there. Not passed on to the command. */
+const INSIDE = "NETFOLD_LAB_INSIDE"
+const INTERFACE = "tap0"
+/** Loaded by whoever enters a lab only: it needs the C library. */
+const namespaces = Effect.promise(() => import("../../ffi/namespace.ts"))
+/** As shells report a command that is not there. */
+const NOT_FOUND = 127
+
+const run = (options: LabOptions) =>
+  Effect.flatMap(process.env[INSIDE] === undefined ? outside(options) : inside(options), (status) =>
+    // The command's status is ours: `main` ends the process with it.
+    Effect.sync(() => {
+      process.exitCode = status
+    }),
+  )
+
+/** Starts this program again in namespaces of its own, because a process with threads cannot enter them. */
+const outside = ({ address, kernelAddress, command }: LabOptions) =>
+  Effect.gen(function* () {
+    const { enterCommand, whyForbidden } = yield* namespaces
+    const forbidden = whyForbidden()
+    if (forbidden !== undefined) return yield* new UserError({ message: `lab: ${forbidden}` })
+    const own = [
+      `--address=${formatCidr({ address: address.address, length: address.prefixLength })}`,
+      `--kernel-address=${formatAddress(kernelAddress)}`,
+    ]
+    const again = [process.execPath, Bun.main, "lab", ...own, "--", ...command]
+    return yield* child(enterCommand(again), { ...process.env, [INSIDE]: "1" })
+  })
+
+/** The stack, and the command beside it. */
+const inside = ({ address, kernelAddress, command }: LabOptions) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const { [INSIDE]: _, ...env } = process.env
+      const { bringUpLoopback } = yield* namespaces
+      bringUpLoopback()
+      const { stack } = yield* tapStack({ name: INTERFACE, address, kernelAddress })
+      yield* serveAll(stack)
+      const own = formatAddress(address.address)
+      const words = command.length > 0 ? command : [process.env["SHELL"] ?? "/bin/sh"]
+      if (command.length === 0 && process.stderr.isTTY) {
+        console.error(
+          `lab: a stack on ${own} serves echo ${ECHO_PORT}, discard ${DISCARD_PORT}, chargen ${CHARGEN_PORT}. exit leaves.`,
+        )
+      }
+      return yield* Effect.raceFirst(child(words, env), stack.failure)
+    }),
+  )
+
+/** Runs a command on our terminal and gives its exit status. */
+const child = (
+  words: ReadonlyArray<string>,
+  env: Readonly<Record<string, string | undefined>>,
+): Effect.Effect<number, UserError> =>
+  Effect.async<number, UserError>((resume) => {
+    const [name = ""] = words
+    if (Bun.which(name) === null) {
+      console.error(`lab: ${name}: command not found`)
+      return resume(Effect.succeed(NOT_FOUND))
+    }
+    const running = Bun.spawn([...words], { env, stdin: "inherit", stdout: "inherit", stderr: "inherit" })
+    // The terminal sends Ctrl-C to the command as well: it decides what that means.
+    const ignore = (): void => {}
+    const pass = (signal: NodeJS.Signals): void => running.kill(signal)
+    process.on("SIGINT", ignore)
+    process.on("SIGQUIT", ignore)
+    process.on("SIGTERM", pass)
+    process.on("SIGHUP", pass)
+    running.exited.then(
+      () => resume(Effect.succeed(statusOf(running.exitCode, running.signalCode))),
+      (cause) => resume(new UserError({ message: `lab: ${name}: ${String(cause)}` })),
+    )
+  })
+
+/** As a shell tells it: 128 and the signal's number for a command that a signal ended. */
+const statusOf = (exitCode: number | null, signal: string | number | null): number => {
+  if (signal === null) return exitCode ?? FAILURE
+  return 128 + (typeof signal === "number" ? signal : (SIGNALS[signal] ?? 0))
+}
+
+const SIGNALS: Readonly<Record<string, number>> = constants.signals
+
+export const command = Command.make(
+  "lab",
+  {
+    address: Own.address,
+    kernelAddress: Own.kernelAddress,
+    command: Args.repeated(Args.text({ name: "command" })),
+  },
+  run,
+).pipe(
+  Command.withDescription(
+    "A network of its own, without root: runs the command, or a shell, beside a stack that serves echo, discard and chargen.",
+  ),
+)
+
+/**
+ * What follows the first word that is not an option of `lab` is the command, its own options
+ * included: "--" says so to the parser.
+ */
+export const protectCommand = (argv: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const lab = argv.indexOf("lab", 2)
+  if (lab !== 2) return argv
+  for (let at = lab + 1; at < argv.length; at++) {
+    const word = argv[at] ?? ""
+    if (word === "--") return argv
+    if (!word.startsWith("-")) return [...argv.slice(0, at), "--", ...argv.slice(at)]
+    // These two take the next word, unless it is given with "=".
+    if (word === "--address" || word === "--kernel-address") at++
+  }
+  return argv
+}

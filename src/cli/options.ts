@@ -1,0 +1,50 @@
+import { HelpDoc, Options, ValidationError } from "@effect/cli"
+import { Effect, Either, Option } from "effect"
+import { type DeviceSpec, parseDeviceSpec } from "../device/deviceSpec.ts"
+import type { InterfaceAddress } from "../host/types.ts"
+import { parseAddress, parseCidr } from "../wire/addressText.ts"
+
+const LARGEST_PORT = 65535
+
+const invalid = (message: string): ValidationError.ValidationError => ValidationError.invalidValue(HelpDoc.p(message))
+
+const checked = <A>(
+  options: Options.Options<string>,
+  parse: (text: string) => Either.Either<A, string>,
+): Options.Options<A> => Options.mapEffect(options, (text) => Effect.mapError(parse(text), invalid))
+
+/** `memory`, `tap` or `tap:NAME`. */
+export const device = (fallback: string): Options.Options<DeviceSpec> =>
+  checked(Options.text("device").pipe(Options.withDefault(fallback)), (text) =>
+    Either.mapLeft(parseDeviceSpec(text), ({ message }) => message),
+  ).pipe(Options.withDescription("memory: two stacks in this process; tap or tap:NAME: an interface of the kernel's"))
+
+/** The stack's own address. */
+export const address: Options.Options<InterfaceAddress> = checked(
+  Options.text("address").pipe(Options.withDefault("198.18.0.2/24")),
+  (text) => {
+    const cidr = parseCidr(text)
+    return cidr === undefined
+      ? Either.left(`--address "${text}": write an address and its prefix length, as 198.18.0.2/24`)
+      : Either.right({ address: cidr.address, prefixLength: cidr.length })
+  },
+).pipe(Options.withDescription("the stack's own address and prefix length"))
+
+/** The kernel's address on an interface that is made here. */
+export const kernelAddress = checked(Options.text("kernel-address").pipe(Options.withDefault("198.18.0.1")), (text) => {
+  const parsed = parseAddress(text)
+  return parsed === undefined
+    ? Either.left(`--kernel-address "${text}" is not an address: write one as 198.18.0.1`)
+    : Either.right(parsed)
+}).pipe(Options.withDescription("the kernel's address on an interface made here, in the network of --address"))
+
+export const port: Options.Options<number> = Options.integer("port").pipe(
+  Options.filterMap(
+    (n) => (n >= 1 && n <= LARGEST_PORT ? Option.some(n) : Option.none()),
+    `--port: a port is 1 to ${LARGEST_PORT}`,
+  ),
+)
+
+export const json: Options.Options<boolean> = Options.boolean("json").pipe(
+  Options.withDescription("log lines as JSON, on a terminal too"),
+)

@@ -1,0 +1,76 @@
+import { Effect, type Scope } from "effect"
+import type { InterfaceAddress } from "../host/types.ts"
+import { openTap } from "../net/devices.ts"
+import { fromConfig } from "../net/Settings.ts"
+import { chargen, discard, echo, type Service, type ServiceCounters, serviceCounters } from "../net/services.ts"
+import * as Tcp from "../net/Tcp.ts"
+import { stats } from "../runtime/metrics.ts"
+import { Stack, type StackService } from "../runtime/stack.ts"
+import type { IpAddress } from "../wire/address.ts"
+import type { Snapshot } from "./report.ts"
+
+/** RFC 862, 863, 864. */
+export const ECHO_PORT = 7
+export const DISCARD_PORT = 9
+export const CHARGEN_PORT = 19
+
+export interface TapStack {
+  readonly name: string | undefined
+  readonly address: InterfaceAddress
+  readonly kernelAddress: IpAddress
+}
+
+/** A stack on a TAP interface: made here if it is not there, then with the kernel's address on it, and gone with the scope. */
+export const tapStack = ({ name, address, kernelAddress }: TapStack) =>
+  Effect.gen(function* () {
+    const device = yield* openTap({
+      ...(name === undefined ? {} : { name }),
+      addresses: [{ address: kernelAddress, prefixLength: address.prefixLength }],
+      offload: true,
+    })
+    const stack = yield* Stack.make({
+      interfaces: [{ device, addresses: [address] }],
+      settings: yield* serviceSettings,
+    })
+    return { stack, device: device.name }
+  })
+
+/** The configured settings; the small ports are what these commands are for. */
+export const serviceSettings = Effect.map(fromConfig, (settings) => ({ ...settings, ipUnprivilegedPortStart: 0 }))
+
+/** Serves on a port of the stack, or on all that are left. */
+export const serve = (
+  stack: StackService,
+  port: number | "every",
+  service: Service,
+): Effect.Effect<void, Tcp.TcpError, Scope.Scope> =>
+  Tcp.listen({ ...(port === "every" ? { allPorts: true } : { port }), noDelay: true }).pipe(
+    Effect.provideService(Stack, stack),
+    Effect.map((listener) => listener.onConnection(service)),
+  )
+
+/** Echo, discard and chargen on their own ports. */
+export const serveAll = (stack: StackService): Effect.Effect<ServiceCounters, Tcp.TcpError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const counters = serviceCounters()
+    yield* serve(stack, ECHO_PORT, echo(counters))
+    yield* serve(stack, DISCARD_PORT, discard(counters))
+    yield* serve(stack, CHARGEN_PORT, chargen(counters))
+    return counters
+  })
+
+/** What a serving stack shows of itself. `others`: stacks whose retransmissions count too. */
+export const snapshotOf =
+  (counters: ServiceCounters, stack: StackService, ...others: ReadonlyArray<StackService>) =>
+  (): Snapshot => {
+    const { segmentsIn, segmentsOut, retransmits } = stats(stack)
+    return {
+      open: counters.open,
+      connections: counters.connections,
+      bytesIn: counters.bytesIn,
+      bytesOut: counters.bytesOut,
+      segmentsIn,
+      segmentsOut,
+      retransmits: others.reduce((sum, other) => sum + stats(other).retransmits, retransmits),
+    }
+  }

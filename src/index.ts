@@ -1,0 +1,18 @@
+/**
+ * netfold: a userspace TCP/IP stack.
+ *
+ *     import { memoryPair, Stack, Tcp } from "netfold"
+ *
+ * A `Stack` is a service made over devices; `Tcp` listens and connects on it; `SocketServer` and
+ * `Socket` give the same to whatever is written for @effect/platform.
+ */
+export type { Capabilities, Device, DeviceCounters, DeviceFailure, Offload, ReceivedFrame } from "./device/device.ts"
+export { type MemoryOptions, memoryPair, openTap, type TapError, type TapOptions } from "./net/devices.ts"
+export { NodeStream, type NodeStreamOptions } from "./net/NodeStream.ts"
+export * as Settings from "./net/Settings.ts"
+export * as Socket from "./net/Socket.ts"
+export * as SocketServer from "./net/SocketServer.ts"
+export * as Services from "./net/services.ts"
+export * as Tcp from "./net/Tcp.ts"
+export * as Metrics from "./runtime/metrics.ts"
+export { Stack, type StackInterface, type StackOptions, type StackService } from "./runtime/stack.ts"

@@ -1,0 +1,99 @@
+import { Config, ConfigError, Duration, Either } from "effect"
+import { defaultSettings, freebsd, linux, type TcpSettings, type WireProfile } from "../tcp/settings.ts"
+
+export { defaultSettings, freebsd, linux, type TcpSettings, type WireProfile } from "../tcp/settings.ts"
+
+/** A name's value, when it is set. */
+type Optional<A> = Config.Config<A | undefined>
+
+const optional = <A>(config: Config.Config<A>): Optional<A> => Config.withDefault(config, undefined)
+
+const count = (name: string): Optional<number> =>
+  optional(
+    Config.validate(Config.integer(name), {
+      message: "a number from 0 up",
+      validation: (n: number): boolean => n >= 0,
+    }),
+  )
+const yesNo = (name: string): Optional<boolean> => optional(Config.boolean(name))
+/** "60 seconds", as Effect writes durations; microseconds in the settings. */
+const duration = (name: string): Optional<number> =>
+  optional(Config.map(Config.duration(name), (value) => Math.round(Duration.toMillis(value) * 1000)))
+
+const PROFILES: Readonly<Record<string, WireProfile>> = { linux, freebsd }
+
+const profile: Optional<WireProfile> = optional(
+  Config.mapOrFail(Config.string("PROFILE"), (name) => {
+    const found = PROFILES[name]
+    return found === undefined ? wrong(`"${name}" is no profile: linux or freebsd`) : Either.right(found)
+  }),
+)
+
+const cookies: Optional<0 | 1 | 2> = optional(
+  Config.mapOrFail(Config.integer("TCP_SYNCOOKIES"), (n) =>
+    n === 0 || n === 1 || n === 2 ? Either.right(n) : wrong("0 (never), 1 (when the SYN queue is full) or 2 (always)"),
+  ),
+)
+
+/** "4096 131072 6291456" or with commas, as sysctl writes them. */
+const numbers = (name: string, many: number): Config.Config<ReadonlyArray<number>> =>
+  Config.mapOrFail(Config.string(name), (text) => {
+    const values = text
+      .trim()
+      .split(/[\s,]+/)
+      .map(Number)
+    return values.length === many && values.every((n) => Number.isInteger(n) && n >= 0)
+      ? Either.right(values)
+      : wrong(`"${text}" is not ${many} numbers`)
+  })
+
+const triple = (name: string): Optional<readonly [number, number, number]> =>
+  optional(Config.map(numbers(name, 3), ([low = 0, first = 0, high = 0]) => [low, first, high] as const))
+
+const pair = (name: string): Optional<readonly [number, number]> =>
+  optional(Config.map(numbers(name, 2), ([low = 0, high = 0]) => [low, high] as const))
+
+const wrong = (message: string): Either.Either<never, ConfigError.ConfigError> =>
+  Either.left(ConfigError.InvalidData([], message))
+
+/**
+ * What the configuration says about TCP, over the defaults: the sysctls' names in capitals behind
+ * NETFOLD_, such as NETFOLD_TCP_SYN_RETRIES, NETFOLD_SOMAXCONN, NETFOLD_TCP_RMEM, and
+ * NETFOLD_PROFILE for the wire profile.
+ */
+export const fromConfig: Config.Config<TcpSettings> = Config.map(
+  Config.nested(
+    Config.all({
+      profile,
+      somaxconn: count("SOMAXCONN"),
+      tcpMaxSynBacklog: count("TCP_MAX_SYN_BACKLOG"),
+      tcpSynRetries: count("TCP_SYN_RETRIES"),
+      tcpSynackRetries: count("TCP_SYNACK_RETRIES"),
+      tcpRetries2: count("TCP_RETRIES2"),
+      tcpOrphanRetries: count("TCP_ORPHAN_RETRIES"),
+      tcpSyncookies: cookies,
+      tcpFastopen: count("TCP_FASTOPEN"),
+      tcpAbortOnOverflow: yesNo("TCP_ABORT_ON_OVERFLOW"),
+      tcpWindowScaling: yesNo("TCP_WINDOW_SCALING"),
+      tcpTimestamps: yesNo("TCP_TIMESTAMPS"),
+      tcpSack: yesNo("TCP_SACK"),
+      tcpFinTimeout: duration("TCP_FIN_TIMEOUT"),
+      timeWait: duration("TIME_WAIT"),
+      tcpMaxTwBuckets: count("TCP_MAX_TW_BUCKETS"),
+      tcpRfc1337: yesNo("TCP_RFC1337"),
+      tcpInvalidRatelimit: duration("TCP_INVALID_RATELIMIT"),
+      tcpRmem: triple("TCP_RMEM"),
+      tcpWmem: triple("TCP_WMEM"),
+      tcpMinSndMss: count("TCP_MIN_SND_MSS"),
+      ipLocalPortRange: pair("IP_LOCAL_PORT_RANGE"),
+      ipUnprivilegedPortStart: count("IP_UNPRIVILEGED_PORT_START"),
+      ipNonlocalBind: yesNo("IP_NONLOCAL_BIND"),
+    }),
+    "NETFOLD",
+  ),
+  (given) => ({ ...defaultSettings, ...defined(given) }),
+)
+
+/** Only what is set: an undefined field must not hide a default. */
+const defined = (given: { readonly [K in keyof TcpSettings]: TcpSettings[K] | undefined }): Partial<TcpSettings> =>
+  Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))

@@ -1,0 +1,276 @@
+import { type Device, type DeviceFailure, NO_OFFLOAD, type ReceivedFrame } from "../device/device.ts"
+import type { HostApi, HostEffect, SendFrame, SocketEvent, SocketId } from "../host/types.ts"
+import { type Micros, OFF } from "../tcp/time.ts"
+import type { OptionLayout } from "../wire/tcpOptionLayout.ts"
+import { socketCalls } from "./calls.ts"
+import type { Timekeeper } from "./clock.ts"
+import { encodeSegment } from "./encode.ts"
+import { Owners } from "./owners.ts"
+import type { Sockets } from "./sockets.ts"
+
+/** Frames taken from one device before the stack answers and the event loop has its turn. */
+const BATCH = 256
+/** Turns that find nothing before the stack stops polling and sleeps: some 50 us, about what waking costs. */
+const IDLE_TURNS = 64
+/** Of a joined frame: Ethernet, IPv4, TCP with timestamps. Octets. */
+const HEADERS = 66
+/** Rounds of callbacks and their consequences in one batch; what is left waits for the next turn. */
+const ROUNDS = 16
+
+/** What the interpreter has done, beside the host's and the devices' own counters. */
+export interface InterpreterCounters {
+  /** Turns of the loop that found frames. */
+  batches: number
+  /** TCP segments on the wire, each piece of an uncut one counting. */
+  segmentsOut: number
+  /** Segments that devices joined to others before they handed them over: the host counts each frame once. */
+  joined: number
+  /** Packets that the host threw away, by reason. */
+  readonly drops: Map<string, number>
+  /** Callbacks of applications that threw. */
+  thrown: number
+}
+
+export interface InterpreterOptions {
+  readonly host: HostApi
+  /** In the order of the host's interfaces. */
+  readonly devices: ReadonlyArray<Device>
+  readonly layout: OptionLayout
+  readonly timekeeper: (onDue: () => void) => Timekeeper
+  /** A callback of an application threw; if it was a connection's, that one has been aborted. */
+  readonly onThrow: (socket: SocketId, cause: unknown) => void
+  /** A device has ended by itself, and the stack with it. Called once. */
+  readonly onFailure: (failure: DeviceFailure) => void
+}
+
+/** Carries out what a host decides, on its devices and for its applications. */
+export interface Interpreter {
+  readonly sockets: Sockets
+  readonly counters: InterpreterCounters
+  /** Connections that an application holds. */
+  readonly connections: () => number
+  /** Begins to poll the devices. */
+  readonly start: () => void
+  /** Tells every owner that the stack ends, and closes every socket as close(2) does; the loop goes on. */
+  readonly release: () => void
+  /** No callbacks, frames or timers any more. */
+  readonly stop: () => void
+}
+
+/**
+ * The loop: frames in, callbacks, replies out, all in one synchronous pass per batch. While there
+ * are frames it runs in every turn of the event loop; a stack with nothing to do sleeps until a
+ * device wakes it or the timer is due.
+ */
+export const makeInterpreter = (options: InterpreterOptions): Interpreter => {
+  const { host, devices, layout } = options
+  const counters: InterpreterCounters = { batches: 0, segmentsOut: 0, joined: 0, drops: new Map(), thrown: 0 }
+  const armed = devices.map(() => false)
+  const time = options.timekeeper(() => tick())
+  const owners = new Owners((socket, cause, listening) => {
+    counters.thrown++
+    if (!listening) host.abort(socket, now())
+    options.onThrow(socket, cause)
+  })
+
+  let events: Array<SocketEvent> = []
+  let failure: DeviceFailure | undefined
+  let running = false
+  /** Set inside a batch: calls made meanwhile are carried out at its end, and share its time. */
+  let busy = false
+  let batchTime: Micros = 0
+  let pollScheduled = false
+  let settleScheduled = false
+  let idleTurns = 0
+
+  const now = (): Micros => (busy ? batchTime : time.now())
+
+  const visitors = devices.map((_, index) => (frame: ReceivedFrame): void => {
+    const { segmentSize } = frame
+    if (segmentSize > 0) counters.joined += Math.max(0, Math.ceil((frame.length - HEADERS) / segmentSize) - 1)
+    host.frame(index, frame.bytes, frame.offset, frame.length, frame.checksumVouched, batchTime)
+  })
+
+  const poll = (): void => {
+    pollScheduled = false
+    if (!running) return
+    begin()
+    let received = 0
+    for (const [index, visit] of visitors.entries()) received += devices[index]?.receive(visit, BATCH) ?? 0
+    settle()
+    if (received > 0) counters.batches++
+    goOn(received > 0)
+  }
+
+  const begin = (): void => {
+    busy = true
+    batchTime = time.now()
+    const deadline = host.nextDeadline()
+    if (deadline !== OFF && deadline <= batchTime) host.advance(batchTime)
+  }
+
+  /** Callbacks, then replies, until both have nothing more to say; then the wire and the timer. */
+  const settle = (): void => {
+    carryOut(host.take())
+    let rounds = 0
+    do {
+      dispatch()
+      host.flush(batchTime)
+      carryOut(host.take())
+    } while (events.length > 0 && ++rounds < ROUNDS)
+    for (const device of devices) device.flush()
+    busy = false
+    time.arm(host.nextDeadline())
+    if (events.length > 0) pollSoon()
+  }
+
+  const goOn = (found: boolean): void => {
+    if (!running || failed()) return
+    idleTurns = found ? 0 : idleTurns + 1
+    if (idleTurns < IDLE_TURNS) schedulePoll()
+    else sleep()
+  }
+
+  const sleep = (): void => {
+    for (const [index, device] of devices.entries()) {
+      if (armed[index]) continue
+      armed[index] = true
+      device.wake(() => {
+        armed[index] = false
+        if (busy) pollSoon()
+        else guarded(poll)
+      })
+    }
+  }
+
+  const pollSoon = (): void => {
+    idleTurns = 0
+    schedulePoll()
+  }
+
+  const schedulePoll = (): void => {
+    if (pollScheduled || !running) return
+    pollScheduled = true
+    setImmediate(() => guarded(poll))
+  }
+
+  /** A mistake of ours must not leave connections hanging: the stack ends, and says so. */
+  const guarded = (turn: () => void): void => {
+    try {
+      turn()
+    } catch (cause) {
+      busy = false
+      end({ device: "netfold", errno: "EFAULT", message: `internal error: ${String(cause)}` })
+    }
+  }
+
+  /** What timers and calls of applications lead to. */
+  const turnWithoutFrames = (): void => {
+    begin()
+    settle()
+    failed()
+  }
+
+  /** The timer. */
+  const tick = (): void => {
+    if (!running) return
+    if (busy) pollSoon()
+    else guarded(turnWithoutFrames)
+  }
+
+  const called = (): void => {
+    if (busy || settleScheduled || !running) return
+    settleScheduled = true
+    queueMicrotask(() => {
+      settleScheduled = false
+      if (!running || busy) return
+      guarded(turnWithoutFrames)
+      // An answer may be near: look for it before sleeping again.
+      pollSoon()
+    })
+  }
+
+  const carryOut = (effects: ReadonlyArray<HostEffect>): void => {
+    for (const effect of effects) {
+      switch (effect._tag) {
+        case "SendSegment": {
+          const device = devices[effect.interface]
+          if (device !== undefined) counters.segmentsOut += encodeSegment(device, layout, effect)
+          break
+        }
+        case "SendFrame":
+          sendFrame(effect)
+          break
+        case "SocketEvent":
+          events.push(effect)
+          break
+        case "Dropped":
+          counters.drops.set(effect.why, (counters.drops.get(effect.why) ?? 0) + 1)
+          break
+      }
+    }
+  }
+
+  const sendFrame = (effect: SendFrame): void => {
+    const device = devices[effect.interface]
+    const out = device?.reserve(effect.bytes.length)
+    if (out === undefined) return
+    out.set(effect.bytes)
+    device?.commit(effect.bytes.length, NO_OFFLOAD)
+  }
+
+  const dispatch = (): void => {
+    const batch = events
+    if (batch.length === 0) return
+    events = []
+    for (const { socket, event } of batch) owners.tell(socket, event)
+  }
+
+  /** Ends the stack when a device has ended. */
+  const failed = (): boolean => {
+    if (failure !== undefined) return true
+    for (const device of devices) {
+      const cause = device.failure()
+      if (cause === undefined) continue
+      end(cause)
+      return true
+    }
+    return false
+  }
+
+  const end = (cause: DeviceFailure): void => {
+    if (failure !== undefined) return
+    failure = cause
+    running = false
+    time.cancel()
+    owners.endAll()
+    options.onFailure(cause)
+  }
+
+  const remind = (socket: SocketId): void => {
+    events.push({ _tag: "SocketEvent", socket, event: "readable" })
+  }
+
+  return {
+    sockets: socketCalls({ host, owners, now, failure: () => failure, called, remind }),
+    counters,
+    connections: () => owners.connections,
+    start: () => {
+      running = true
+      pollSoon()
+    },
+    release: () => {
+      const sockets = owners.sockets()
+      owners.endAll()
+      if (failure !== undefined) return
+      for (const socket of sockets) host.close(socket, now())
+      called()
+    },
+    stop: () => {
+      running = false
+      time.cancel()
+      owners.endAll()
+      events = []
+    },
+  }
+}
