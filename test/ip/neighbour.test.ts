@@ -1,0 +1,137 @@
+import { describe, expect, test } from "bun:test"
+import {
+  confirm,
+  deadlineOf,
+  hear,
+  MAX_WAITING,
+  type Neighbour,
+  type NeighbourStep,
+  send,
+  timeout,
+} from "../../src/ip/neighbour.ts"
+import type { MacAddress } from "../../src/wire/address.ts"
+import { OFF } from "../../src/wire/time.ts"
+
+const SECOND = 1_000_000
+const OLD = 0x02_00_00_00_00_01 as MacAddress
+const NEW = 0x02_00_00_00_00_02 as MacAddress
+
+type Entry = Neighbour<string> | undefined
+
+const none: Entry = undefined
+const incomplete = (...waiting: ReadonlyArray<string>): Entry => ({
+  state: "INCOMPLETE",
+  waiting,
+  probes: 1,
+  deadline: SECOND,
+})
+const reachable: Entry = { state: "REACHABLE", mac: OLD, deadline: 30 * SECOND }
+const stale: Entry = { state: "STALE", mac: OLD }
+const delay: Entry = { state: "DELAY", mac: OLD, deadline: 5 * SECOND }
+const probe = (probes: number): Entry => ({ state: "PROBE", mac: OLD, probes, deadline: SECOND })
+
+/** "REACHABLE 2 @30s": the state, whose address by its last digit, the deadline. */
+const shown = (entry: Entry): string => {
+  if (entry === undefined) return "none"
+  const mac = "mac" in entry ? ` ${entry.mac === OLD ? "old" : "new"}` : ` [${entry.waiting}]`
+  const probes = "probes" in entry ? ` probe ${entry.probes}` : ""
+  const at = deadlineOf(entry)
+  return `${entry.state}${mac}${probes}${at === OFF ? "" : ` @${at / SECOND}s`}`
+}
+
+const told = ({ effects }: NeighbourStep<string>): ReadonlyArray<string> =>
+  effects.map((effect) => {
+    switch (effect._tag) {
+      case "Solicit":
+        return effect.to === "everyone" ? "ask everyone" : "ask it"
+      case "Forward":
+        return `send ${effect.packet} to ${effect.mac === OLD ? "old" : "new"}`
+      case "Lost":
+        return `lose ${effect.packet} (${effect.why})`
+    }
+  })
+
+describe("a neighbour, at 0 s", () => {
+  const rows: ReadonlyArray<
+    readonly [name: string, entry: Entry, stimulus: string, next: string, effects: ReadonlyArray<string>]
+  > = [
+    // state                          stimulus        next state                       effects
+    ["unknown", none, "a packet", "INCOMPLETE [p] probe 1 @1s", ["ask everyone"]],
+    ["unknown", none, "a reply", "none", []],
+    ["unknown", none, "is heard", "none", []],
+    ["unknown", none, "asks for us", "STALE new", []],
+    ["incomplete", incomplete("1"), "a packet", "INCOMPLETE [1,p] probe 1 @1s", []],
+    [
+      "incomplete, queue full",
+      incomplete("1", "2", "3"),
+      "a packet",
+      "INCOMPLETE [2,3,p] probe 1 @1s",
+      ["lose 1 (neighbour:queue-full)"],
+    ],
+    ["incomplete", incomplete("1", "2"), "a reply", "REACHABLE new @30s", ["send 1 to new", "send 2 to new"]],
+    ["incomplete", incomplete("1"), "is heard", "STALE new", ["send 1 to new"]],
+    ["incomplete", incomplete("1"), "asks for us", "STALE new", ["send 1 to new"]],
+    ["incomplete", incomplete("1"), "timeout", "INCOMPLETE [1] probe 2 @1s", ["ask everyone"]],
+    ["reachable", reachable, "a packet", "REACHABLE old @30s", ["send p to old"]],
+    ["reachable", reachable, "a reply", "REACHABLE new @30s", []],
+    ["reachable", reachable, "is heard", "STALE new", []],
+    ["reachable", reachable, "is heard as it was", "REACHABLE old @30s", []],
+    ["reachable", reachable, "timeout", "STALE old", []],
+    ["stale", stale, "a packet", "DELAY old @5s", ["send p to old"]],
+    ["stale", stale, "a reply", "REACHABLE new @30s", []],
+    ["stale", stale, "is heard", "STALE new", []],
+    ["stale", stale, "timeout", "STALE old", []],
+    ["delay", delay, "a packet", "DELAY old @5s", ["send p to old"]],
+    ["delay", delay, "a reply", "REACHABLE new @30s", []],
+    ["delay", delay, "is heard as it was", "DELAY old @5s", []],
+    ["delay", delay, "timeout", "PROBE old probe 1 @1s", ["ask it"]],
+    ["probe", probe(1), "a packet", "PROBE old probe 1 @1s", ["send p to old"]],
+    ["probe", probe(1), "a reply", "REACHABLE new @30s", []],
+    ["probe", probe(1), "timeout", "PROBE old probe 2 @1s", ["ask it"]],
+    ["probe", probe(3), "timeout", "none", []],
+  ]
+
+  const stimuli: Readonly<Record<string, (entry: Entry) => NeighbourStep<string>>> = {
+    "a packet": (entry) => send(entry, "p", 0),
+    "a reply": (entry) => confirm(entry, NEW, 0),
+    "is heard": (entry) => hear(entry, NEW, false),
+    "is heard as it was": (entry) => hear(entry, OLD, false),
+    "asks for us": (entry) => hear(entry, NEW, true),
+    timeout: (entry) => (entry === undefined ? { entry, effects: [] } : timeout(entry, 0)),
+  }
+
+  test.each(rows)("%s, %p, %s: %s", (_, entry, stimulus, next, effects) => {
+    const step = stimuli[stimulus]?.(entry)
+    if (step === undefined) throw new Error(`no stimulus ${stimulus}`)
+    expect(shown(step.entry)).toBe(next)
+    expect(told(step)).toEqual([...effects])
+  })
+
+  test("incomplete, three times no answer: lost with all that waits, after 3 s", () => {
+    let entry: Entry = none
+    let now = 0
+    const asked: Array<number> = []
+    let lost: ReadonlyArray<string> = []
+    let step = send(entry, "1", now)
+    for (;;) {
+      for (const line of told(step)) if (line === "ask everyone") asked.push(now)
+      entry = step.entry
+      if (entry === undefined) {
+        lost = told(step)
+        break
+      }
+      now = deadlineOf(entry)
+      step = timeout(entry, now)
+    }
+    expect(asked).toEqual([0, SECOND, 2 * SECOND])
+    expect(now).toBe(3 * SECOND)
+    expect(lost).toEqual(["lose 1 (neighbour:no-answer)"])
+  })
+
+  test("incomplete, any number of packets: never more wait than the queue holds", () => {
+    let entry: Entry = none
+    for (let i = 0; i < 100; i++) entry = send(entry, `${i}`, 0).entry
+    expect(entry?.state === "INCOMPLETE" ? entry.waiting : []).toEqual(["97", "98", "99"])
+    expect(MAX_WAITING).toBe(3)
+  })
+})
