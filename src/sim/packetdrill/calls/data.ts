@@ -1,0 +1,224 @@
+import { OFF } from "../../../tcp/time.ts"
+import type { CallAction, Expression } from "../ast.ts"
+import { isRefused, type SocketFile } from "../files.ts"
+import { unsupported } from "../scriptError.ts"
+import { SYMBOLS } from "../symbols.ts"
+import { fieldOf, fieldsOf, isEllipsis, itemsOf, numberOf, numberOr } from "../values.ts"
+import {
+  type Attempt,
+  type Call,
+  type CallContext,
+  type CallResult,
+  check,
+  done,
+  failed,
+  immediate,
+  isOpen,
+  isResult,
+  pendingError,
+  socketOf,
+  statusOf,
+  takeError,
+} from "./context.ts"
+import { openTo, withTimeout } from "./open.ts"
+
+const { MSG_DONTWAIT = 0, MSG_WAITALL = 0, MSG_NOSIGNAL = 0, MSG_FASTOPEN = 0 } = SYMBOLS
+
+/** Flags that a receiving or sending call here may have; the rest is refused by name. */
+const checkFlags = (action: CallAction, flags: number, more = 0): void => {
+  const known = MSG_DONTWAIT | MSG_WAITALL | MSG_NOSIGNAL | more
+  const rest = flags & ~known
+  if (rest === 0) return
+  const names = Object.entries(SYMBOLS).filter(([name, bit]) => name.startsWith("MSG_") && (rest & bit) !== 0)
+  unsupported(action.at, `the flag ${names.map(([name]) => name).join("|") || rest} of ${action.name}`)
+}
+
+export const read: Call = (context, action) =>
+  receive(context, action, numberOf(action.args[2], context.config.definitions, "a length"), 0)
+
+export const recv: Call = (context, action) => {
+  const { definitions } = context.config
+  const flags = numberOr(action.args[3], definitions, "flags", 0)
+  return receive(context, action, numberOf(action.args[2], definitions, "a length"), flags)
+}
+
+export const readv: Call = (context, action) => receive(context, action, vectorLength(context, action.args[1]), 0)
+
+export const recvmsg: Call = (context, action) => {
+  const { definitions } = context.config
+  const flags = numberOr(action.args[2], definitions, "flags", 0)
+  const fields = fieldsOf(action.args[1] ?? ELLIPSIS, "a message header")
+  const attempt = receive(context, action, vectorLength(context, fieldOf(fields, "msg_iov")), flags)
+  const control = fieldOf(fields, "msg_control")
+  if (control !== undefined && !isEllipsis(control) && itemsOf(control, "msg_control").length > 0) {
+    unsupported(control.at, "control messages (msg_control)")
+  }
+  return {
+    ...attempt,
+    poll: () => {
+      const result = attempt.poll()
+      if (result === "blocks" || result.value < 0) return result
+      return {
+        ...result,
+        problems: [...result.problems, ...check(context, fieldOf(fields, "msg_flags"), 0, "msg_flags")],
+      }
+    },
+  }
+}
+
+const ELLIPSIS: Expression = { _tag: "Ellipsis", at: { line: 1, column: 1 } }
+
+/** Octets of an iovec array: `[{..., 1000}, {"text", 4}]`. */
+const vectorLength = (context: CallContext, vector: Expression | undefined): number =>
+  vector === undefined || isEllipsis(vector)
+    ? 0
+    : itemsOf(vector, "an iovec").reduce((total, item) => total + partLength(context, item), 0)
+
+const partLength = (context: CallContext, item: Expression): number => {
+  const fields = fieldsOf(item, "a part of an iovec")
+  return numberOf(fieldOf(fields, "iov_len") ?? fields[1]?.value, context.config.definitions, "a length")
+}
+
+/** RECEIVE as recv(2) does it: what is there, or the end, or the error; else wait. */
+const receive = (context: CallContext, action: CallAction, length: number, flags: number): Attempt => {
+  const file = socketOf(context, action.args[0])
+  if (isResult(file)) return immediate(file)
+  checkFlags(action, flags)
+  const waits = !file.nonBlocking && (flags & MSG_DONTWAIT) === 0
+  const wanted = (flags & MSG_WAITALL) !== 0 && waits ? length : Math.min(1, length)
+  let received = 0
+  const poll = (): CallResult | "blocks" => {
+    const status = statusOf(context, file)
+    if (file.role !== "connection" || file.id === undefined || status === undefined) return failed("ENOTCONN")
+    const outcome = take(context, file, length - received)
+    received += outcome.count
+    context.machine.settle()
+    if (received > 0 && (received >= wanted || outcome.over)) return done(received)
+    if (outcome.over || file.readShut) {
+      const error = status.state === "CLOSE-WAIT" ? undefined : takeError(context, file)
+      return received === 0 && error !== undefined && !outcome.ended ? failed(error) : done(received)
+    }
+    return waits ? "blocks" : received > 0 ? done(received) : failed("EAGAIN")
+  }
+  const deadline = file.receiveTimeout === 0 ? OFF : context.machine.now + file.receiveTimeout
+  return { poll: withTimeout(context, deadline, poll), deadline }
+}
+
+/** Takes up to `max` octets from the socket. `over`: no more will come; `ended`: because the peer closed in order. */
+const take = (
+  context: CallContext,
+  file: SocketFile,
+  max: number,
+): { readonly count: number; readonly over: boolean; readonly ended: boolean } => {
+  const { host, now } = context.machine
+  let count = 0
+  while (file.id !== undefined && count < max) {
+    const bytes = host.read(file.id, max - count, now)
+    if (bytes === "empty") return { count, over: false, ended: false }
+    if (bytes === "end" || isRefused(bytes)) {
+      return { count, over: true, ended: file.flow?.peerClosed === true || pendingError(context, file) === undefined }
+    }
+    count += bytes.length
+  }
+  return { count, over: false, ended: false }
+}
+
+export const write: Call = (context, action) =>
+  transmit(context, action, payload(context, action.args[1], action.args[2]), 0)
+
+export const send: Call = (context, action) => {
+  const flags = numberOr(action.args[3], context.config.definitions, "flags", 0)
+  return transmit(context, action, payload(context, action.args[1], action.args[2]), flags)
+}
+
+export const writev: Call = (context, action) => transmit(context, action, vectorPayload(context, action.args[1]), 0)
+
+export const sendmsg: Call = (context, action) => {
+  const flags = numberOr(action.args[2], context.config.definitions, "flags", 0)
+  const fields = fieldsOf(action.args[1] ?? ELLIPSIS, "a message header")
+  return transmit(context, action, vectorPayload(context, fieldOf(fields, "msg_iov")), flags)
+}
+
+/** `length` octets, beginning with the text where one is given. */
+const payload = (context: CallContext, data: Expression | undefined, length: Expression | undefined): Uint8Array => {
+  const bytes = new Uint8Array(numberOf(length, context.config.definitions, "a length"))
+  if (data?._tag === "Text") bytes.set(new TextEncoder().encode(data.value).subarray(0, bytes.length))
+  return bytes
+}
+
+const vectorPayload = (context: CallContext, vector: Expression | undefined): Uint8Array => {
+  const parts = vector === undefined || isEllipsis(vector) ? [] : itemsOf(vector, "an iovec")
+  const bytes = new Uint8Array(vectorLength(context, vector))
+  let at = 0
+  for (const part of parts) {
+    const fields = fieldsOf(part, "a part of an iovec")
+    const piece = payload(
+      context,
+      fieldOf(fields, "iov_base") ?? fields[0]?.value,
+      fieldOf(fields, "iov_len") ?? fields[1]?.value,
+    )
+    bytes.set(piece, at)
+    at += piece.length
+  }
+  return bytes
+}
+
+/** SEND as send(2) does it: all of it in a blocking call, what there is room for in the other kind. */
+const transmit = (context: CallContext, action: CallAction, bytes: Uint8Array, flags: number): Attempt => {
+  const file = socketOf(context, action.args[0])
+  if (isResult(file)) return immediate(file)
+  checkFlags(action, flags, MSG_FASTOPEN)
+  const waits = !file.nonBlocking && (flags & MSG_DONTWAIT) === 0
+  if (file.role === "new" && (flags & MSG_FASTOPEN) !== 0) return fastOpen(context, action, file, bytes, waits)
+  let sent = 0
+  const poll = (): CallResult | "blocks" => {
+    const { machine } = context
+    const status = statusOf(context, file)
+    if (file.role !== "connection" || file.id === undefined || status === undefined) return failed("EPIPE")
+    const error = sent > 0 ? pendingError(context, file) : takeError(context, file)
+    if (error !== undefined) return sent > 0 ? done(sent) : failed(error)
+    if (file.writeShut || status.closed !== undefined) return sent > 0 ? done(sent) : failed("EPIPE")
+    if (!isSending(status.state)) return waits ? "blocks" : failed("EAGAIN")
+    if (bytes.length === 0) return done(0)
+    for (;;) {
+      const n = machine.host.write(file.id, bytes.subarray(sent), machine.now)
+      if (typeof n !== "number") return sent > 0 ? done(sent) : failed(n.errno === "ENOBUFS" ? "EAGAIN" : n.errno)
+      sent += n
+      machine.settle()
+      if (sent === bytes.length) return done(sent)
+      // What has just left may have grown the window, and with it the room.
+      if (n === 0) break
+    }
+    if (waits) return "blocks"
+    return sent > 0 ? done(sent) : failed("EAGAIN")
+  }
+  const deadline = file.sendTimeout === 0 ? OFF : context.machine.now + file.sendTimeout
+  return { poll: withTimeout(context, deadline, poll), deadline }
+}
+
+/** connect(2) and send(2) in one (RFC 7413 section 4.1): the data goes with the SYN where a cookie is known. */
+const fastOpen = (
+  context: CallContext,
+  action: CallAction,
+  file: SocketFile,
+  bytes: Uint8Array,
+  waits: boolean,
+): Attempt => {
+  const refused = openTo(context, file, action.args[4], bytes)
+  if (refused !== undefined) return immediate(refused)
+  const carried = (): boolean => {
+    const tcb = statusOf(context, file)?.tcb
+    return tcb?._tag === "SYN-SENT" && tcb.synData > 0
+  }
+  if (carried()) return immediate(done(bytes.length))
+  if (!waits) return immediate(failed("EINPROGRESS"))
+  const poll = (): CallResult | "blocks" => {
+    const error = takeError(context, file)
+    if (error !== undefined) return failed(error)
+    const status = statusOf(context, file)
+    return status !== undefined && isOpen(status) ? done(bytes.length) : "blocks"
+  }
+  return { poll, deadline: OFF }
+}
+
+const isSending = (state: string): boolean => state !== "SYN-SENT" && state !== "SYN-RECEIVED"

@@ -1,0 +1,156 @@
+import type { TcpSettings } from "../../tcp/settings.ts"
+import type { Micros } from "../../tcp/time.ts"
+import type { IpAddress } from "../../wire/address.ts"
+import { parseAddress } from "../../wire/addressText.ts"
+import type { Flag, Script } from "./ast.ts"
+import { baseline, type ProfileName } from "./baseline.ts"
+import { syntax, unsupported } from "./scriptError.ts"
+
+/** What the command line says, for all scripts; a script's own flags win. */
+export interface RunOptions {
+  readonly profile: ProfileName
+  readonly ignorePsh: boolean
+  /** Packets that nobody expected, left over at the end, are a failure. */
+  readonly strict: boolean
+  readonly definitions: ReadonlyMap<string, string>
+  /** Further flags as a script would write them: "ip_version" to "ipv6". */
+  readonly flags: ReadonlyMap<string, string>
+}
+
+export const defaultRunOptions: RunOptions = {
+  profile: "linux",
+  ignorePsh: false,
+  strict: false,
+  definitions: new Map(),
+  flags: new Map(),
+}
+
+/** What one script runs with. */
+export interface RunConfig {
+  readonly family: 4 | 6
+  readonly local: IpAddress
+  readonly remote: IpAddress
+  readonly bindPort: number
+  readonly connectPort: number
+  readonly mtu: number
+  readonly tolerance: Micros
+  /** Of the time since the last event, where that is more. */
+  readonly tolerancePercent: number
+  readonly tsTick: number
+  readonly ignorePsh: boolean
+  readonly strict: boolean
+  readonly settings: TcpSettings
+  readonly definitions: ReadonlyMap<string, string>
+}
+
+/** packetdrill's own defaults. */
+const DEFAULTS: Readonly<Record<4 | 6, { readonly local: string; readonly remote: string }>> = {
+  4: { local: "192.168.0.1", remote: "192.0.2.1" },
+  6: { local: "fd3d:fa7b:d17d::1", remote: "2001:db8::1" },
+}
+
+const PORT = 8080
+const MTU = 1500
+const TOLERANCE = 4000
+const TOLERANCE_PERCENT = 1
+
+/** Flags of packetdrill that say how it runs, and nothing about what a script sees. */
+const WITHOUT_EFFECT = new Set([
+  "define",
+  "D",
+  "gateway_ip",
+  "netmask_ip",
+  "remote_prefix",
+  "speed",
+  "verbose",
+  "debug",
+  "persistent_tun_dev",
+  "tun_dev",
+  "non_fatal",
+  "nonfatal",
+  "no_cleanup",
+  "code_format",
+  "code_command",
+  "code_sockopt",
+  "send_omit_free",
+])
+
+const KNOWN = new Set([
+  "ip_version",
+  "local_ip",
+  "remote_ip",
+  "mtu",
+  "bind_port",
+  "connect_port",
+  "tolerance_usecs",
+  "tolerance_percent",
+  "tcp_ts_tick_usecs",
+  "ignore_psh",
+  "strict",
+])
+
+/** Flags that only live packetdrill can serve. */
+const REFUSED = /^(?:wire_|so_|udp_|init_scripts|use_|fm_|flags$|dry_run)/
+
+export const configure = (script: Script, options: RunOptions): RunConfig => {
+  for (const flag of script.flags) check(flag)
+  const value = (name: string): Flag | undefined => {
+    const own = script.flags.filter((flag) => flag.name === name).at(-1)
+    const given = options.flags.get(name)
+    return own ?? (given === undefined ? undefined : { name, value: given, at: { line: 1, column: 1 } })
+  }
+  const family = familyOf(value("ip_version"))
+  return {
+    family,
+    local: addressOf(value("local_ip"), family, DEFAULTS[family].local),
+    remote: addressOf(value("remote_ip"), family, DEFAULTS[family].remote),
+    bindPort: numberOf(value("bind_port"), PORT),
+    connectPort: numberOf(value("connect_port"), PORT),
+    mtu: numberOf(value("mtu"), MTU),
+    tolerance: numberOf(value("tolerance_usecs"), TOLERANCE),
+    tolerancePercent: numberOf(value("tolerance_percent"), TOLERANCE_PERCENT),
+    tsTick: numberOf(value("tcp_ts_tick_usecs"), 0),
+    ignorePsh: options.ignorePsh || value("ignore_psh") !== undefined,
+    strict: options.strict || value("strict") !== undefined,
+    settings: baseline(options.profile),
+    definitions: script.definitions,
+  }
+}
+
+const check = ({ name, at }: Flag): void => {
+  if (REFUSED.test(name)) unsupported(at, `the flag --${name}`)
+  if (!KNOWN.has(name) && !WITHOUT_EFFECT.has(name)) syntax(at, `unknown flag --${name}`)
+}
+
+const familyOf = (flag: Flag | undefined): 4 | 6 => {
+  switch (flag?.value) {
+    case undefined:
+    case "ipv4":
+      return 4
+    case "ipv6":
+      return 6
+    case "ipv4-mapped-ipv6":
+    case "ipv4_mapped_ipv6":
+      // AF_INET6 sockets that speak IPv4: the packets, which is what scripts check, are IPv4's.
+      return 4
+    default:
+      return syntax(flag?.at ?? { line: 1, column: 1 }, `unknown --ip_version ${flag?.value}`)
+  }
+}
+
+const addressOf = (flag: Flag | undefined, family: 4 | 6, otherwise: string): IpAddress => {
+  const text = (flag?.value ?? otherwise).replace(/\/[0-9]+$/, "")
+  const address = parseAddress(text)
+  if (address === undefined || address.family !== family) {
+    return syntax(flag?.at ?? { line: 1, column: 1 }, `${text} is not an IPv${family} address`)
+  }
+  return address
+}
+
+const numberOf = (flag: Flag | undefined, otherwise: number): number => {
+  if (flag === undefined) return otherwise
+  const value = Number(flag.value)
+  return Number.isFinite(value) && flag.value !== ""
+    ? value
+    : syntax(flag.at, `--${flag.name} needs a number, not "${flag.value}"`)
+}

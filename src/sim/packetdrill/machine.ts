@@ -1,0 +1,191 @@
+import { makeHost } from "../../host/host.ts"
+import type { HostApi, HostEffect, SendSegment, SocketId, SocketStatus } from "../../host/types.ts"
+import { copyTo } from "../../tcp/sendQueue.ts"
+import type { TcpSettings } from "../../tcp/settings.ts"
+import { type Micros, OFF } from "../../tcp/time.ts"
+import { type IpAddress, type MacAddress, sameEndpoint, UNSPECIFIED4, UNSPECIFIED6 } from "../../wire/address.ts"
+import { IPV4_HEADER, PROTOCOL_TCP, writeIpv4 } from "../../wire/ipv4.ts"
+import { IPV6_HEADER, writeIpv6 } from "../../wire/ipv6.ts"
+import { finishTcp, TCP_HEADER, writeTcpHeader } from "../../wire/tcp.ts"
+import { type OptionLayout, optionsLength } from "../../wire/tcpOptionLayout.ts"
+import { EMPTY, SYN } from "../../wire/tcpSegment.ts"
+import type { Flow } from "./flow.ts"
+import { type Seen, see } from "./packet.ts"
+import { tcpInfo } from "./tcpInfo.ts"
+
+/** What a machine is made of. */
+export interface MachineConfig {
+  readonly address: IpAddress
+  readonly mtu: number
+  readonly settings: TcpSettings
+  /** Largest payload that leaves in one packet, as a device with segmentation offload takes it; 0: one MSS. */
+  readonly burst: number
+}
+
+/** Fixed, so that every run of a script sees the same numbers. */
+const SECRET = Uint8Array.from({ length: 32 }, (_, i) => i * 7 + 1)
+
+/** What a script runs against: calls, packets, and time that passes when it is told to. */
+export interface Machine {
+  readonly host: HostApi
+  readonly now: Micros
+  /** Packets that have left and that the script has not looked at. */
+  readonly sent: Array<Seen>
+  /** Why packets were thrown away, latest last. */
+  readonly drops: ReadonlyArray<{ readonly at: Micros; readonly why: string }>
+  /** Sockets with events since somebody asked (edge-triggered epoll does). */
+  readonly stirred: Set<SocketId>
+  /** A packet comes in and is answered, as an interrupt of its own. */
+  inject(bytes: Uint8Array): void
+  /** Carries out what a call or a packet has left to be done. */
+  settle(): void
+  /** When the stack does something by itself, or OFF. */
+  next(): Micros
+  /** Lets time pass up to `at` and fires the timers that are due then; the caller stops at each `next()`. */
+  advance(at: Micros): void
+  /** Time passes in which nothing happens. */
+  skipTo(at: Micros): void
+  /** Changes the settings of the running host; false when it cannot. */
+  configure(settings: TcpSettings): boolean
+  /** The socket that a flow's packets belong to, held by an application or not. */
+  statusOf(flow: Flow): SocketStatus | undefined
+  /** TCP_INFO. */
+  info(status: SocketStatus): ReadonlyMap<string, number>
+}
+
+export type MakeMachine = (config: MachineConfig) => Machine
+
+/** The stack as packetdrill drives it: one host behind a wire without link layer, in virtual time. */
+export const makeVirtualMachine: MakeMachine = (config) => new VirtualMachine(config)
+
+class VirtualMachine implements Machine {
+  readonly host: HostApi
+  now: Micros = 0
+  readonly sent: Array<Seen> = []
+  readonly drops: Array<{ readonly at: Micros; readonly why: string }> = []
+  readonly stirred = new Set<SocketId>()
+  private readonly layout: OptionLayout
+
+  constructor(config: MachineConfig) {
+    const { address, mtu, burst, settings } = config
+    const v4 = address.family === 4
+    this.layout = settings.profile.optionLayout
+    this.host = makeHost({
+      interfaces: [
+        {
+          name: "tun0",
+          mac: 0 as MacAddress,
+          layer: "ip",
+          mtu,
+          burst,
+          addresses: [{ address, prefixLength: v4 ? 16 : 64 }],
+        },
+      ],
+      routes: [{ prefix: v4 ? UNSPECIFIED4 : UNSPECIFIED6, prefixLength: 0, via: undefined, interface: 0 }],
+      settings,
+      secret: SECRET,
+    })
+  }
+
+  configure(_settings: TcpSettings): boolean {
+    return false
+  }
+
+  inject(bytes: Uint8Array): void {
+    this.host.frame(0, bytes, 0, bytes.length, false, this.now)
+    this.settle()
+  }
+
+  settle(): void {
+    this.host.flush(this.now)
+    this.drain()
+    // A host that talks to itself asks to be flushed again at once.
+    for (let rounds = 0; rounds < 64 && this.host.nextDeadline() === 0; rounds++) {
+      this.host.flush(this.now)
+      this.drain()
+    }
+  }
+
+  next(): Micros {
+    const next = this.host.nextDeadline()
+    return next === OFF ? OFF : Math.max(next, this.now)
+  }
+
+  skipTo(at: Micros): void {
+    this.now = Math.max(this.now, at)
+  }
+
+  advance(at: Micros): void {
+    this.now = Math.max(this.now, at)
+    this.host.advance(this.now)
+    this.settle()
+  }
+
+  info(status: SocketStatus): ReadonlyMap<string, number> {
+    return tcpInfo(status, this.now)
+  }
+
+  statusOf(flow: Flow): SocketStatus | undefined {
+    return this.host
+      .sockets()
+      .find(
+        ({ local, remote }) =>
+          remote !== undefined && sameEndpoint(remote, flow.remote) && local.port === flow.local.port,
+      )
+  }
+
+  private drain(): void {
+    for (const effect of this.host.take()) this.carryOut(effect)
+  }
+
+  private carryOut(effect: HostEffect): void {
+    switch (effect._tag) {
+      case "SendSegment":
+        this.sent.push(see(encodeSegment(effect, this.layout), this.now, effect.segment.why))
+        return
+      case "SendFrame":
+        this.sent.push(see(effect.bytes.slice(), this.now, effect.why))
+        return
+      case "SocketEvent":
+        this.stirred.add(effect.socket)
+        return
+      case "Dropped":
+        this.drops.push({ at: this.now, why: effect.why })
+    }
+  }
+}
+
+/** The segment's octets, by the codec that devices use: what a script checks is what would be on the wire. */
+const encodeSegment = (effect: SendSegment, layout: OptionLayout): Uint8Array => {
+  const { segment, source, destination } = effect
+  const v4 = source.family === 4
+  const start = v4 ? IPV4_HEADER : IPV6_HEADER
+  const length = TCP_HEADER + optionsLength(segment.options, layout) + segment.length
+  const bytes = new Uint8Array(start + length)
+  const common = { source, destination, payloadLength: length }
+  if (v4) {
+    writeIpv4(bytes, 0, {
+      ...common,
+      protocol: PROTOCOL_TCP,
+      ttl: effect.ttl,
+      tos: effect.tos,
+      identification: effect.identification,
+      dontFragment: true,
+      moreFragments: false,
+      fragmentOffset: 0,
+      options: EMPTY,
+    })
+  } else {
+    const { ttl: hopLimit, tos: trafficClass } = effect
+    writeIpv6(bytes, 0, { ...common, nextHeader: PROTOCOL_TCP, hopLimit, trafficClass, flowLabel: 0 })
+  }
+  const { seq, ack, flags, wnd, up, options } = segment
+  const { sourcePort, destinationPort } = effect
+  const header = { sourcePort, destinationPort, seq, ack, flags, wnd, up, options }
+  const payloadAt = start + writeTcpHeader(bytes, start, header, layout)
+  if (segment.queue !== undefined && segment.length > 0) {
+    copyTo(segment.queue, (seq + ((flags & SYN) !== 0 ? 1 : 0)) >>> 0, segment.length, bytes, payloadAt)
+  }
+  finishTcp(bytes, start, length, source, destination)
+  return bytes
+}

@@ -1,0 +1,223 @@
+import { ACK, PSH, SYN } from "../../wire/tcpSegment.ts"
+import type { IcmpAction, IpSpec, Numbered, OptionSpec, TcpAction } from "./ast.ts"
+import { type Flow, toScript } from "./flow.ts"
+import { icmpNumbers } from "./icmpNames.ts"
+import { formatNumbered, formatOptions } from "./options.ts"
+import { ecnOf, formatFlags, formatIp, formatLine, type Seen, type SeenIcmp, type SeenTcp } from "./packet.ts"
+
+/** How strictly packets are compared. */
+export interface MatchRules {
+  readonly ignorePsh: boolean
+  /** Microseconds of a tick of the stack's timestamps; 0: they are not compared. */
+  readonly tsTick: number
+  readonly tolerance: number
+}
+
+/** What differs between the packet that a script expects and one that was seen; empty: they match. */
+export const compareTcp = (
+  action: TcpAction,
+  seen: Seen,
+  body: SeenTcp,
+  flow: Flow,
+  rules: MatchRules,
+): ReadonlyArray<string> => {
+  const found: Array<string> = [...seen.faults]
+  const differ = (what: string, expected: string | number, actual: string | number): void => {
+    if (expected !== actual) found.push(`${what}: expected ${expected}, got ${actual}`)
+  }
+  const unchecked = rules.ignorePsh ? ~PSH : -1
+  differ("flags", formatFlags(action.flags & unchecked), formatFlags(body.flags & unchecked))
+  number(differ, "seq", action.seq, body.seq, toScript(flow, body.seq))
+  differ("payload length", action.length, body.length)
+  number(differ, "ack", action.ack ?? ZERO, body.ack, body.ack)
+  if (action.window !== undefined) differ("win", action.window, body.wnd)
+  differ("urg", action.urgent ?? 0, body.up)
+  compareIp(differ, action.ip, seen)
+  if (action.options !== "any") compareOptions(found, action.options, seen, body, flow, rules)
+  return found
+}
+
+const ZERO: Numbered = { kind: "absolute", value: 0 }
+
+type Differ = (what: string, expected: string | number, actual: string | number) => void
+
+const number = (differ: Differ, what: string, expected: Numbered, wire: number, script: number): void => {
+  if (expected.kind === "any") return
+  differ(what, expected.value, expected.kind === "absolute" ? wire : script)
+}
+
+const compareIp = (differ: Differ, ip: IpSpec, seen: Seen): void => {
+  const ecn = ecnOf(seen.tos)
+  if (ip.ecn === "ect01") {
+    if (ecn !== "ect0" && ecn !== "ect1") differ("ecn", "ect01", ecn)
+  } else if (ip.ecn !== undefined) differ("ecn", ip.ecn, ecn)
+  if (ip.tos !== undefined) differ("tos", ip.tos, seen.tos)
+  if (ip.ttl !== undefined) differ("ttl", ip.ttl, seen.ttl)
+  if (ip.flowLabel !== undefined) differ("flowlabel", ip.flowLabel, seen.flowLabel)
+}
+
+const compareOptions = (
+  found: Array<string>,
+  expected: ReadonlyArray<OptionSpec>,
+  seen: Seen,
+  body: SeenTcp,
+  flow: Flow,
+  rules: MatchRules,
+): void => {
+  const same =
+    expected.length === body.options.length &&
+    expected.every((option, i) => sameOption(option, body.options[i] ?? { _tag: "eol" }))
+  const actual = inScript(body.options, expected)
+  if (!same)
+    found.push(`options: expected ${formatOptions(expected) || "none"}, got ${formatOptions(actual) || "none"}`)
+  const [stamp, sent] = [stampOf(expected), stampOf(body.options)]
+  if (rules.tsTick === 0 || stamp === undefined || sent === undefined || stamp.val.kind === "any") return
+  const first = flow.firstStamp
+  if (first === undefined) return
+  const expectedTicks = stamp.val.value - first.script
+  const actualTicks = (sent.val.value - first.live) | 0
+  if (Math.abs(expectedTicks - actualTicks) * rules.tsTick > rules.tolerance) {
+    found.push(`TS val: expected ${stamp.val.value}, got ${first.script + actualTicks} (at ${seen.at / 1e6} s)`)
+  }
+}
+
+/** Timestamps of ours are not compared here: their start is the stack's secret. */
+const sameOption = (expected: OptionSpec, actual: OptionSpec): boolean => {
+  switch (expected._tag) {
+    case "ts":
+      return actual._tag === "ts" && sameNumber(expected.ecr, actual.ecr)
+    case "sack":
+      return (
+        actual._tag === "sack" &&
+        expected.blocks.length === actual.blocks.length &&
+        expected.blocks.every((block, i) => {
+          const other = actual.blocks[i]
+          return other !== undefined && sameNumber(block.left, other.left) && sameNumber(block.right, other.right)
+        })
+      )
+    case "fastOpen":
+      return (
+        actual._tag === "fastOpen" &&
+        actual.experimental === expected.experimental &&
+        sameOctets(expected.cookie, actual.cookie)
+      )
+    case "md5":
+      return actual._tag === "md5" && sameOctets(expected.digest, actual.digest)
+    case "raw":
+      return actual._tag === "raw" && actual.kind === expected.kind && sameOctets(expected.data, actual.data)
+    case "mss":
+      return actual._tag === "mss" && actual.value === expected.value
+    case "wscale":
+      return actual._tag === "wscale" && actual.shift === expected.shift
+    default:
+      return actual._tag === expected._tag
+  }
+}
+
+const sameNumber = (expected: Numbered, actual: Numbered): boolean =>
+  expected.kind === "any" || expected.value === actual.value
+
+/** "any", and an MD5 digest that is left out, stand for whatever octets there are. */
+const sameOctets = (expected: Uint8Array | "any", actual: Uint8Array | "any"): boolean =>
+  expected === "any" || (actual !== "any" && expected.toHex() === actual.toHex())
+
+const stampOf = (
+  options: ReadonlyArray<OptionSpec> | "any",
+): { readonly val: Numbered; readonly ecr: Numbered } | undefined => {
+  if (options === "any") return undefined
+  for (const option of options) if (option._tag === "ts") return option
+  return undefined
+}
+
+/** Learns what a matched packet tells of the stack's own numbers. */
+export const learn = (action: TcpAction, seen: Seen, body: SeenTcp, flow: Flow): void => {
+  const sent = stampOf(body.options)
+  const stamp = stampOf(action.options)
+  if (sent === undefined) return
+  if (stamp === undefined || stamp.val.kind === "any") {
+    flow.unwritten = sent.val.value
+    return
+  }
+  flow.stamps.set(stamp.val.value, sent.val.value)
+  flow.firstStamp ??= { script: stamp.val.value, live: sent.val.value, at: seen.at }
+}
+
+/** The shift that an expected SYN gives to the flow, or undefined when it must keep its own. */
+export const shiftOf = (action: TcpAction, body: SeenTcp, flow: Flow): number | undefined => {
+  const fresh = !flow.synSeen || flow.ended
+  if ((action.flags & body.flags & SYN) === 0 || action.seq.kind !== "relative" || !fresh) return undefined
+  return (body.seq - action.seq.value) >>> 0
+}
+
+/** A seen packet's numbers as the script counts, and timestamps by the names that it gave them. */
+export const seenLine = (seen: Seen, body: SeenTcp, action: TcpAction | undefined, flow: Flow): string => {
+  const seq = toScript(flow, body.seq)
+  const expected = action === undefined || action.options === "any" ? [] : action.options
+  return formatLine({
+    ip: action === undefined ? "" : formatIp(ipAsAsked(action.ip, seen)),
+    flags: body.flags,
+    seq: String(seq),
+    end: String((seq + body.length) >>> 0),
+    length: body.length,
+    ack: (body.flags & ACK) !== 0 || body.ack !== 0 ? String(body.ack) : undefined,
+    window: body.wnd,
+    urgent: body.up,
+    options: inScript(body.options, expected),
+  })
+}
+
+const ipAsAsked = (asked: IpSpec, seen: Seen): IpSpec => ({
+  ecn: asked.ecn === undefined ? undefined : ecnOf(seen.tos),
+  tos: asked.tos === undefined ? undefined : seen.tos,
+  ttl: asked.ttl === undefined ? undefined : seen.ttl,
+  flowLabel: asked.flowLabel === undefined ? undefined : seen.flowLabel,
+})
+
+/** Numbers plain, and our timestamps (not compared) as the script wrote them. */
+const inScript = (options: ReadonlyArray<OptionSpec>, expected: ReadonlyArray<OptionSpec>): ReadonlyArray<OptionSpec> =>
+  options.map((option) => {
+    if (option._tag === "ts") {
+      const val = stampOf(expected)?.val ?? plain(option.val)
+      return { _tag: "ts", val, ecr: plain(option.ecr) }
+    }
+    if (option._tag !== "sack") return option
+    return { _tag: "sack", blocks: option.blocks.map((b) => ({ left: plain(b.left), right: plain(b.right) })) }
+  })
+
+const plain = ({ value }: Numbered): Numbered => ({ kind: "relative", value })
+
+/** The script's line for an expected packet, tidied. */
+export const expectedLine = (action: TcpAction): string =>
+  formatLine({
+    ip: formatIp(action.ip),
+    flags: action.flags,
+    seq: formatNumbered(action.seq),
+    end: action.seq.kind === "any" ? "..." : String((action.seq.value + action.length) >>> 0),
+    length: action.length,
+    ack: action.ack === undefined ? undefined : formatNumbered(action.ack),
+    window: action.window,
+    urgent: action.urgent ?? 0,
+    options: action.options,
+  })
+
+/** As `compareTcp`, for an ICMP message that the stack is expected to send. */
+export const compareIcmp = (action: IcmpAction, seen: Seen, body: SeenIcmp, flow: Flow): ReadonlyArray<string> => {
+  const found: Array<string> = [...seen.faults]
+  const differ = (what: string, expected: string | number, actual: string | number): void => {
+    if (expected !== actual) found.push(`${what}: expected ${expected}, got ${actual}`)
+  }
+  const numbers = icmpNumbers(seen.source.family, action.type, action.code)
+  if (numbers === undefined) return [`unknown ICMP message ${action.type} ${action.code ?? ""}`]
+  differ("type", numbers.type, body.type)
+  differ("code", numbers.code, body.code)
+  if (action.mtu !== undefined) differ("mtu", action.mtu, body.rest)
+  compareIp(differ, action.ip, seen)
+  if (action.quoted !== undefined && action.quoted.seq.kind !== "any") {
+    // What it quotes is a segment of the peer's, whose numbers are the script's own.
+    differ("quoted seq", action.quoted.seq.value, body.quoted?.seq ?? "nothing")
+    differ("quoted port", flow.remote.port, body.quoted?.from.port ?? "nothing")
+  }
+  return found
+}
+
+export const icmpLine = (body: SeenIcmp): string => `icmp type ${body.type} code ${body.code}`

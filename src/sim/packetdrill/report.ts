@@ -1,0 +1,112 @@
+import type { Request, State, Tcb } from "../../tcp/tcb.ts"
+import type { Micros } from "../../tcp/time.ts"
+import type { Position } from "./ast.ts"
+
+/** What a script came to. Unsupported counts neither as passed nor as failed. */
+export type Outcome =
+  | { readonly _tag: "Passed"; readonly notes: ReadonlyArray<string> }
+  | { readonly _tag: "Failed"; readonly failure: Failure; readonly notes: ReadonlyArray<string> }
+  | {
+      readonly _tag: "Unsupported"
+      readonly at: Position
+      readonly what: string
+      readonly notes: ReadonlyArray<string>
+    }
+
+/** Why a script failed, for people and for `--json`. */
+export interface Failure {
+  readonly at: Position
+  /** The script's line. */
+  readonly line: string
+  readonly kind: "syntax" | "packet" | "timing" | "call" | "command" | "assertion" | "left-over" | "crash"
+  readonly message: string
+  readonly expected: string | undefined
+  readonly seen: { readonly packet: string; readonly at: Micros; readonly why: string } | undefined
+  /** Field by field. */
+  readonly differences: ReadonlyArray<string>
+  /** The connection before the event and after it. */
+  readonly before: TcbView | undefined
+  readonly after: TcbView | undefined
+  /** What had been thrown away since the event before, and why. */
+  readonly drops: ReadonlyArray<string>
+}
+
+/** A block in a few words: what a reader compares. */
+export interface TcbView {
+  readonly state: State
+  readonly fields: Readonly<Record<string, number | string | boolean>>
+}
+
+/** Sequence numbers are shown as the script counts them: ours less `shift`. */
+export const viewTcb = (tcb: Tcb, shift: number): TcbView => ({ state: tcb._tag, fields: fieldsOf(tcb, shift) })
+
+const fieldsOf = (tcb: Tcb, shift: number): TcbView["fields"] => {
+  const ours = (seq: number): number => (seq - shift) >>> 0
+  switch (tcb._tag) {
+    case "CLOSED":
+      return {}
+    case "LISTEN":
+      return { backlog: tcb.backlog, requests: tcb.requests, waiting: tcb.waiting }
+    case "SYN-SENT":
+      return { iss: ours(tcb.iss), retransmits: tcb.retransmits, queued: tcb.queue.length }
+    case "SYN-RECEIVED":
+      return tcb.open === "active"
+        ? { iss: ours(tcb.sent.iss), irs: tcb.irs }
+        : requestFields(tcb.open === "fast" ? tcb.request : tcb, ours)
+    case "TIME-WAIT":
+      return { sndNxt: ours(tcb.sndNxt), rcvNxt: tcb.rcvNxt }
+    default:
+      return {
+        "snd.una": ours(tcb.snd.una),
+        "snd.nxt": ours(tcb.snd.nxt),
+        "snd.wnd": tcb.snd.wnd,
+        "snd.mss": tcb.snd.mss,
+        queued: tcb.queue.length,
+        "rcv.nxt": tcb.rcv.nxt,
+        "rcv.edge": tcb.rcv.edge,
+        "rcv.unread": tcb.rcv.unread,
+        "rcv.due": tcb.rcv.due,
+        cwnd: tcb.cc.cwnd,
+        ssthresh: tcb.cc.ssthresh,
+        recovering: tcb.cc.recovering,
+        srtt: tcb.rto.srtt,
+        rto: tcb.rto.rto,
+        backoff: tcb.rto.backoff,
+        retransmit: tcb.timers.retransmit,
+        persist: tcb.timers.persist,
+        delayedAck: tcb.timers.delayedAck,
+      }
+  }
+}
+
+const requestFields = (request: Request, ours: (seq: number) => number): TcbView["fields"] => ({
+  iss: ours(request.iss),
+  irs: request.irs,
+  retransmits: request.retransmits,
+})
+
+export const formatSeconds = (at: Micros): string => `${(at / 1e6).toFixed(6)} s`
+
+/** A failure as a person reads it. */
+export const formatFailure = (file: string, failure: Failure): string => {
+  const { at, line, kind, message, expected, seen, differences, before, after, drops } = failure
+  const lines = [`${file}:${at.line}:${at.column}: ${kind}: ${message}`, `    ${line.trim()}`]
+  if (expected !== undefined) lines.push(`  expected  ${expected}`)
+  if (seen !== undefined) {
+    lines.push(`  seen      ${seen.packet}`, `            at ${formatSeconds(seen.at)}, because ${seen.why}`)
+  }
+  for (const difference of differences) lines.push(`  - ${difference}`)
+  if (before !== undefined) lines.push(`  before    ${formatView(before)}`)
+  if (after !== undefined) lines.push(`  after     ${formatView(after, before)}`)
+  for (const drop of drops) lines.push(`  dropped   ${drop}`)
+  return lines.join("\n")
+}
+
+/** After the event only what it changed. */
+const formatView = (view: TcbView, before?: TcbView): string => {
+  const changed = Object.entries(view.fields).filter(
+    ([name, value]) => before === undefined || before.state !== view.state || before.fields[name] !== value,
+  )
+  const fields = changed.map(([name, value]) => `${name}=${value}`).join(" ")
+  return `${view.state} ${fields === "" ? "(unchanged)" : fields}`
+}

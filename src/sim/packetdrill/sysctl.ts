@@ -1,0 +1,128 @@
+import type { TcpSettings } from "../../tcp/settings.ts"
+
+/** Multiplies a sysctl's number into the setting's unit. */
+const SECONDS = 1_000_000
+const MILLISECONDS = 1000
+
+const UNITS: Readonly<Record<string, number>> = {
+  tcpFinTimeout: SECONDS,
+  tcpKeepaliveTime: SECONDS,
+  tcpKeepaliveIntvl: SECONDS,
+  tcpInvalidRatelimit: MILLISECONDS,
+  tcpProbeInterval: SECONDS,
+}
+
+/** FreeBSD's names, and the settings that they set under the unit given. */
+const FREEBSD: Readonly<Record<string, ReadonlyArray<readonly [setting: string, unit: number]>>> = {
+  "net.inet.tcp.rfc1323": [
+    ["tcpWindowScaling", 1],
+    ["tcpTimestamps", 1],
+  ],
+  "net.inet.tcp.sack.enable": [["tcpSack", 1]],
+  "net.inet.tcp.ecn.enable": [["tcpEcn", 1]],
+  "net.inet.tcp.syncookies": [["tcpSyncookies", 1]],
+  "net.inet.tcp.finwait2_timeout": [["tcpFinTimeout", MILLISECONDS]],
+  // TIME-WAIT lasts two of them.
+  "net.inet.tcp.msl": [["timeWait", 2 * MILLISECONDS]],
+  "net.inet.tcp.maxtcptw": [["tcpMaxTwBuckets", 1]],
+  "net.inet.tcp.keepidle": [["tcpKeepaliveTime", MILLISECONDS]],
+  "net.inet.tcp.keepintvl": [["tcpKeepaliveIntvl", MILLISECONDS]],
+  "net.inet.tcp.keepcnt": [["tcpKeepaliveProbes", 1]],
+  "net.inet.tcp.fastopen.server_enable": [["tcpFastopen", 1]],
+  "net.inet.tcp.minmss": [["tcpMinSndMss", 1]],
+  "net.inet.ip.portrange.reservedhigh": [["ipUnprivilegedPortStart", 1]],
+  "kern.ipc.soacceptqueue": [["somaxconn", 1]],
+  "kern.ipc.somaxconn": [["somaxconn", 1]],
+}
+
+/** Fields of the wire profile that have a sysctl. */
+const PROFILE: Readonly<Record<string, readonly [field: string, unit: number]>> = {
+  "net.inet.tcp.delacktime": ["delayedAck", MILLISECONDS],
+  "net.inet.tcp.rexmit_min": ["minRto", MILLISECONDS],
+  "net.inet.tcp.rexmit_initial": ["initialRto", MILLISECONDS],
+  "net.inet.tcp.initcwnd_segments": ["initialWindowSegments", 1],
+  "net.ipv4.tcp_rto_min_us": ["minRto", 1],
+}
+
+/** The middle size of a triple: FreeBSD's default buffer sizes. */
+const MIDDLE: Readonly<Record<string, string>> = {
+  "net.inet.tcp.recvspace": "tcpRmem",
+  "net.inet.tcp.sendspace": "tcpWmem",
+}
+
+/**
+ * Settings that the stack behaves as if it had, whatever it is told: a script that asks for just that
+ * needs nothing. The values are those that packetdrill's usual set-up scripts write.
+ */
+const GIVEN: Readonly<Record<string, string>> = {
+  "net.ipv4.tcp_fack": "0",
+  "net.inet.tcp.delayed_ack": "1",
+  "net.inet.tcp.rfc3042": "1",
+  "net.inet.tcp.rfc3390": "1",
+  "net.inet.tcp.insecure_rst": "0",
+  "net.inet.tcp.insecure_syn": "0",
+  "net.inet.tcp.blackhole": "0",
+  "net.inet.tcp.drop_synfin": "0",
+}
+
+/** Names that change nothing a script can see here: virtual time has no timer slack, no queue, no cached metrics. */
+const WITHOUT_EFFECT: ReadonlyArray<RegExp> = [
+  /^kern\.timecounter\./,
+  /^net\.inet\.tcp\.hostcache\./,
+  /^net\.inet\.tcp\.cc\.available$/,
+  /^net\.inet\.tcp\.functions_/,
+  /^net\.core\.(?:default_qdisc|netdev_|optmem_max|busy_)/,
+  /^net\.ipv4\.tcp_(?:mem|no_metrics_save|low_latency|metrics)/,
+  /^net\.ipv4\.route\./,
+  /^net\.ipv6\.(?:conf|route|neigh)\./,
+  /^net\.ipv4\.(?:conf|neigh)\./,
+]
+
+/** What became of a sysctl: the settings with it, or "unknown" (listed, and otherwise without effect). */
+export type SysctlResult = TcpSettings | "unknown"
+
+/** `name` as sysctl(8) or as a path below /proc/sys. */
+export const setSysctl = (settings: TcpSettings, name: string, value: string): SysctlResult => {
+  const key = name.replace(/^\/proc\/sys\//, "").replaceAll("/", ".")
+  if (GIVEN[key] === value || WITHOUT_EFFECT.some((pattern) => pattern.test(key))) return settings
+  const profile = PROFILE[key]
+  if (profile !== undefined && profile[0] in settings.profile) {
+    return { ...settings, profile: { ...settings.profile, [profile[0]]: Number(value) * profile[1] } }
+  }
+  const middle = MIDDLE[key]
+  if (middle !== undefined) return setMiddle(settings, middle, Number(value))
+  const freebsd = FREEBSD[key]
+  if (freebsd !== undefined) {
+    return freebsd.reduce<SysctlResult>(
+      (result, [setting, unit]) => (result === "unknown" ? result : assign(result, setting, value, unit)),
+      settings,
+    )
+  }
+  const setting = /^net\.(?:ipv4|core)\.(\w+)$/.exec(key)?.[1]?.replace(/_(\w)/g, (_, c: string) => c.toUpperCase())
+  return setting === undefined ? "unknown" : assign(settings, setting, value, UNITS[setting] ?? 1)
+}
+
+const setMiddle = (settings: TcpSettings, name: string, value: number): SysctlResult => {
+  const before: unknown = Object.entries(settings).find(([key]) => key === name)?.[1]
+  if (!Array.isArray(before)) return "unknown"
+  return { ...settings, [name]: [before[0], value, before[2]] }
+}
+
+/** The new value has the type that the setting's present one has. */
+const assign = (settings: TcpSettings, name: string, text: string, unit: number): SysctlResult => {
+  const before: unknown = Object.entries(settings).find(([key]) => key === name)?.[1]
+  switch (typeof before) {
+    case "boolean":
+      return { ...settings, [name]: Number(text) !== 0 }
+    case "number":
+      return Number.isNaN(Number(text)) ? "unknown" : { ...settings, [name]: Number(text) * unit }
+    case "string":
+      return { ...settings, [name]: text }
+    case "object": {
+      const parts = text.trim().split(/\s+/).map(Number)
+      return Array.isArray(before) && parts.length === before.length ? { ...settings, [name]: parts } : "unknown"
+    }
+    default:
+      return "unknown"
+  }
+}
