@@ -110,7 +110,7 @@ export const close = (tcb: Tcb): CallResult => {
       if (tcb.open === "fast") return within(tcb, close)
       if (tcb.open === "passive") return refuse("ENOTCONN", "RFC9293-3.10.4:not-accepted")
       // The clause lets the FIN go at once where nothing is queued; here it always waits for ESTABLISHED.
-      return tcb.sent.closing ? CLOSING : step({ ...tcb, sent: { ...tcb.sent, closing: true } })
+      return tcb.sent.closing ? CLOSED_ALREADY : step({ ...tcb, sent: { ...tcb.sent, closing: true } })
     case "ESTABLISHED":
       return step({ ...tcb, _tag: "FIN-WAIT-1", snd: { ...tcb.snd, fin: true } })
     case "CLOSE-WAIT":
@@ -120,7 +120,7 @@ export const close = (tcb: Tcb): CallResult => {
     case "CLOSING":
     case "LAST-ACK":
     case "TIME-WAIT":
-      return CLOSING
+      return CLOSED_ALREADY
   }
 }
 
@@ -219,3 +219,4 @@ const refuse = (errno: Refused["errno"], why: Why): Refused => ({ _tag: "Refused
 
 const NO_ROOM: Refused = refuse("ENOBUFS", "RFC9293-3.10.2:insufficient-resources")
 const CLOSING: Refused = refuse("EPIPE", "RFC9293-3.10.2:connection-closing")
+const CLOSED_ALREADY: Refused = refuse("EPIPE", "RFC9293-3.10.4:connection-closing")

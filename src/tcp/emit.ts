@@ -1,21 +1,26 @@
+import { OPTION_SPACE } from "../wire/tcpOptionKind.ts"
 import { ACK, NO_OPTIONS, PSH, type SackBlock, type TcpOptions } from "../wire/tcpSegment.ts"
 import type { Why } from "./effect.ts"
-import { timestamp } from "./handshake.ts"
+import { TIMESTAMP_LENGTH, timestamp } from "./handshake.ts"
 import { isWriteEnd } from "./sendQueue.ts"
 import { add, type Seq } from "./seq.ts"
-import type { Rcv, Synchronized, Timers } from "./tcb.ts"
+import type { Negotiated, Rcv, Synchronized, Timers } from "./tcb.ts"
 import { type Micros, OFF } from "./time.ts"
 import { cancel, type Out } from "./timers.ts"
 import { nextEdge, windowField } from "./window.ts"
 
-/** Blocks that fit beside timestamps, and without (RFC 2018 section 3). */
-const MAX_BLOCKS = 4
-const MAX_BLOCKS_WITH_TIMESTAMPS = 3
+/** Blocks that fit beside timestamps, and without (RFC 2018 section 3); a signature takes from both. */
+const mostBlocks = ({ timestamps, signature }: Negotiated): number =>
+  signature === 0
+    ? timestamps
+      ? 3
+      : 4
+    : Math.floor((OPTION_SPACE - signature - (timestamps ? TIMESTAMP_LENGTH : 0) - 4) / 8)
 
 /** Options of a segment after the handshake: timestamps where agreed, and what arrived out of order. */
 const optionsNow = (tcb: Synchronized, now: Micros): TcpOptions => {
   const { link, rcv } = tcb
-  const sack = link.agreed.sack ? blocks(rcv, link.agreed.timestamps) : NO_BLOCKS
+  const sack = link.agreed.sack ? blocks(rcv, link.agreed) : NO_BLOCKS
   if (!link.agreed.timestamps) return sack === NO_BLOCKS ? NO_OPTIONS : { ...NO_OPTIONS, sack }
   return {
     mss: undefined,
@@ -33,10 +38,10 @@ const optionsNow = (tcb: Synchronized, now: Micros): TcpOptions => {
 
 const NO_BLOCKS: ReadonlyArray<SackBlock> = NO_OPTIONS.sack
 
-const blocks = (rcv: Rcv, timestamps: boolean): ReadonlyArray<SackBlock> => {
+const blocks = (rcv: Rcv, agreed: Negotiated): ReadonlyArray<SackBlock> => {
   const { dsack, queue } = rcv
   if (dsack === undefined && queue.blocks.length === 0) return NO_BLOCKS
-  const most = timestamps ? MAX_BLOCKS_WITH_TIMESTAMPS : MAX_BLOCKS
+  const most = mostBlocks(agreed)
   // A duplicate is reported in the first block (RFC 2883 section 4).
   return dsack === undefined ? queue.blocks.slice(0, most) : [dsack, ...queue.blocks.slice(0, most - 1)]
 }
@@ -46,10 +51,7 @@ export const sackLength = (tcb: Synchronized): number => {
   if (!tcb.link.agreed.sack) return 0
   const { dsack, queue } = tcb.rcv
   if (dsack === undefined && queue.blocks.length === 0) return 0
-  const count = Math.min(
-    queue.blocks.length + (dsack === undefined ? 0 : 1),
-    tcb.link.agreed.timestamps ? MAX_BLOCKS_WITH_TIMESTAMPS : MAX_BLOCKS,
-  )
+  const count = Math.min(queue.blocks.length + (dsack === undefined ? 0 : 1), mostBlocks(tcb.link.agreed))
   return 4 + 8 * count
 }
 

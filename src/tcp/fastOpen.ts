@@ -1,5 +1,6 @@
 import type { Endpoint } from "../wire/address.ts"
 import { hasAck, hasFin, hasRst, hasSyn, type Segment, type TcpOptions } from "../wire/tcpSegment.ts"
+import { signatureOctets } from "./authentication/keys.ts"
 import { rateAllows } from "./challenge.ts"
 import type { Refused, Step, TcpEffect, Why } from "./effect.ts"
 import { establish } from "./establish.ts"
@@ -43,7 +44,9 @@ export const judge = (listen: Listen, seg: Segment, local: Endpoint, remote: End
   const { settings, keys } = listen.context
   const asked = seg.options.fastOpen
   const enabled = (settings.tcpFastopen & TFO_SERVER) !== 0 && listen.options.fastOpen > 0
-  if (!enabled || (asked === undefined && seg.payload.length === 0)) return ordinary(undefined, "none")
+  const signed = signatureOctets(listen.options.authentication, remote.address) > 0
+  // Beside a signature a SYN-ACK has no room for a cookie.
+  if (!enabled || signed || (asked === undefined && seg.payload.length === 0)) return ordinary(undefined, "none")
   if (listen.fastOpens + held(listen, now).length >= listen.options.fastOpen) return ordinary(undefined, "full")
   if ((settings.tcpFastopen & TFO_SERVER_WITHOUT_COOKIE) !== 0) return { _tag: "Accept" }
   if (asked === undefined) return ordinary(undefined, "none")

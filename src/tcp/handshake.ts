@@ -1,4 +1,7 @@
+import type { IpAddress } from "../wire/address.ts"
+import { OPTION_SPACE } from "../wire/tcpOptionKind.ts"
 import { NO_OPTIONS, type TcpOptions } from "../wire/tcpSegment.ts"
+import { signatureOctets } from "./authentication/keys.ts"
 import type { TcpSettings } from "./settings.ts"
 import type { Negotiated, Offer, PathLimits, SocketOptions, TcpContext } from "./tcb.ts"
 import type { Micros } from "./time.ts"
@@ -11,6 +14,9 @@ export const DEFAULT_MSS = { 4: 536, 6: 1220 } as const
 
 /** Octets that the timestamp option takes in every segment, padding included. */
 export const TIMESTAMP_LENGTH = 12
+
+/** The same of a SACK option with one block. */
+const ONE_SACK_BLOCK = 12
 
 /** Payload octets that a receive buffer starts with: half of tcpRmem's, the rest is Linux's bookkeeping. */
 export const initialReceiveBuffer = (settings: TcpSettings, options: SocketOptions): number =>
@@ -33,12 +39,17 @@ export const initialWindow = (settings: TcpSettings, buffer: number, mss: number
   return Math.min(whole ? buffer - (buffer % mss) : buffer, 65535)
 }
 
-export const offerOf = (settings: TcpSettings, options: SocketOptions): Offer => ({
-  scaling: settings.tcpWindowScaling,
-  rcvScale: settings.tcpWindowScaling ? scaleFor(settings, options) : 0,
-  timestamps: settings.tcpTimestamps,
-  sack: settings.tcpSack,
-})
+export const offerOf = (settings: TcpSettings, options: SocketOptions, remote: IpAddress): Offer => {
+  const signature = signatureOctets(options.authentication, remote)
+  return {
+    scaling: settings.tcpWindowScaling,
+    rcvScale: settings.tcpWindowScaling ? scaleFor(settings, options) : 0,
+    // Beside an MD5 digest and timestamps no SACK block fits; Linux gives up the timestamps.
+    timestamps: settings.tcpTimestamps && OPTION_SPACE - signature - TIMESTAMP_LENGTH >= ONE_SACK_BLOCK,
+    sack: settings.tcpSack,
+    signature,
+  }
+}
 
 /** Both ends must have offered an extension for it to be used. */
 export const agree = (offer: Offer, peer: TcpOptions, settings: TcpSettings, family: 4 | 6): Negotiated => {
@@ -50,12 +61,13 @@ export const agree = (offer: Offer, peer: TcpOptions, settings: TcpSettings, fam
     rcvScale: scaling ? offer.rcvScale : 0,
     timestamps: offer.timestamps && peer.tsVal !== undefined,
     sack: offer.sack && peer.sackPermitted,
+    signature: offer.signature,
   }
 }
 
 /** Eff.snd.MSS (RFC 9293 section 3.7.1): what fits when the options of every segment are counted. */
 export const effectiveMss = (agreed: Negotiated, path: PathLimits): number =>
-  Math.min(agreed.peerMss, path.mss) - (agreed.timestamps ? TIMESTAMP_LENGTH : 0)
+  Math.min(agreed.peerMss, path.mss) - (agreed.timestamps ? TIMESTAMP_LENGTH : 0) - agreed.signature
 
 /** Options of our SYN. */
 export const synOptions = (offer: Offer, path: PathLimits, tsVal: number): TcpOptions => ({

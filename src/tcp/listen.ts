@@ -59,7 +59,7 @@ const synArrives = (
     return refuse(listen, "Linux:SYN-queue-kept-for-proven-peers", counts)
   }
   if (cookie) {
-    const half = requestFrom(listen, { ...seg, options: cookieOffers(seg.options) }, local, remote, now)
+    const half = requestFrom(listen, { ...seg, options: cookieOffers(listen, remote, seg.options) }, local, remote, now)
     const iss = cookieIss(listen.context, local, remote, seg.seq, half.agreed.peerMss, now)
     const answer = cookieSynAck({ ...half, iss }, now)
     return { tcb: { ...listen, cookiesAt: now }, effects: [...counts, answer, count("SyncookiesSent")] }
@@ -95,7 +95,7 @@ const cookieReturns = (listen: Listen, seg: Segment, local: Endpoint, remote: En
   const iss = add(seg.ack, -1)
   const mss = cookieMss(context, local, remote, irs, iss, now)
   const tsOffset = context.settings.tcpTimestamps ? context.keys.timestampOffset(local, remote) : 0
-  const agreed = mss === undefined ? undefined : rememberedOptions(listen, seg, mss, tsOffset)
+  const agreed = mss === undefined ? undefined : rememberedOptions(listen, remote, seg, mss, tsOffset)
   if (agreed === undefined) {
     return { tcb: listen, effects: [resetFor(seg, "RFC4987-3.6:no-cookie-of-ours"), count("SyncookiesFailed")] }
   }
@@ -148,7 +148,7 @@ const requestFrom = (listen: Listen, seg: Segment, local: Endpoint, remote: Endp
     remote,
     iss: keys.iss(local, remote, now),
     irs: seg.seq,
-    agreed: agree(offerOf(settings, options), seg.options, settings, remote.address.family),
+    agreed: agree(offerOf(settings, options, remote.address), seg.options, settings, remote.address.family),
     tsRecent: seg.options.tsVal ?? 0,
     tsOffset: settings.tcpTimestamps ? keys.timestampOffset(local, remote) : 0,
     rcvBuf: initialReceiveBuffer(settings, options),

@@ -49,7 +49,7 @@ export const activeOpen = (
     local,
     remote,
     iss,
-    offer: offerOf(settings, options),
+    offer: offerOf(settings, options, remote.address),
     tsOffset: settings.tcpTimestamps ? keys.timestampOffset(local, remote) : 0,
     rcvBuf: initialReceiveBuffer(settings, options),
     since: now,

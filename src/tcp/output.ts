@@ -42,13 +42,18 @@ const sendWaiting = (start: Synchronized, now: Micros, out: Out): Synchronized =
     if (!before(from, end)) break
     const n = allowance(tcb, end)
     if (n === 0) break
-    tcb = sendFrom(tcb, from, n, now, from === tcb.snd.nxt ? "RFC9293-3.10.2:send" : "RFC6582-3.2:retransmit", out)
+    tcb = sendFrom(tcb, from, n, now, reason(tcb, from), out)
   }
   if (tcb.snd.rtx === sendEnd(tcb) || flight(tcb) > 0) return tcb
   // Nothing in flight and something held back: only a probe can find out that the window opened.
   return tcb.timers.persist === OFF && tcb.timers.retransmit === OFF
     ? { ...tcb, timers: arm(tcb.timers, "persist", now + interval(tcb.rto, settings), out) }
     : tcb
+}
+
+const reason = (tcb: Synchronized, from: Seq): Why => {
+  if (from !== tcb.snd.nxt) return "RFC6582-3.2:retransmit"
+  return from === add(tcb.queue.start, tcb.queue.length) ? "RFC9293-3.10.4:CLOSE" : "RFC9293-3.10.2:send"
 }
 
 /**

@@ -13,19 +13,22 @@ import { CLOSED, type Request, type Tcb } from "./tcb.ts"
 import { type Micros, OFF, SYN_RTO_MAX } from "./time.ts"
 import type { Out } from "./timers.ts"
 import { pawsRejects } from "./timestamps.ts"
+import { withoutSyn } from "./withoutSyn.ts"
 
 /**
  * SYN-RECEIVED from LISTEN: a segment arrives for a half-open request (RFC 9293 section
  * 3.10.7.4). `room` says whether the accept queue would take the connection now.
  */
-export const segmentArrives = (request: Request, seg: Segment, room: boolean, now: Micros): Step => {
+export const segmentArrives = (request: Request, arrived: Segment, room: boolean, now: Micros): Step => {
   const { settings } = request.context
   const nxt = add(request.irs, 1)
 
   // The SYN once more: our SYN-ACK was lost, send it again (RFC 9293 section 3.10.7.4 would send a bare ACK).
-  if (hasSyn(seg) && !hasAck(seg) && !hasRst(seg) && seg.seq === request.irs) {
+  if (hasSyn(arrived) && !hasAck(arrived) && !hasRst(arrived) && arrived.seq === request.irs) {
     return again(request, now, "Linux:SYN-again")
   }
+  // With text behind it the SYN lies left of the window, and is trimmed (first check, last paragraph).
+  const seg = arrived.seq === request.irs && segmentLength(arrived) > 1 ? withoutSyn(arrived) : arrived
   if (request.agreed.timestamps && !hasRst(seg) && pawsRejects(seg, request.tsRecent, request.since, now)) {
     return bareAck(request, now, "RFC7323-5.3:PAWS")
   }
@@ -42,11 +45,8 @@ export const segmentArrives = (request: Request, seg: Segment, room: boolean, no
       ? end(request, "RFC9293-3.10.7.4:RST-ends-request")
       : bareAck(request, now, "RFC5961-3.2:RST-not-at-RCV.NXT")
   }
-  // Fourth: SYN. A passive open returns to LISTEN.
-  if (hasSyn(seg)) {
-    const step = end(request, "RFC9293-3.10.7.4:SYN-ends-request")
-    return { tcb: step.tcb, effects: [resetFor(seg, "RFC9293-3.10.7.4:SYN-ends-request"), ...step.effects] }
-  }
+  // Fourth: SYN. A passive open returns to LISTEN, and says nothing.
+  if (hasSyn(seg)) return end(request, "RFC9293-3.10.7.4:SYN-ends-request")
   // Fifth: ACK.
   if (!hasAck(seg)) return ignored(request, "RFC9293-3.10.7.4:no-ACK")
   if (seg.ack !== add(request.iss, 1)) {

@@ -9,6 +9,7 @@ import { drop, resetFor } from "./reset.ts"
 import { add } from "./seq.ts"
 import { afterHandshake } from "./synchronized.ts"
 import { CLOSED, type Synchronized, type SynReceived } from "./tcb.ts"
+import { owe } from "./text.ts"
 import type { Micros } from "./time.ts"
 import { cancelAll, type Out } from "./timers.ts"
 import { pawsRejects } from "./timestamps.ts"
@@ -67,7 +68,9 @@ const established = (tcb: SynReceived, seg: Segment, unscaled: boolean, now: Mic
     unscaled ? seg.wnd : seg.wnd * 2 ** agreed.sndScale,
     now,
   )
-  const next: Synchronized = sent.closing ? { ...fresh, _tag: "FIN-WAIT-1" } : fresh
+  const open: Synchronized = sent.closing ? { ...fresh, _tag: "FIN-WAIT-1" } : fresh
+  // The peer's SYN-ACK is answered: ours may have been lost, and then only an ACK opens the peer.
+  const next = unscaled ? owe(open, "now", "RFC9293-3.10.7.4:SYN-ACK-of-crossed-SYNs") : open
   const text = seg.payload.length > 0 || hasFin(seg)
   return { tcb: text ? afterHandshake(next, seg, now, out) : next, effects: out }
 }

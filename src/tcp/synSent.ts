@@ -32,7 +32,6 @@ export const segmentArrives = (tcb: SynSent, seg: Segment, now: Micros): Step =>
   }
   // Fourth: SYN. Fifth: anything else.
   if (!hasSyn(seg)) return dropped(tcb, "RFC9293-3.10.7.3:neither-SYN-nor-RST")
-  if (hasFin(seg) && tcb.context.settings.profile.synFin === "drop") return dropped(tcb, "Linux:SYN-FIN")
   if (acked && tcb.offer.timestamps && !echoPlausible(tcb, seg, now)) {
     return {
       tcb,

@@ -2,7 +2,7 @@ import { hasAck, hasFin, hasRst, hasSyn, hasUrg, type Segment, segmentLength } f
 import { acceptable } from "./acceptable.ts"
 import { ackAcceptable, finAcknowledged, takeAck } from "./ackField.ts"
 import { answerUnacceptable, challenge } from "./challenge.ts"
-import type { Step } from "./effect.ts"
+import type { Step, Why } from "./effect.ts"
 import { sendAck } from "./emit.ts"
 import { drop, resetFor } from "./reset.ts"
 import { add, after, before, distance, earliest } from "./seq.ts"
@@ -45,7 +45,7 @@ const process = (start: Synchronized, seg: Segment, now: Micros, out: Out): Tcb 
   const edgeOnly = !inWindow && atEdge(seg, rcv.nxt, wnd)
   if (!inWindow && !edgeOnly) {
     if (hasRst(seg) && rcv.fin && seg.seq === add(rcv.nxt, -1) && settings.profile.resetAtFin)
-      return resetByPeer(tcb, out)
+      return resetByPeer(tcb, "Linux:RST-at-FIN", out)
     if (hasRst(seg)) return dropped(tcb, "RFC9293-3.10.7.4:RST-outside-window", out)
     if (hasSyn(seg)) return challenge(tcb, now, "RFC5961-4.2:SYN-outside-window", out)
     return answerUnacceptable(withDsack(tcb, seg), seg, now, "RFC9293-3.10.7.4:unacceptable", "TCPACKSkippedSeq", out)
@@ -59,7 +59,9 @@ const process = (start: Synchronized, seg: Segment, now: Micros, out: Out): Tcb 
 
   // Second: RST, believed only at exactly RCV.NXT (RFC 5961 section 3.2).
   if (hasRst(seg)) {
-    return seg.seq === rcv.nxt ? resetByPeer(tcb, out) : challenge(tcb, now, "RFC5961-3.2:RST-not-at-RCV.NXT", out)
+    return seg.seq === rcv.nxt
+      ? resetByPeer(tcb, "RFC9293-3.10.7.4:RST-at-RCV.NXT", out)
+      : challenge(tcb, now, "RFC5961-3.2:RST-not-at-RCV.NXT", out)
   }
   // Fourth: SYN (third, security, does not exist here).
   if (hasSyn(seg)) return challenge(tcb, now, "RFC5961-4.2:SYN-in-window", out)
@@ -135,12 +137,9 @@ const enterFinWait2 = (tcb: Synchronized, now: Micros, out: Out): Synchronized =
   timers: tcb.rcv.shut ? arm(tcb.timers, "linger", now + tcb.link.context.settings.tcpFinTimeout, out) : tcb.timers,
 })
 
-const resetByPeer = (tcb: Synchronized, out: Out): Tcb => {
+const resetByPeer = (tcb: Synchronized, why: Why, out: Out): Tcb => {
   cancelAll(tcb.timers, out)
-  out.push(
-    { _tag: "Count", counter: "EstabResets" },
-    { _tag: "Closed", reason: "ConnectionReset", why: "RFC9293-3.10.7.4:RST-at-RCV.NXT" },
-  )
+  out.push({ _tag: "Count", counter: "EstabResets" }, { _tag: "Closed", reason: "ConnectionReset", why })
   return CLOSED
 }
 
@@ -207,7 +206,7 @@ const withDsack = (tcb: Synchronized, seg: Segment): Synchronized => {
   return { ...tcb, rcv: { ...rcv, dsack: { left: seg.seq, right: earliest(end, rcv.nxt) } } }
 }
 
-const dropped = (tcb: Synchronized, why: `${string}:${string}`, out: Out): Synchronized => {
+const dropped = (tcb: Synchronized, why: Why, out: Out): Synchronized => {
   out.push(drop(why))
   return tcb
 }

@@ -1,6 +1,7 @@
 import type { Endpoint } from "../wire/address.ts"
 import type { Segment, TcpOptions } from "../wire/tcpSegment.ts"
-import { scaleFor } from "./handshake.ts"
+import { signatureOctets } from "./authentication/keys.ts"
+import { offerOf, scaleFor } from "./handshake.ts"
 import { add, type Seq } from "./seq.ts"
 import type { Listen, Negotiated, TcpContext } from "./tcb.ts"
 import { type Micros, OFF } from "./time.ts"
@@ -74,14 +75,16 @@ export const cookieTimestamp = (agreed: Negotiated, ticks: number): number => {
 /** What the handshake agreed, as far as the cookie and the echoed timestamp remember it. */
 export const rememberedOptions = (
   listen: Listen,
+  remote: Endpoint,
   seg: Segment,
   mss: number,
   tsOffset: number,
 ): Negotiated | undefined => {
   const { settings } = listen.context
   const { tsVal, tsEcr } = seg.options
+  const signature = signatureOctets(listen.options.authentication, remote.address)
   if (tsVal === undefined || tsEcr === undefined || !settings.tcpTimestamps) {
-    return { peerMss: mss, sndScale: 0, rcvScale: 0, scaling: false, timestamps: false, sack: false }
+    return { peerMss: mss, sndScale: 0, rcvScale: 0, scaling: false, timestamps: false, sack: false, signature }
   }
   const bits = (tsEcr - tsOffset) & (2 ** OPTION_BITS - 1)
   const scale = bits & NO_SCALE
@@ -96,12 +99,13 @@ export const rememberedOptions = (
     scaling,
     timestamps: true,
     sack,
+    signature,
   }
 }
 
 /** Without timestamps nothing but the MSS comes back: nothing else may be agreed. */
-export const cookieOffers = (options: TcpOptions): TcpOptions =>
-  options.tsVal !== undefined
+export const cookieOffers = (listen: Listen, remote: Endpoint, options: TcpOptions): TcpOptions =>
+  options.tsVal !== undefined && offerOf(listen.context.settings, listen.options, remote.address).timestamps
     ? options
     : { ...options, windowScale: undefined, sackPermitted: false, fastOpen: undefined }
 

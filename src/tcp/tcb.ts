@@ -1,5 +1,6 @@
 import type { Endpoint } from "../wire/address.ts"
 import type { SackBlock, TcpOptions } from "../wire/tcpSegment.ts"
+import type { Authentication } from "./authentication/keys.ts"
 import type { Why } from "./effect.ts"
 import type { Keys } from "./keys.ts"
 import type { Reassembly } from "./reassembly.ts"
@@ -62,6 +63,12 @@ export interface SocketOptions {
   readonly deferAccept: Micros
   /** TCP_FASTOPEN of a listener: connections at most that have been opened by their SYN alone; 0: none. */
   readonly fastOpen: number
+  /** TCP_MD5SIG and TCP_AO_ADD_KEY: which peers' segments are signed, and with what. */
+  readonly authentication: Authentication | undefined
+  /** IP_MINTTL: what comes with a smaller TTL is dropped (RFC 5082). 0: anything is taken. */
+  readonly minTtl: number
+  /** IP_TTL of what leaves; 0: the default. */
+  readonly ttl: number
 }
 
 export const defaultSocketOptions: SocketOptions = {
@@ -75,6 +82,9 @@ export const defaultSocketOptions: SocketOptions = {
   freeBind: false,
   deferAccept: 0,
   fastOpen: 0,
+  authentication: undefined,
+  minTtl: 0,
+  ttl: 0,
 }
 
 /** What the network layer allows a segment to be. */
@@ -114,6 +124,8 @@ export interface Negotiated {
   readonly scaling: boolean
   readonly timestamps: boolean
   readonly sack: boolean
+  /** Octets of options that signing takes from every segment; 0: they are not signed. */
+  readonly signature: number
 }
 
 /** What an active open has offered. */
@@ -122,6 +134,8 @@ export interface Offer {
   readonly scaling: boolean
   readonly timestamps: boolean
   readonly sack: boolean
+  /** See `Negotiated`: it needs no consent. */
+  readonly signature: number
 }
 
 /** SYN-SENT: our SYN is out. */

@@ -8,7 +8,7 @@ import { after, before } from "./seq.ts"
 import { CLOSED, type Synchronized, type Tcb, type TimeWait } from "./tcb.ts"
 import { type Micros, OFF } from "./time.ts"
 import { cancelAll, type Out } from "./timers.ts"
-import { pawsRejects } from "./timestamps.ts"
+import { isRecent, pawsRejects } from "./timestamps.ts"
 import { announced } from "./window.ts"
 
 /** Both FINs are done: the application is finished, the endpoints are kept for 2 MSL (RFC 9293 section 3.6.1). */
@@ -69,12 +69,19 @@ export const segmentArrives = (tw: TimeWait, seg: Segment, now: Micros): Step =>
       effects: [{ _tag: "CancelTimer", timer: "linger" }, drop("RFC9293-3.10.7.4:RST-in-TIME-WAIT")],
     }
   }
-  if (hasSyn(seg)) return answer(tw, seg, now, "RFC5961-4.2:SYN-in-window")
-  if (!hasAck(seg)) return nothing(tw, "RFC9293-3.10.7.4:no-ACK")
+  const heard = withTimestamp(tw, seg, now)
+  if (hasSyn(seg)) return answer(heard, seg, now, "RFC5961-4.2:SYN-in-window")
+  if (!hasAck(seg)) return nothing(heard, "RFC9293-3.10.7.4:no-ACK")
   return segmentLength(seg) > 0
-    ? answer(tw, seg, now, "RFC9293-3.10.7.4:text-in-TIME-WAIT")
-    : nothing(tw, "RFC9293-3.10.7.4:ACK-in-TIME-WAIT")
+    ? answer(heard, seg, now, "RFC9293-3.10.7.4:text-in-TIME-WAIT")
+    : nothing(heard, "RFC9293-3.10.7.4:ACK-in-TIME-WAIT")
 }
+
+/** TS.Recent moves on here too: a new SYN is judged by it (RFC 7323 section 4.3, RFC 6191). */
+const withTimestamp = (tw: TimeWait, seg: Segment, now: Micros): TimeWait =>
+  tw.timestamps && isRecent(seg, tw.rcvNxt, tw.tsRecent)
+    ? { ...tw, tsRecent: seg.options.tsVal ?? tw.tsRecent, tsRecentAt: now }
+    : tw
 
 /** 2 MSL are over. */
 export const timeout = (_: TimeWait): Step => ({ tcb: CLOSED, effects: [drop("RFC9293-3.10.8:TIME-WAIT-timeout")] })

@@ -22,14 +22,15 @@ import { type Micros, OFF, SYN_RTO_MAX } from "./time.ts"
 import { arm, cancelAll, type Out } from "./timers.ts"
 import * as timeWait from "./timeWait.ts"
 
-/** A named timer has ended (RFC 9293 section 3.10.8, RFC 6298 section 5). */
+/** A named timer has ended (RFC 9293 section 3.10.8, RFC 6298 section 5). One that is not armed, as a late shell may bring it, does nothing. */
 export const timeout = (tcb: Tcb, timer: TimerName, now: Micros): Step => {
+  if (!isArmed(tcb, timer)) return { tcb, effects: [] }
   switch (tcb._tag) {
     case "CLOSED":
     case "LISTEN":
       return { tcb, effects: [] }
     case "TIME-WAIT":
-      return timer === "linger" ? timeWait.timeout(tcb) : { tcb, effects: [] }
+      return timeWait.timeout(tcb)
     case "SYN-SENT":
       return timer === "user" ? giveUp(tcb.timers, USER_TIMEOUT) : synAgain(tcb, now)
     case "SYN-RECEIVED":
@@ -38,6 +39,21 @@ export const timeout = (tcb: Tcb, timer: TimerName, now: Micros): Step => {
       return timer === "user" ? giveUp(tcb.timers, USER_TIMEOUT) : crossedAgain(tcb, now)
     default:
       return ofConnection({ ...tcb, timers: { ...tcb.timers, [timer]: OFF } }, timer, now)
+  }
+}
+
+const isArmed = (tcb: Tcb, timer: TimerName): boolean => {
+  switch (tcb._tag) {
+    case "CLOSED":
+    case "LISTEN":
+      return false
+    case "TIME-WAIT":
+      return timer === "linger"
+    case "SYN-RECEIVED":
+      if (tcb.open === "active") return tcb.timers[timer] !== OFF
+      return timer === "retransmit" || (tcb.open === "fast" && tcb.tcb.timers[timer] !== OFF)
+    default:
+      return tcb.timers[timer] !== OFF
   }
 }
 
