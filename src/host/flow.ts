@@ -2,6 +2,8 @@ import type { Closed, Connection, Request, TimeWait } from "../tcp/tcb.ts"
 import { OFF } from "../tcp/time.ts"
 import type { Endpoint } from "../wire/address.ts"
 import type { Scheduled } from "./deadlines.ts"
+import type { Guard } from "./guards.ts"
+import type { Sharing } from "./portTable.ts"
 import type { ConnectionSocket, ListenerSocket } from "./socket.ts"
 import type { SocketId } from "./types.ts"
 
@@ -18,12 +20,14 @@ export class Flow implements Scheduled {
   fastOpenedBy: ListenerSocket | undefined = undefined
   /** It counts as a user of its port. */
   joined = false
-  /** Its socket set SO_REUSEADDR. */
-  shared = false
+  /** With whom its socket shares the port. */
+  sharing: Sharing = { reuseAddress: false, reusePort: false }
   /** The socket that an application holds, while it does. */
   socket: ConnectionSocket | undefined = undefined
   /** Who spawned it, until it is accepted. */
   listener: ListenerSocket | undefined = undefined
+  /** What its segments are held to beside the state machine. */
+  guard: Guard | undefined = undefined
 
   constructor(
     /** For display; the socket's id where it has one. */

@@ -6,6 +6,7 @@ import { type Endpoint, UNSPECIFIED4, UNSPECIFIED6 } from "../wire/address.ts"
 import { isDrop } from "../wire/drop.ts"
 import { type Ipv4Packet, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP } from "../wire/ipv4.ts"
 import { decodeTcp } from "../wire/tcp.ts"
+import { decodeUdp } from "../wire/udp.ts"
 import { Counters } from "./counters.ts"
 import { Deadlines, type Scheduled } from "./deadlines.ts"
 import { Flow } from "./flow.ts"
@@ -197,6 +198,9 @@ class Host implements HostApi {
       return undefined
     }
     if (!("options" in tcb)) return refuse("EINVAL", "RFC9293-3.10:connection-over")
+    if (!this.tcp.reguard(socket.flow, { ...tcb.options, ...options })) {
+      return refuse("EINVAL", "RFC5925-3.1:keys-not-for-this-connection")
+    }
     this.tcp.apply(socket.flow, { tcb: { ...tcb, options: { ...tcb.options, ...options } }, effects: [] }, now)
     return undefined
   }
@@ -254,6 +258,20 @@ class Host implements HostApi {
     call(socket.flow)
   }
 
+  /** A UDP datagram: nobody listens, and only a sound one is told so (RFC 1122 section 4.1.3.4). */
+  private nobodysDatagram(packet: Ipv4Packet, bytes: Uint8Array, vouched: boolean, cast: Cast, now: Micros): void {
+    const udp = decodeUdp(
+      bytes,
+      packet.payloadOffset,
+      packet.payloadLength,
+      packet.source,
+      packet.destination,
+      !vouched,
+    )
+    if (isDrop(udp)) return this.link.drop(udp)
+    this.icmp.unreachable(packet, bytes, "port", cast, now)
+  }
+
   private datagram(packet: Ipv4Packet, bytes: Uint8Array, vouched: boolean, cast: Cast, now: Micros): void {
     switch (packet.protocol) {
       case PROTOCOL_TCP: {
@@ -267,7 +285,7 @@ class Host implements HostApi {
           packet.destination,
           !vouched,
         )
-        if (!isDrop(tcp)) return this.tcp.segment(tcp, now)
+        if (!isDrop(tcp)) return this.tcp.segment(tcp, now, bytes, packet)
         this.count.add("InErrs", 1)
         if (tcp === "tcp:bad-checksum") this.count.add("InCsumErrors", 1)
         return this.link.drop(tcp)
@@ -275,7 +293,7 @@ class Host implements HostApi {
       case PROTOCOL_ICMP:
         return this.icmp.input(packet, bytes, cast, now)
       case PROTOCOL_UDP:
-        return this.icmp.unreachable(packet, bytes, "port", cast, now)
+        return this.nobodysDatagram(packet, bytes, vouched, cast, now)
       default:
         return this.icmp.unreachable(packet, bytes, "protocol", cast, now)
     }

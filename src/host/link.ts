@@ -198,7 +198,8 @@ export class Link {
     if (cast === undefined) return this.drop("ipv4:not-for-us")
     // RFC 1122 section 3.3.6: what came to everyone on the link must be addressed to everyone.
     if (group && cast === "unicast") return this.drop("ipv4:unicast-in-link-broadcast")
-    if (!validSource(iface, packet.source)) return this.drop("ipv4:bad-source")
+    // RFC 1122 section 3.2.1.3, BCP 38: nobody on the wire speaks as us.
+    if (!validSource(iface, packet.source) || this.isLocal(packet.source)) return this.drop("ipv4:bad-source")
     if (isFragment(packet)) return this.drop("ipv4:fragment")
     this.input(index, packet, bytes, vouched, cast, now)
   }
@@ -300,6 +301,7 @@ const broadcastOf = (address: IpAddress, prefixLength: number): IpAddress =>
 const validSource = (iface: InterfaceConfig, source: IpAddress): boolean =>
   !isMulticast(source) &&
   source.d >>> 24 !== 127 &&
+  source.d >>> 24 !== 0 &&
   source.d >>> 28 !== 0xf &&
   !iface.addresses.some(
     ({ address, prefixLength }) => prefixLength < 31 && sameAddress(source, broadcastOf(address, prefixLength)),

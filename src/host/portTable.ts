@@ -17,9 +17,8 @@ export interface PortOwner extends Sharing {
 /** Connections on a port and one local address, which nobody looks at one by one. */
 interface Crowd {
   readonly address: IpAddress
-  total: number
-  /** Those of sockets without SO_REUSEADDR. */
-  unshared: number
+  /** How many there are of each kind of sharing: see `kindOf`. */
+  readonly counts: [number, number, number, number]
 }
 
 interface Bucket {
@@ -41,9 +40,7 @@ export class PortTable {
     for (const other of bucket.owners) {
       if (other !== self && overlap(address, other.address) && !mayShare(sharing, other)) return true
     }
-    return bucket.crowds.some(
-      (crowd) => overlap(address, crowd.address) && (sharing.reuseAddress ? crowd.unshared : crowd.total) > 0,
-    )
+    return bucket.crowds.some((crowd) => overlap(address, crowd.address) && stranger(crowd, sharing))
   }
 
   /** A port that somebody has bound is not given to others as an ephemeral one. */
@@ -63,26 +60,29 @@ export class PortTable {
     this.discard(port, bucket)
   }
 
+  /** Whether anybody at all uses the port on an overlapping address: what an ephemeral bind must avoid. */
+  isTaken(port: number, address: IpAddress): boolean {
+    return this.conflicts(port, address, ALONE)
+  }
+
   /** A connection begins to use a port. */
-  join(port: number, address: IpAddress, shared: boolean): void {
+  join(port: number, address: IpAddress, sharing: Sharing): void {
     const { crowds } = this.bucket(port)
     let crowd = crowds.find((one) => sameAddress(one.address, address))
     if (crowd === undefined) {
-      crowd = { address, total: 0, unshared: 0 }
+      crowd = { address, counts: [0, 0, 0, 0] }
       crowds.push(crowd)
     }
-    crowd.total++
-    if (!shared) crowd.unshared++
+    crowd.counts[kindOf(sharing)]++
   }
 
-  leave(port: number, address: IpAddress, shared: boolean): void {
+  leave(port: number, address: IpAddress, sharing: Sharing): void {
     const bucket = this.buckets.get(port)
     const index = bucket?.crowds.findIndex((one) => sameAddress(one.address, address)) ?? -1
     const crowd = bucket?.crowds[index]
     if (bucket === undefined || crowd === undefined) return
-    crowd.total--
-    if (!shared) crowd.unshared--
-    if (crowd.total === 0) bucket.crowds.splice(index, 1)
+    crowd.counts[kindOf(sharing)]--
+    if (crowd.counts.every((count) => count === 0)) bucket.crowds.splice(index, 1)
     this.discard(port, bucket)
   }
 
@@ -98,6 +98,21 @@ export class PortTable {
     if (bucket.owners.size === 0 && bucket.crowds.length === 0) this.buckets.delete(port)
   }
 }
+
+const ALONE: Sharing = { reuseAddress: false, reusePort: false }
+
+/** 0: shares with nobody, 1: SO_REUSEADDR, 2: SO_REUSEPORT, 3: both. */
+const kindOf = ({ reuseAddress, reusePort }: Sharing): 0 | 1 | 2 | 3 => {
+  if (reuseAddress) return reusePort ? 3 : 1
+  return reusePort ? 2 : 0
+}
+
+/** A connection that has no kind of sharing in common. */
+const stranger = ({ counts }: Crowd, mine: Sharing): boolean =>
+  counts[0] > 0 ||
+  (counts[1] > 0 && !mine.reuseAddress) ||
+  (counts[2] > 0 && !mine.reusePort) ||
+  (counts[3] > 0 && !mine.reuseAddress && !mine.reusePort)
 
 const mayShare = (mine: Sharing, other: PortOwner): boolean =>
   (mine.reuseAddress && other.reuseAddress && !other.listening) || (mine.reusePort && other.reusePort)

@@ -1,6 +1,5 @@
 import type { Endpoint, IpAddress } from "../wire/address.ts"
 import type { HostKeys } from "./keyedHash.ts"
-import type { Sharing } from "./portTable.ts"
 import type { TcpHost } from "./tcpHost.ts"
 
 /**
@@ -24,10 +23,10 @@ export class Ports {
     )
   }
 
-  /** For a socket that is bound to port 0. */
-  forBind(local: IpAddress, sharing: Sharing): number | undefined {
+  /** For a socket that is bound to port 0: one that nobody uses, whatever could be shared (Linux's inet_csk_find_open_port). */
+  forBind(local: IpAddress): number | undefined {
     const offset = this.keys.portOffset({ address: local, port: 0 })
-    return this.search(offset, (port) => !this.tcp.ports.conflicts(port, local, sharing))
+    return this.search(offset, (port) => !this.tcp.ports.isTaken(port, local))
   }
 
   private search(offset: number, free: (port: number) => boolean): number | undefined {

@@ -1,3 +1,4 @@
+import { problemOf, signatureOctets } from "../tcp/authentication/keys.ts"
 import { TFO_CLIENT } from "../tcp/fastOpen.ts"
 import { activeOpen, type FastConnect, passiveOpen } from "../tcp/open.ts"
 import type { PathLimits, SocketOptions, TcpContext } from "../tcp/tcb.ts"
@@ -5,6 +6,7 @@ import type { Micros } from "../tcp/time.ts"
 import { type Endpoint, type IpAddress, isUnspecified, UNSPECIFIED4 } from "../wire/address.ts"
 import { EMPTY } from "../wire/tcpSegment.ts"
 import { Flow } from "./flow.ts"
+import { guardOfOpen } from "./guards.ts"
 import type { Link } from "./link.ts"
 import type { Ports } from "./ports.ts"
 import type { PortOwner } from "./portTable.ts"
@@ -53,6 +55,7 @@ export class SocketCalls {
       }
       return undefined
     }
+    if (!usable(socket.options)) return BAD_KEYS
     const bound = socket.bound ?? this.take({ address: UNSPECIFIED4, port: 0 }, socket.options)
     if ("_tag" in bound) return bound
     const { owner, address, port } = bound
@@ -70,6 +73,7 @@ export class SocketCalls {
   listenEverywhere(address: IpAddress, backlog: number, options: SocketOptions): SocketId | HostRefusal {
     const foreign = this.notOurs(address, options)
     if (foreign !== undefined) return foreign
+    if (!usable(options)) return BAD_KEYS
     if (this.tcp.listeners.takesEvery(address)) return refuse("EADDRINUSE", "netfold:every-port-taken")
     const id = this.nextId()
     this.enter(id, address, "every", backlog, options, undefined)
@@ -90,6 +94,7 @@ export class SocketCalls {
     const hop = this.link.route(remote.address)
     if (hop === undefined) return refuse("ENETUNREACH", "Linux:tcp_v4_connect:no-route")
     const { bound, options } = socket
+    if (!usable(options)) return BAD_KEYS
     const named = bound !== undefined && !isUnspecified(bound.address) ? bound.address : undefined
     const address = named ?? (own ? remote.address : this.link.sourceFor(hop.interface, remote.address))
     if (address === undefined) return refuse("EADDRNOTAVAIL", "RFC6724:no-source-address")
@@ -100,10 +105,11 @@ export class SocketCalls {
     }
     const local = { address, port }
     const path = this.tcp.path(hop.interface, remote.address.family)
-    const fast = this.fastConnect(remote, path, data)
+    const fast = this.fastConnect(remote, path, options, data)
     const step = activeOpen(this.context, options, path, local, remote, now, fast)
     const flow = new Flow(id, step.tcb, local, remote, hop.interface)
-    flow.shared = options.reuseAddress
+    flow.sharing = options
+    flow.guard = guardOfOpen(options, step.tcb.iss, local, remote)
     const connection = new ConnectionSocket(id, flow)
     flow.socket = connection
     this.forget(id)
@@ -113,9 +119,16 @@ export class SocketCalls {
   }
 
   /** RFC 7413 section 4.2.1: data goes with the SYN when we have the server's cookie, else we ask for one. */
-  private fastConnect(remote: Endpoint, path: PathLimits, data: Uint8Array | undefined): FastConnect | undefined {
+  private fastConnect(
+    remote: Endpoint,
+    path: PathLimits,
+    options: SocketOptions,
+    data: Uint8Array | undefined,
+  ): FastConnect | undefined {
     if (data === undefined) return undefined
-    if ((this.context.settings.tcpFastopen & TFO_CLIENT) === 0) return { data, option: undefined, most: 0 }
+    // Beside a signature a SYN has no room for a cookie.
+    const signed = signatureOctets(options.authentication, remote.address) > 0
+    if (signed || (this.context.settings.tcpFastopen & TFO_CLIENT) === 0) return { data, option: undefined, most: 0 }
     const known = this.tcp.cookies.get(remote.address)
     const option = known?.option ?? { cookie: EMPTY, experimental: false }
     return { data, option, most: Math.max(0, Math.min(path.mss, known?.mss ?? path.mss) - OPTION_SPACE) }
@@ -138,7 +151,7 @@ export class SocketCalls {
     if (local.port !== 0 && local.port < this.context.settings.ipUnprivilegedPortStart) {
       return refuse("EACCES", "Linux:ip_unprivileged_port_start")
     }
-    const port = local.port === 0 ? this.ports.forBind(address, options) : local.port
+    const port = local.port === 0 ? this.ports.forBind(address) : local.port
     if (port === undefined) return refuse("EADDRINUSE", "RFC6056-3.3:no-free-port")
     if (this.tcp.ports.conflicts(port, address, options))
       return refuse("EADDRINUSE", "Linux:inet_csk_get_port:conflict")
@@ -172,5 +185,11 @@ export class SocketCalls {
     this.tcp.sockets.set(id, listener)
   }
 }
+
+/** Linux's tcp_v4_parse_md5_keys and tcp_ao_add_cmd: EINVAL for keys that cannot be. */
+const usable = ({ authentication }: SocketOptions): boolean =>
+  authentication === undefined || problemOf(authentication) === undefined
+
+const BAD_KEYS = refuse("EINVAL", "RFC5925-3.1:unusable-keys")
 
 const isPort = (port: number): boolean => Number.isInteger(port) && port >= 0 && port <= 65535

@@ -8,9 +8,11 @@ import { isSynchronized, outputOf, synReceivedArrives } from "../tcp/reduce.ts"
 import * as request from "../tcp/request.ts"
 import { answerNobody } from "../tcp/reset.ts"
 import { slice } from "../tcp/sendQueue.ts"
+import { add, type Seq } from "../tcp/seq.ts"
 import * as synchronized from "../tcp/synchronized.ts"
+import { cookiesPending } from "../tcp/syncookie.ts"
 import * as synSent from "../tcp/synSent.ts"
-import type { FastOpened, PathLimits, Request, SynReceived, Tcb, TcpContext } from "../tcp/tcb.ts"
+import type { FastOpened, PathLimits, Request, SocketOptions, SynReceived, Tcb, TcpContext } from "../tcp/tcb.ts"
 import { type Micros, OFF } from "../tcp/time.ts"
 import { timeout } from "../tcp/timeouts.ts"
 import { earliestDeadline, TIMER_NAMES } from "../tcp/timers.ts"
@@ -20,11 +22,13 @@ import { isDrop } from "../wire/drop.ts"
 import { NO_MAC } from "../wire/ethernet.ts"
 import { PROTOCOL_TCP } from "../wire/ipv4.ts"
 import { decodeQuote } from "../wire/quote.ts"
-import { EMPTY, RST, type Segment, SYN, type TcpPacket } from "../wire/tcpSegment.ts"
+import { ACK, EMPTY, RST, type Segment, SYN, type TcpPacket } from "../wire/tcpSegment.ts"
+import { withRoom } from "./authentication/signature.ts"
 import type { Counters } from "./counters.ts"
 import type { Deadlines, Scheduled } from "./deadlines.ts"
 import { Flow } from "./flow.ts"
 import { FlowTable } from "./flowTable.ts"
+import { type Carrier, type Guard, Guards, guardAfter, guardOfAnswer, guardOfSpawned, isSigned } from "./guards.ts"
 import type { Link } from "./link.ts"
 import { Listeners } from "./listeners.ts"
 import { PortTable } from "./portTable.ts"
@@ -72,28 +76,41 @@ export class TcpHost {
   private timeWaits = 0
   /** Listeners that have handled something since the last flush. */
   private turns: Array<ListenerSocket> = []
+  private readonly guards: Guards
 
   constructor(
     private readonly shell: Shell,
     tableSeed: number,
   ) {
+    this.guards = new Guards(shell.counters, shell.link, shell.context.settings.profile.optionLayout)
     this.flows = new FlowTable(tableSeed)
   }
 
   /** A segment for one of our addresses (RFC 9293 section 3.10.7): the established table, then listeners, then nobody. */
-  segment(packet: TcpPacket, now: Micros): void {
+  segment(packet: TcpPacket, now: Micros, bytes?: Uint8Array, carrier?: Carrier): void {
     const { source, destination, sourcePort, destinationPort, segment } = packet
     this.shell.counters.add("InSegs", 1)
     const flow = this.flows.find(destination, destinationPort, source, sourcePort)
-    if (flow !== undefined && !this.reopens(flow, segment, now)) return this.arrives(flow, segment, now)
+    if (flow !== undefined) {
+      if (this.guards.refuses(flow.guard, flow.tcb, packet, bytes, carrier)) return
+      if (this.reopens(flow, packet, now)) return
+      return this.arrives(flow, segment, now)
+    }
     const hash = this.flows.hash(destination, destinationPort, source, sourcePort)
     const listener = this.listeners.find(destination, destinationPort, hash)
-    if (listener !== undefined) return this.takeTurn(listener, packet, now)
+    if (listener !== undefined) {
+      if (this.guards.refusesForListener(listener.tcb.options, packet, bytes, carrier)) return
+      return this.takeTurn(listener, packet, now)
+    }
+    const guard = isSigned(segment.options)
+      ? this.guards.ofNobody(packet, this.listeners.find(destination, sourcePort, hash)?.tcb.options, bytes, carrier)
+      : undefined
+    if (guard === "silence") return
     const local = { address: destination, port: destinationPort }
     const remote = { address: source, port: sourcePort }
     const answer = answerNobody(segment)
     if (answer._tag === "Drop") this.shell.link.drop(answer.why)
-    else this.transmit(answer, local, remote, undefined, now)
+    else this.transmit(answer, local, remote, undefined, now, guard)
   }
 
   /** An ICMP error about a segment that went out (RFC 5927 section 4.1: its sequence number must be in flight). */
@@ -103,6 +120,7 @@ export class TcpHost {
     if (quote.ip.protocol !== PROTOCOL_TCP) return this.shell.link.drop("icmp:nobody-asked")
     const flow = this.flows.find(quote.ip.source, quote.sourcePort, quote.ip.destination, quote.destinationPort)
     if (flow === undefined) return this.shell.link.drop("icmp:no-connection")
+    if (this.guards.ignoresIcmp(flow.guard, flow.tcb, quote.ip.ttl, reason === "ConnectionRefused")) return
     this.apply(flow, icmpArrives(flow.tcb, quote.seq, reason), now)
   }
 
@@ -110,6 +128,13 @@ export class TcpHost {
   unreachable(lost: SendSegment, now: Micros): void {
     const flow = this.flows.find(lost.source, lost.sourcePort, lost.destination, lost.destinationPort)
     if (flow !== undefined) this.apply(flow, icmpArrives(flow.tcb, lost.segment.seq, "HostUnreachable"), now)
+  }
+
+  /** An application has changed a connection's options; false: its keys cannot become these. */
+  reguard(flow: Flow, options: SocketOptions): boolean {
+    const after = guardAfter(flow.guard, flow.remote, options)
+    if (after !== undefined) flow.guard = after.guard
+    return after !== undefined
   }
 
   /** Owed ACKs and new data of everything that this batch touched. */
@@ -245,6 +270,7 @@ export class TcpHost {
       case "SYN-SENT":
         return this.apply(flow, synSent.segmentArrives(tcb, segment, now), now)
       case "SYN-RECEIVED":
+        if (tcb.open === "passive" && this.bringsCookie(flow, tcb, segment, now)) return
         return this.apply(flow, synReceivedArrives(tcb, segment, hasRoom(flow.listener), now), now)
       case "TIME-WAIT":
         return this.apply(flow, timeWait.segmentArrives(tcb, segment, now), now)
@@ -253,13 +279,38 @@ export class TcpHost {
     }
   }
 
+  /**
+   * An ACK that is not for this request may be for a cookie that was sent to the same peer while the
+   * queue was full: then the request gives way (Linux's tcp_check_req hands it to the listener).
+   */
+  private bringsCookie(flow: Flow, half: Request, segment: Segment, now: Micros): boolean {
+    const { listener, local, remote } = flow
+    if (listener === undefined || (segment.flags & ACK) === 0 || segment.ack === add(half.iss, 1)) return false
+    if (!cookiesPending(listener.tcb, now)) return false
+    const answer = listen.segmentArrives(listener.tcb, segment, local, remote, true, now)
+    if (!answer.effects.some((effect) => effect._tag === "Spawn")) return false
+    this.apply(flow, { tcb: { _tag: "CLOSED" }, effects: [] }, now)
+    const packet: TcpPacket = {
+      source: remote.address,
+      destination: local.address,
+      sourcePort: remote.port,
+      destinationPort: local.port,
+      segment,
+    }
+    this.toListener(listener, packet, now)
+    return true
+  }
+
   /** A new SYN ends TIME-WAIT where somebody listens (RFC 6191, RFC 1122 section 4.2.2.13). */
-  private reopens(flow: Flow, segment: Segment, now: Micros): boolean {
+  private reopens(flow: Flow, packet: TcpPacket, now: Micros): boolean {
     const { tcb, local } = flow
+    const { segment } = packet
     if (tcb._tag !== "TIME-WAIT" || (segment.flags & SYN) === 0 || !timeWait.mayReopen(tcb, segment, now)) return false
-    if (this.listeners.find(local.address, local.port, 0) === undefined) return false
+    const listener = this.listeners.find(local.address, local.port, 0)
+    if (listener === undefined) return false
     this.shell.counters.add("TWRecycled", 1)
     this.apply(flow, { tcb: { _tag: "CLOSED" }, effects: [] }, now)
+    this.toListener(listener, packet, now, timeWait.nextIss(tcb))
     return true
   }
 
@@ -295,22 +346,33 @@ export class TcpHost {
     }
   }
 
-  private toListener(listener: ListenerSocket, packet: TcpPacket, now: Micros): void {
+  private toListener(listener: ListenerSocket, packet: TcpPacket, now: Micros, reopens?: Seq): void {
     const { segment } = packet
     const local = { address: packet.destination, port: packet.destinationPort }
     const remote = { address: packet.source, port: packet.sourcePort }
     // A segment that had to wait may find that its connection has been made meanwhile.
     const flow = this.flows.find(local.address, local.port, remote.address, remote.port)
     if (flow !== undefined && flow.tcb._tag !== "TIME-WAIT") return this.arrives(flow, segment, now)
-    const step = listen.segmentArrives(listener.tcb, segment, local, remote, this.proven.has(remote.address), now)
+    const step = listen.segmentArrives(
+      listener.tcb,
+      segment,
+      local,
+      remote,
+      this.proven.has(remote.address),
+      now,
+      reopens,
+    )
     listener.tcb = step.tcb
     for (const effect of step.effects) {
       switch (effect._tag) {
         case "Spawn":
-          this.spawn(listener, effect, local, remote, now)
+          this.spawn(listener, effect, packet, local, remote, now)
           break
         case "Transmit":
-          this.transmit(effect, local, remote, undefined, now)
+          {
+            const guard = guardOfAnswer(listener.tcb.options, packet, effect)
+            this.transmit(effect, local, remote, undefined, now, guard)
+          }
           break
         case "Count":
           this.shell.counters.add(effect.counter, 1)
@@ -323,10 +385,18 @@ export class TcpHost {
     }
   }
 
-  private spawn(listener: ListenerSocket, effect: Spawn, local: Endpoint, remote: Endpoint, now: Micros): void {
+  private spawn(
+    listener: ListenerSocket,
+    effect: Spawn,
+    packet: TcpPacket,
+    local: Endpoint,
+    remote: Endpoint,
+    now: Micros,
+  ): void {
     const { tcb, effects } = effect
     const iface = this.shell.link.route(remote.address)?.interface ?? 0
     const flow = new Flow(this.shell.nextId(), tcb, local, remote, iface)
+    flow.guard = guardOfSpawned(listener.tcb.options, tcb, local, remote, packet.segment.options.ao)
     flow.listener = listener
     flow.young = true
     if (tcb._tag === "SYN-RECEIVED" && tcb.open === "fast") flow.fastOpenedBy = listener
@@ -354,7 +424,7 @@ export class TcpHost {
     const { socket } = flow
     switch (effect._tag) {
       case "Transmit":
-        return this.transmit(effect, flow.local, flow.remote, flow.iface, now)
+        return this.transmit(effect, flow.local, flow.remote, flow.iface, now, flow.guard)
       case "ArmTimer":
         return this.shell.deadlines.schedule(flow, effect.at)
       case "CancelTimer":
@@ -406,7 +476,7 @@ export class TcpHost {
       return
     }
     listener.requests.delete(flow)
-    flow.shared = listener.tcb.options.reuseAddress
+    flow.sharing = listener.tcb.options
     this.join(flow)
     this.shell.counters.add("PassiveOpens", 1)
     this.proven.set(flow.remote.address, true)
@@ -435,11 +505,11 @@ export class TcpHost {
 
   private join(flow: Flow): void {
     flow.joined = true
-    this.ports.join(flow.local.port, flow.local.address, flow.shared)
+    this.ports.join(flow.local.port, flow.local.address, flow.sharing)
   }
 
   private leave(flow: Flow): void {
-    if (flow.joined) this.ports.leave(flow.local.port, flow.local.address, flow.shared)
+    if (flow.joined) this.ports.leave(flow.local.port, flow.local.address, flow.sharing)
     flow.joined = false
   }
 
@@ -453,13 +523,24 @@ export class TcpHost {
   }
 
   /** Puts a segment on its way: to ourselves, or out of an interface. */
-  private transmit(segment: Transmit, local: Endpoint, remote: Endpoint, iface: number | undefined, now: Micros): void {
+  private transmit(
+    plain: Transmit,
+    local: Endpoint,
+    remote: Endpoint,
+    iface: number | undefined,
+    now: Micros,
+    guard: Guard | undefined,
+  ): void {
     const { link, counters } = this.shell
+    const signature = guard === undefined ? undefined : this.guards.sign(guard, plain)
+    if (signature === "unsignable") return
+    const segment = signature === undefined ? plain : { ...plain, options: withRoom(plain.options, signature) }
     const count = segment.segmentSize > 0 ? Math.max(1, Math.ceil(segment.length / segment.segmentSize)) : 1
     counters.add("OutSegs", count)
     if ((segment.flags & RST) !== 0) counters.add("OutRsts", 1)
     if (link.isLocal(remote.address)) {
-      this.looped.push(asPacket(segment, local, remote))
+      const packet = asPacket(segment, local, remote)
+      this.looped.push(signature === undefined ? packet : this.guards.signed(packet, signature))
       return
     }
     const hop = link.route(remote.address)
@@ -473,10 +554,11 @@ export class TcpHost {
         destination: remote.address,
         sourcePort: local.port,
         destinationPort: remote.port,
-        ttl: DEFAULT_TTL,
+        ttl: guard === undefined || guard.ttl === 0 ? DEFAULT_TTL : guard.ttl,
         tos: 0,
         identification: link.nextIdentification(count),
         segment,
+        signature,
       },
       hop.neighbour,
       now,

@@ -3,6 +3,7 @@ import type { TcpSettings } from "../tcp/settings.ts"
 import type { SocketOptions, State, Tcb } from "../tcp/tcb.ts"
 import type { Micros } from "../tcp/time.ts"
 import type { Endpoint, IpAddress, MacAddress } from "../wire/address.ts"
+import type { Signature } from "./authentication/signature.ts"
 
 /** A socket of a host. Never used again after it is closed, so a late event cannot reach another. */
 export type SocketId = number & { readonly SocketId: unique symbol }
@@ -81,6 +82,8 @@ export interface SendSegment {
   readonly tos: number
   readonly identification: number
   readonly segment: Transmit
+  /** Its options have room for the signature, which is made when its octets are written. */
+  readonly signature?: Signature | undefined
 }
 
 /** A whole frame (ARP, ICMP, ...), from the link header on. */

@@ -69,7 +69,7 @@ export const connectPlain = (
     // The host names the socket only once it has an owner, and the owner is made with the name.
     let connection: PlainConnection | undefined
     const owner: SocketOwner = { onEvent: (event) => connection?.onEvent(event) }
-    const id = stack.sockets.connect({ remote, local, options: socketOptions(options) }, owner)
+    const id = stack.sockets.connect({ remote, local, options: yield* socketOptions(options) }, owner)
     if (typeof id !== "number") return yield* Either.left(refused(stack.sockets, id, remote))
     const at = stack.sockets.status(id)?.local ?? { address, port: 0 }
     connection = new PlainConnection(stack.sockets, id, at, remote)
@@ -104,7 +104,7 @@ const openListener = (stack: StackService, options: ListenOptions): Effect.Effec
       const wanted: Endpoint = { address, port: port === "every" ? 0 : port }
       const socket = new ListenerSocket(stack.sockets)
       const backlog = options.backlog ?? stack.settings.somaxconn
-      const id = stack.sockets.listen({ address, port, backlog, options: listenerOptions(options) }, socket)
+      const id = stack.sockets.listen({ address, port, backlog, options: yield* listenerOptions(options) }, socket)
       if (typeof id !== "number") return yield* Either.left(refused(stack.sockets, id, wanted))
       const opened: OpenListener = { socket, address: stack.sockets.status(id)?.local ?? wanted }
       socket.opened(id, opened.address)

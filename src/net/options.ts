@@ -3,10 +3,11 @@ import { defaultSocketOptions, type SocketOptions } from "../tcp/tcb.ts"
 import type { Micros } from "../tcp/time.ts"
 import { type IpAddress, UNSPECIFIED4 } from "../wire/address.ts"
 import { parseAddress } from "../wire/addressText.ts"
+import { type AuthenticationOptions, authenticationOf } from "./authentication.ts"
 import { InvalidArgument } from "./errors.ts"
 
 /** What an application chooses for its connections; a listener's are inherited by what it accepts. */
-export interface ConnectionOptions {
+export interface ConnectionOptions extends AuthenticationOptions {
   /** Send small segments at once instead of waiting for an acknowledgment (Nagle's algorithm off). Default false. */
   readonly noDelay?: boolean
   /** Octets of received data held unread; fixes the size that `tcpRmem` would let grow. */
@@ -15,6 +16,10 @@ export interface ConnectionOptions {
   readonly sendBuffer?: number
   /** Give up when sent data stays unacknowledged this long (RFC 5482). Default: by `tcpRetries2`. */
   readonly userTimeout?: Duration.DurationInput
+  /** TTL of what is sent, 1 to 255. Default 64; 255 for a peer that has `minTtl` (RFC 5082). */
+  readonly ttl?: number
+  /** Drop what comes with a smaller TTL, 1 to 255: 255 takes the peer for a neighbour. Default: take anything. */
+  readonly minTtl?: number
 }
 
 export interface ListenOptions extends ConnectionOptions {
@@ -43,6 +48,7 @@ export interface ConnectOptions extends ConnectionOptions {
 }
 
 const LARGEST_PORT = 65535
+const LARGEST_TTL = 255
 
 /** Both families' word for "any address of ours" is the unspecified address. */
 export const addressOf = (host: string | IpAddress | undefined): Either.Either<IpAddress, InvalidArgument> => {
@@ -59,20 +65,35 @@ export const portOf = (port: number, smallest: 0 | 1): Either.Either<number, Inv
     ? Either.right(port)
     : invalid("port", `${port} is not in ${smallest} to ${LARGEST_PORT}`)
 
-export const socketOptions = (options: ConnectionOptions): SocketOptions => ({
-  ...defaultSocketOptions,
-  noDelay: options.noDelay ?? false,
-  receiveBuffer: options.receiveBuffer ?? 0,
-  sendBuffer: options.sendBuffer ?? 0,
-  userTimeout: micros(options.userTimeout),
-})
+export const socketOptions = (options: ConnectionOptions): Either.Either<SocketOptions, InvalidArgument> =>
+  Either.gen(function* () {
+    return {
+      ...defaultSocketOptions,
+      noDelay: options.noDelay ?? false,
+      receiveBuffer: options.receiveBuffer ?? 0,
+      sendBuffer: options.sendBuffer ?? 0,
+      userTimeout: micros(options.userTimeout),
+      authentication: yield* authenticationOf(options),
+      ttl: yield* ttlOf("ttl", options.ttl),
+      minTtl: yield* ttlOf("minTtl", options.minTtl),
+    }
+  })
 
-export const listenerOptions = (options: ListenOptions): SocketOptions => ({
-  ...socketOptions(options),
-  reuseAddress: options.reuseAddress ?? true,
-  reusePort: options.reusePort ?? false,
-  deferAccept: micros(options.deferAccept),
-})
+export const listenerOptions = (options: ListenOptions): Either.Either<SocketOptions, InvalidArgument> =>
+  Either.map(socketOptions(options), (common) => ({
+    ...common,
+    reuseAddress: options.reuseAddress ?? true,
+    reusePort: options.reusePort ?? false,
+    deferAccept: micros(options.deferAccept),
+  }))
+
+/** 0 for what is not given. */
+const ttlOf = (argument: string, ttl: number | undefined): Either.Either<number, InvalidArgument> => {
+  if (ttl === undefined) return Either.right(0)
+  return Number.isInteger(ttl) && ttl >= 1 && ttl <= LARGEST_TTL
+    ? Either.right(ttl)
+    : invalid(argument, `${ttl} is not in 1 to ${LARGEST_TTL}`)
+}
 
 /** 0 for what is not given. */
 const micros = (duration: Duration.DurationInput | undefined): Micros =>

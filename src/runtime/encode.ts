@@ -1,5 +1,6 @@
 import type { Device, Offload } from "../device/device.ts"
 import { NO_OFFLOAD } from "../device/device.ts"
+import { sign } from "../host/authentication/signature.ts"
 import type { SendSegment } from "../host/types.ts"
 import type { Transmit } from "../tcp/effect.ts"
 import { copyTo } from "../tcp/sendQueue.ts"
@@ -34,8 +35,9 @@ export const encodeSegment = (device: Device, options: OptionLayout, effect: Sen
   if (segmentSize === 0 || length <= segmentSize) {
     return writeFrame(layout, effect, 0, length, effect.identification) ? 1 : 0
   }
-  // Whole segments only, as many as the device takes in one frame.
-  const perFrame = Math.max(1, Math.floor(device.capabilities.segmentationOffload / segmentSize))
+  // Whole segments only, as many as the device takes in one frame; what is signed is cut here, for each piece is.
+  const offload = effect.signature === undefined ? device.capabilities.segmentationOffload : 0
+  const perFrame = Math.max(1, Math.floor(offload / segmentSize))
   let sent = 0
   for (let from = 0, index = 0; from < length; from += perFrame * segmentSize, index += perFrame) {
     const n = Math.min(perFrame * segmentSize, length - from)
@@ -61,7 +63,11 @@ const writeFrame = (layout: Layout, effect: SendSegment, from: number, n: number
   if (n > 0 && segment.queue !== undefined) {
     copyTo(segment.queue, (payloadSeq(segment) + from) >>> 0, n, out, payloadStart)
   }
-  if (device.capabilities.checksumOffload) {
+  if (effect.signature !== undefined) {
+    const octets = { bytes: out, offset: tcpStart, length: total - tcpStart, source, destination }
+    if (!sign(octets, effect.signature, seqOf(segment, from))) return false
+  }
+  if (device.capabilities.checksumOffload && effect.signature === undefined) {
     partialTcp(out, tcpStart, total - tcpStart, source, destination)
     device.commit(total, offloadOf(layout, effect, n))
   } else {
@@ -112,8 +118,7 @@ const writeTcp = (out: Uint8Array, layout: Layout, effect: SendSegment, from: nu
   const header = {
     sourcePort: effect.sourcePort,
     destinationPort: effect.destinationPort,
-    // A SYN stands before the payload, so it is in the first piece or in none.
-    seq: from === 0 ? segment.seq : (payloadSeq(segment) + from) >>> 0,
+    seq: seqOf(segment, from),
     ack,
     flags: pieceFlags(segment, from, n),
     wnd,
@@ -122,6 +127,10 @@ const writeTcp = (out: Uint8Array, layout: Layout, effect: SendSegment, from: nu
   }
   writeTcpHeader(out, layout.tcpStart, header, layout.options)
 }
+
+/** A SYN stands before the payload, so it is in the first piece or in none. */
+const seqOf = (segment: Transmit, from: number): number =>
+  from === 0 ? segment.seq : (payloadSeq(segment) + from) >>> 0
 
 const payloadSeq = (segment: Transmit): number => segment.seq + (segment.flags & SYN ? 1 : 0)
 

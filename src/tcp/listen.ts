@@ -6,16 +6,17 @@ import * as fastOpen from "./fastOpen.ts"
 import { agree, initialReceiveBuffer, offerOf, timestamp } from "./handshake.ts"
 import * as request from "./request.ts"
 import { drop, resetFor } from "./reset.ts"
-import { add } from "./seq.ts"
+import { add, type Seq } from "./seq.ts"
 import { synAck } from "./synAck.ts"
 import { cookieIss, cookieMss, cookieOffers, cookiesPending, cookieTimestamp, rememberedOptions } from "./syncookie.ts"
-import type { Listen, Request, Synchronized, Tcb } from "./tcb.ts"
+import type { Listen, Request } from "./tcb.ts"
 import { type Micros, OFF } from "./time.ts"
 
 /**
  * LISTEN: a segment arrives (RFC 9293 section 3.10.7.2). A SYN that the queues have room for
  * becomes a half-open request, which the listener only counts; one that they have not is answered
- * with a cookie or dropped. `proven`: the peer has completed a handshake before.
+ * with a cookie or dropped. `proven`: the peer has completed a handshake before. `reopens`: the ISS
+ * for a SYN that ends a TIME-WAIT, which no SYN queue is too full for.
  */
 export const segmentArrives = (
   listen: Listen,
@@ -24,6 +25,7 @@ export const segmentArrives = (
   remote: Endpoint,
   proven: boolean,
   now: Micros,
+  reopens?: Seq,
 ): Step<Listen> => {
   // First: RST. Second: ACK, which may bring a cookie back. Third: SYN. Fourth: anything else.
   if (hasRst(seg)) return ignore(listen, "RFC9293-3.10.7.2:RST")
@@ -34,7 +36,7 @@ export const segmentArrives = (
   }
   if (!hasSyn(seg)) return ignore(listen, "RFC9293-3.10.7.2:neither-SYN-nor-ACK")
   if (hasFin(seg) && listen.context.settings.profile.synFin === "drop") return ignore(listen, "Linux:SYN-FIN")
-  return synArrives(listen, seg, local, remote, proven, now)
+  return synArrives(listen, seg, local, remote, proven, now, reopens)
 }
 
 /** Linux's tcp_conn_request: cookies when the SYN queue is full, nothing when the accept queue is. */
@@ -45,17 +47,23 @@ const synArrives = (
   remote: Endpoint,
   proven: boolean,
   now: Micros,
+  reopens: Seq | undefined,
 ): Step<Listen> => {
   const { tcpSyncookies, tcpMaxSynBacklog } = listen.context.settings
-  const counts: Array<TcpEffect> = []
-  const full = listen.requests >= Math.max(listen.backlog, 1)
-  const cookie = tcpSyncookies === 2 || (full && tcpSyncookies === 1)
+  const counts: Array<TcpEffect> = seg.options.fastOpen?.cookie.length === 0 ? [count("TCPFastOpenCookieReqd")] : []
+  const full = reopens === undefined && listen.requests > listen.backlog
+  const cookie = (tcpSyncookies === 2 && reopens === undefined) || (full && tcpSyncookies === 1)
   if (full) counts.push(count(cookie ? "TCPReqQFullDoCookies" : "TCPReqQFullDrop"))
   if (full && !cookie) return refuse(listen, "Linux:SYN-queue-full", counts)
   if (listen.waiting > listen.backlog)
     return refuse(listen, "Linux:accept-queue-full", [...counts, count("ListenOverflows")])
   // Without cookies the last quarter is for those who have shown that they exist.
-  if (tcpSyncookies === 0 && !proven && tcpMaxSynBacklog - listen.requests < tcpMaxSynBacklog >> 2) {
+  if (
+    tcpSyncookies === 0 &&
+    reopens === undefined &&
+    !proven &&
+    tcpMaxSynBacklog - listen.requests < tcpMaxSynBacklog >> 2
+  ) {
     return refuse(listen, "Linux:SYN-queue-kept-for-proven-peers", counts)
   }
   if (cookie) {
@@ -65,12 +73,14 @@ const synArrives = (
     return { tcb: { ...listen, cookiesAt: now }, effects: [...counts, answer, count("SyncookiesSent")] }
   }
   const counted: Listen = { ...listen, requests: listen.requests + 1, young: listen.young + 1 }
-  const half = requestFrom(listen, seg, local, remote, now)
+  const fresh = requestFrom(listen, seg, local, remote, now)
+  const half = reopens === undefined ? fresh : { ...fresh, iss: reopens }
   const answer = fastOpen.judge(listen, seg, local, remote, now)
   if (answer._tag === "Accept") {
     return {
       tcb: { ...counted, fastOpens: listen.fastOpens + 1, fastResets: fastOpen.held(listen, now) },
       effects: [
+        ...counts,
         { _tag: "Spawn", ...fastOpen.accept(half, seg, now), why: "RFC7413-4.2.2:valid-cookie" },
         count("TCPFastOpenPassive"),
       ],
@@ -81,6 +91,7 @@ const synArrives = (
   return {
     tcb: counted,
     effects: [
+      ...counts,
       { _tag: "Spawn", tcb: request, effects: [], why },
       synAck(request, now, why),
       ...fastOpenCounts[answer.why],
@@ -115,17 +126,13 @@ const cookieReturns = (listen: Listen, seg: Segment, local: Endpoint, remote: En
   }
   return {
     tcb: { ...listen, requests: listen.requests + 1, young: listen.young + 1 },
-    effects: [count("SyncookiesRecv"), ...completed(half, seg, now)],
+    effects: [
+      count("SyncookiesRecv"),
+      // A cookie that returns has no request to go back to: whether it brings data is not asked.
+      { _tag: "Spawn", ...request.accepted(half, seg, now), why: "RFC4987-3.6:cookie" },
+    ],
   }
 }
-
-/** The segment at hand completes the handshake that the cookie began. */
-const completed = (half: Request, seg: Segment, now: Micros): ReadonlyArray<TcpEffect> => {
-  const { tcb, effects } = request.segmentArrives(half, seg, true, now)
-  return isOpen(tcb) ? [{ _tag: "Spawn", tcb, effects, why: "RFC4987-3.6:cookie" }] : effects
-}
-
-const isOpen = (tcb: Tcb): tcb is Synchronized => "snd" in tcb
 
 /** How often a SYN-ACK is sent again: less often where old requests fill the queue (Linux's reqsk_timer_handler). */
 export const synAckRetries = (listen: Listen): number => {
@@ -180,7 +187,7 @@ const refuse = (listen: Listen, why: Why, counts: ReadonlyArray<TcpEffect>): Ste
 
 const fastOpenCounts: Record<"none" | "asked" | "invalid" | "full", ReadonlyArray<TcpEffect>> = {
   none: [],
-  asked: [{ _tag: "Count", counter: "TCPFastOpenCookieReqd" }],
+  asked: [],
   invalid: [{ _tag: "Count", counter: "TCPFastOpenPassiveFail" }],
   full: [{ _tag: "Count", counter: "TCPFastOpenListenOverflow" }],
 }

@@ -19,7 +19,8 @@ export const passiveOpen = (
   context,
   options,
   path,
-  backlog: Math.min(Math.max(backlog, 0), context.settings.somaxconn),
+  // A negative one is a very large one, as in Linux.
+  backlog: backlog < 0 ? context.settings.somaxconn : Math.min(backlog, context.settings.somaxconn),
   requests: 0,
   young: 0,
   waiting: 0,

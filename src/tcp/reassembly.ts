@@ -22,6 +22,9 @@ export const EMPTY_REASSEMBLY: Reassembly = { pieces: [], length: 0, fin: undefi
 /** Pieces kept at most: a peer that sends single octets must not cost a record each without end. */
 export const MAX_PIECES = 4096
 
+/** Runs remembered for SACK, as many as an option can name. */
+const MAX_BLOCKS = 4
+
 /**
  * Keeps a copy of what is new in `bytes` at `seq`. The caller has trimmed it to the window, which
  * bounds the octets; when too many pieces are held already the newcomer is refused (undefined).
@@ -29,35 +32,39 @@ export const MAX_PIECES = 4096
 export const insert = (r: Reassembly, seq: Seq, bytes: Uint8Array, fin: boolean): Reassembly | undefined => {
   if (r.pieces.length >= MAX_PIECES) return undefined
   const end = add(seq, bytes.length)
-  const pieces: Array<Piece> = []
+  const first = firstEndingAfter(r.pieces, seq)
+  const fresh: Array<Piece> = []
   let cursor = seq
   let added = 0
-  const keep = (to: Seq) => {
+  const keepUntil = (to: Seq): void => {
     const n = distance(to, cursor)
     if (n <= 0) return
     const skip = distance(cursor, seq)
-    pieces.push({ seq: cursor, bytes: bytes.slice(skip, skip + n) })
+    fresh.push({ seq: cursor, bytes: bytes.slice(skip, skip + n) })
     added += n
   }
-  for (const piece of r.pieces) {
-    const pieceEnd = add(piece.seq, piece.bytes.length)
-    if (atOrAfter(piece.seq, end)) {
-      keep(end)
-      cursor = latest(cursor, end)
-    } else if (after(pieceEnd, cursor)) {
-      keep(piece.seq)
-      cursor = latest(cursor, pieceEnd)
-    }
-    pieces.push(piece)
+  let index = first
+  for (let piece = r.pieces[index]; piece !== undefined && before(piece.seq, end); piece = r.pieces[++index]) {
+    keepUntil(piece.seq)
+    fresh.push(piece)
+    cursor = latest(cursor, endOf(piece))
   }
-  keep(end)
-  const finAt = fin ? end : r.fin
-  return { pieces, length: r.length + added, fin: finAt, blocks: reported(pieces, r.blocks, seq, end) }
+  keepUntil(end)
+  const pieces = [...r.pieces.slice(0, first), ...fresh, ...r.pieces.slice(index)]
+  const blocks = bytes.length === 0 ? r.blocks : reported(pieces, r.blocks, seq)
+  return { pieces, length: r.length + added, fin: fin ? end : r.fin, blocks }
 }
 
 /** All of `seq`..`end` is held already: the arrival is a duplicate (RFC 2883 section 4). */
-export const holds = (r: Reassembly, seq: Seq, end: Seq): boolean =>
-  r.blocks.some((block) => atOrBefore(block.left, seq) && atOrAfter(block.right, end))
+export const holds = (r: Reassembly, seq: Seq, end: Seq): boolean => {
+  let cursor = seq
+  let index = firstEndingAfter(r.pieces, seq)
+  for (let piece = r.pieces[index]; piece !== undefined && atOrBefore(piece.seq, cursor); piece = r.pieces[++index]) {
+    cursor = endOf(piece)
+    if (atOrAfter(cursor, end)) return true
+  }
+  return false
+}
 
 /** Takes what has become in order at `nxt`: the pieces to deliver, and what stays. */
 export const takeAt = (
@@ -87,32 +94,36 @@ export const takeAt = (
   }
 }
 
-const reported = (
-  pieces: ReadonlyArray<Piece>,
-  old: ReadonlyArray<SackBlock>,
-  seq: Seq,
-  end: Seq,
-): ReadonlyArray<SackBlock> => {
-  if (seq === end) return old
-  const runs: Array<SackBlock> = []
-  let left = -1
-  let right = -1
-  for (const piece of pieces) {
-    if (piece.seq !== right) {
-      if (left >= 0) runs.push({ left, right })
-      left = piece.seq
-    }
-    right = add(piece.seq, piece.bytes.length)
+const endOf = (piece: Piece): Seq => add(piece.seq, piece.bytes.length)
+
+/** Index of the first piece that ends after `seq`, by bisection. */
+const firstEndingAfter = (pieces: ReadonlyArray<Piece>, seq: Seq): number => {
+  let low = 0
+  let high = pieces.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    const piece = pieces[middle]
+    if (piece !== undefined && after(endOf(piece), seq)) high = middle
+    else low = middle + 1
   }
-  if (left >= 0) runs.push({ left, right })
-  // The run with the arrival first, then the others by how recently they were reported.
-  const recency = (run: SackBlock): number => {
-    if (atOrBefore(run.left, seq) && atOrAfter(run.right, end)) return -1
-    const index = old.findIndex((block) => atOrBefore(run.left, block.left) && before(block.left, run.right))
-    return index < 0 ? old.length : index
-  }
-  return runs
-    .map((run) => [recency(run), run] as const)
-    .sort((x, y) => x[0] - y[0])
-    .map(([, run]) => run)
+  return low
+}
+
+/** The run around `seq` comes first; those it has swallowed are no runs of their own any more. */
+const reported = (pieces: ReadonlyArray<Piece>, old: ReadonlyArray<SackBlock>, seq: Seq): ReadonlyArray<SackBlock> => {
+  const run = runAround(pieces, firstEndingAfter(pieces, seq))
+  const others = old.filter((block) => before(block.right, run.left) || after(block.left, run.right))
+  return [run, ...others].slice(0, MAX_BLOCKS)
+}
+
+const runAround = (pieces: ReadonlyArray<Piece>, index: number): SackBlock => {
+  const start = pieces[index]
+  if (start === undefined) return { left: 0, right: 0 }
+  let left = start.seq
+  let right = endOf(start)
+  for (let i = index - 1, piece = pieces[i]; piece !== undefined && endOf(piece) === left; piece = pieces[--i])
+    left = piece.seq
+  for (let i = index + 1, piece = pieces[i]; piece !== undefined && piece.seq === right; piece = pieces[++i])
+    right = endOf(piece)
+  return { left, right }
 }

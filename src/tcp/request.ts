@@ -9,7 +9,7 @@ import { drop, reset, resetFor } from "./reset.ts"
 import { add, atOrAfter } from "./seq.ts"
 import { synAck } from "./synAck.ts"
 import { afterHandshake } from "./synchronized.ts"
-import { CLOSED, type Request, type Tcb } from "./tcb.ts"
+import { CLOSED, type Request, type Synchronized } from "./tcb.ts"
 import { type Micros, OFF, SYN_RTO_MAX } from "./time.ts"
 import type { Out } from "./timers.ts"
 import { pawsRejects } from "./timestamps.ts"
@@ -30,7 +30,8 @@ export const segmentArrives = (request: Request, arrived: Segment, room: boolean
   // With text behind it the SYN lies left of the window, and is trimmed (first check, last paragraph).
   const seg = arrived.seq === request.irs && segmentLength(arrived) > 1 ? withoutSyn(arrived) : arrived
   if (request.agreed.timestamps && !hasRst(seg) && pawsRejects(seg, request.tsRecent, request.since, now)) {
-    return bareAck(request, now, "RFC7323-5.3:PAWS")
+    const step = bareAck(request, now, "RFC7323-5.3:PAWS")
+    return { tcb: step.tcb, effects: [{ _tag: "Count", counter: "PAWSEstab" }, ...step.effects] }
   }
   // First: the sequence number.
   const wnd = initialWindow(settings, request.rcvBuf, request.path.mss)
@@ -42,11 +43,11 @@ export const segmentArrives = (request: Request, arrived: Segment, room: boolean
   // Second: RST. The request goes, the listener stays, nobody is told.
   if (hasRst(seg)) {
     return seg.seq === nxt
-      ? end(request, "RFC9293-3.10.7.4:RST-ends-request")
+      ? endByReset(request, "RFC9293-3.10.7.4:RST-ends-request")
       : bareAck(request, now, "RFC5961-3.2:RST-not-at-RCV.NXT")
   }
   // Fourth: SYN. A passive open returns to LISTEN, and says nothing.
-  if (hasSyn(seg)) return end(request, "RFC9293-3.10.7.4:SYN-ends-request")
+  if (hasSyn(seg)) return endByReset(request, "RFC9293-3.10.7.4:SYN-ends-request")
   // Fifth: ACK.
   if (!hasAck(seg)) return ignored(request, "RFC9293-3.10.7.4:no-ACK")
   if (seg.ack !== add(request.iss, 1)) {
@@ -64,8 +65,7 @@ export const segmentArrives = (request: Request, arrived: Segment, room: boolean
 
 /** TCP_DEFER_ACCEPT: a bare ACK does not wake the application, until the waiting time is over. */
 const mustBringData = (request: Request, seg: Segment): boolean =>
-  // A cookie that returns has no request to go back to: it is let through.
-  request.since !== OFF && request.retransmits < deferredTimeouts(request) && seg.payload.length === 0 && !hasFin(seg)
+  request.retransmits < deferredTimeouts(request) && seg.payload.length === 0 && !hasFin(seg)
 
 /** The waiting time as a number of SYN-ACK time-outs, as Linux counts it. */
 const deferredTimeouts = (request: Request): number => {
@@ -81,7 +81,7 @@ const deferredTimeouts = (request: Request): number => {
 }
 
 /** The handshake is complete: text and FIN of the same segment follow at once. */
-const accepted = (request: Request, seg: Segment, now: Micros): Step => {
+export const accepted = (request: Request, seg: Segment, now: Micros): Step<Synchronized> => {
   const { context, options, path, local, remote, iss, irs, agreed, tsOffset, rcvBuf, retransmits, since } = request
   const newer = seg.options.tsVal !== undefined && atOrAfter(seg.options.tsVal, request.tsRecent)
   const out: Out = [
@@ -104,8 +104,13 @@ const accepted = (request: Request, seg: Segment, now: Micros): Step => {
     seg.wnd * 2 ** agreed.sndScale,
     now,
   )
-  const next: Tcb = seg.payload.length > 0 || hasFin(seg) ? afterHandshake(tcb, seg, now, out) : tcb
-  return { tcb: next, effects: out }
+  return { tcb: seg.payload.length > 0 || hasFin(seg) ? takeFirst(tcb, seg, now, out) : tcb, effects: out }
+}
+
+/** The text and FIN of a first segment leave a connection synchronized: nobody has closed it yet. */
+const takeFirst = (tcb: Synchronized, seg: Segment, now: Micros, out: Out): Synchronized => {
+  const next = afterHandshake(tcb, seg, now, out)
+  return "snd" in next ? next : tcb
 }
 
 /** Linux's listen_overflow: the peer believes itself connected; drop the ACK and let it retransmit, or say no. */
@@ -117,10 +122,15 @@ const full = (request: Request, seg: Segment): Step => {
       effects: [drop("Linux:accept-queue-full"), overflows, { _tag: "Count", counter: "ListenDrops" }],
     }
   }
-  const step = end(request, "Linux:tcp_abort_on_overflow")
+  const step = endByReset(request, "Linux:tcp_abort_on_overflow")
   return {
     tcb: step.tcb,
-    effects: [reset(seg.ack, 0, RST, "Linux:tcp_abort_on_overflow"), overflows, ...step.effects],
+    effects: [
+      reset(seg.ack, 0, RST, "Linux:tcp_abort_on_overflow"),
+      overflows,
+      { _tag: "Count", counter: "ListenDrops" },
+      ...step.effects,
+    ],
   }
 }
 
@@ -152,14 +162,20 @@ export const timeout = (request: Request, retries: number, now: Micros): Step =>
     : { tcb: next, effects: [timedOut, armed] }
 }
 
-/** The SYN-ACK again, at the rate of challenge ACKs; the timer goes on as it was. */
+/** The SYN-ACK again, at the rate of challenge ACKs; the handshake is measured no more (Karn), and the timer starts anew. */
 const again = (request: Request, now: Micros, why: Why): Step => {
-  if (!rateAllows(request.oowAt, now, request.context.settings.tcpInvalidRatelimit)) {
+  const { settings } = request.context
+  if (!rateAllows(request.oowAt, now, settings.tcpInvalidRatelimit)) {
     return { tcb: request, effects: [drop(why), { _tag: "Count", counter: "TCPACKSkippedSynRecv" }] }
   }
+  const deadline = now + Math.min(settings.profile.initialRto * 2 ** request.retransmits, SYN_RTO_MAX)
   return {
-    tcb: { ...request, oowAt: now },
-    effects: [synAck(request, now, why), { _tag: "Count", counter: "RetransSegs" }],
+    tcb: { ...request, oowAt: now, since: OFF, deadline },
+    effects: [
+      synAck(request, now, why),
+      { _tag: "Count", counter: "RetransSegs" },
+      { _tag: "ArmTimer", timer: "retransmit", at: deadline },
+    ],
   }
 }
 
@@ -189,9 +205,17 @@ const end = (_: Request, why: Why): Step => ({
   tcb: CLOSED,
   effects: [
     { _tag: "CancelTimer", timer: "retransmit" },
-    { _tag: "Count", counter: "AttemptFails" },
     { _tag: "Closed", reason: "ConnectionReset", why },
   ],
 })
+
+/** Ended by the peer, or by us in its face: an embryonic reset. */
+const endByReset = (request: Request, why: Why): Step => {
+  const step = end(request, why)
+  return {
+    tcb: step.tcb,
+    effects: [{ _tag: "Count", counter: "EmbryonicRsts" }, { _tag: "Count", counter: "AttemptFails" }, ...step.effects],
+  }
+}
 
 const ignored = (request: Request, why: Why): Step => ({ tcb: request, effects: [drop(why)] })

@@ -39,7 +39,7 @@ export const cookieIss = (
   const minute = minuteOf(now)
   const { keys } = context
   const hidden = (keys.cookie(local, remote, minute + 1) + mssIndex(mss, remote.address.family)) & LOW_24
-  return add(add(keys.cookie(local, remote, 0), irs), ((minute << 24) >>> 0) + hidden)
+  return add(add(keys.cookie(local, remote, 0), irs), (((minute & 0xff) << 24) >>> 0) + hidden)
 }
 
 /** The MSS that a returning cookie stands for; undefined: it is not one of ours, or too old. */
@@ -109,7 +109,8 @@ export const cookieOffers = (listen: Listen, remote: Endpoint, options: TcpOptio
     ? options
     : { ...options, windowScale: undefined, sackPermitted: false, fastOpen: undefined }
 
-const minuteOf = (now: Micros): number => Math.floor(now / MINUTE) & 0xff
+/** The whole counter goes into the hash; only its low octet fits the cookie. */
+const minuteOf = (now: Micros): number => Math.floor(now / MINUTE) >>> 0
 
 const mssIndex = (mss: number, family: 4 | 6): number => {
   const values = MSS_VALUES[family]

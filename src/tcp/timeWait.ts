@@ -4,7 +4,7 @@ import { ackFrom } from "./bareAck.ts"
 import { rateAllows } from "./challenge.ts"
 import type { Step, Why } from "./effect.ts"
 import { drop } from "./reset.ts"
-import { after, before } from "./seq.ts"
+import { add, after, before, type Seq } from "./seq.ts"
 import { CLOSED, type Synchronized, type Tcb, type TimeWait } from "./tcb.ts"
 import { type Micros, OFF } from "./time.ts"
 import { cancelAll, type Out } from "./timers.ts"
@@ -50,11 +50,17 @@ export const mayReopen = (tw: TimeWait, seg: Segment, now: Micros): boolean =>
   (after(seg.seq, tw.rcvNxt) ||
     (tw.timestamps && seg.options.tsVal !== undefined && after(seg.options.tsVal, tw.tsRecent)))
 
+/** ISS of the connection that follows: larger than all the old one used (RFC 1122 section 4.2.2.13; Linux's tcp_timewait_state_process). */
+export const nextIss = (tw: TimeWait): Seq => add(tw.sndNxt, 65535 + 2)
+
 /** TIME-WAIT: a segment arrives (RFC 9293 section 3.10.7.4); a SYN that `mayReopen` has been taken out by the host. */
 export const segmentArrives = (tw: TimeWait, seg: Segment, now: Micros): Step => {
   const { settings } = tw.context
   const paws = tw.timestamps && !hasRst(seg) && pawsRejects(seg, tw.tsRecent, tw.tsRecentAt, now)
-  if (paws) return answer(tw, seg, now, "RFC7323-5.3:PAWS")
+  if (paws) {
+    const step = answer(tw, seg, now, "RFC7323-5.3:PAWS")
+    return { tcb: step.tcb, effects: [{ _tag: "Count", counter: "PAWSEstab" }, ...step.effects] }
+  }
   if (!acceptable(seg.seq, segmentLength(seg), tw.rcvNxt, tw.rcvWnd)) {
     return hasRst(seg)
       ? nothing(tw, "RFC9293-3.10.7.4:RST-outside-window")

@@ -1,12 +1,12 @@
+import { AO_HEAD, type AoAlgorithm } from "../../tcp/authentication/keys.ts"
+import { findSignatures, headerLength, type Octets } from "../../tcp/authentication/octets.ts"
+import type { Seq } from "../../tcp/seq.ts"
 import { encodeTcp, TCP_HEADER } from "../../wire/tcp.ts"
 import { MD5_LENGTH, OPTION_HEAD, OPTION_SPACE } from "../../wire/tcpOptionKind.ts"
 import type { OptionLayout } from "../../wire/tcpOptionLayout.ts"
 import { decodeOptions } from "../../wire/tcpOptions.ts"
 import type { TcpOptions, TcpPacket } from "../../wire/tcpSegment.ts"
-import type { Seq } from "../seq.ts"
-import { AO_HEAD, type AoAlgorithm } from "./keys.ts"
 import { aoMac, md5Digest } from "./mac.ts"
-import { findSignatures, headerLength, type Octets } from "./octets.ts"
 
 /** All that whoever writes a segment into a frame must know to sign it. Plain data. */
 export type Signature = Md5Signature | AoSignature

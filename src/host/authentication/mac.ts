@@ -1,12 +1,12 @@
 import { cmac } from "@noble/ciphers/aes.js"
 import { hmac } from "@noble/hashes/hmac.js"
 import { md5, sha1 } from "@noble/hashes/legacy.js"
+import type { AoAlgorithm, AoKey } from "../../tcp/authentication/keys.ts"
+import { aoHead, md5Head, type Octets, payloadOf } from "../../tcp/authentication/octets.ts"
+import type { Seq } from "../../tcp/seq.ts"
 import type { Endpoint } from "../../wire/address.ts"
 import { setIpv4, setIpv6 } from "../../wire/addressBytes.ts"
 import { setU16, setU32 } from "../../wire/bytes.ts"
-import type { Seq } from "../seq.ts"
-import type { AoAlgorithm, AoKey } from "./keys.ts"
-import { aoHead, md5Head, type Octets, payloadOf } from "./octets.ts"
 
 /** RFC 2385 section 2.0. */
 export const md5Digest = (octets: Octets, key: Uint8Array): Uint8Array =>

@@ -1,13 +1,20 @@
+import { type Extended, extensionOf, FIRST_EXTENSION, moved } from "../../tcp/authentication/extension.ts"
+import {
+  AO_HEAD,
+  type AoKey,
+  type Authentication,
+  aoKeysFor,
+  md5KeyFor,
+  signatureOctets,
+} from "../../tcp/authentication/keys.ts"
+import { findSignatures, type Octets } from "../../tcp/authentication/octets.ts"
+import type { Counter } from "../../tcp/counters.ts"
+import type { Transmit, Why } from "../../tcp/effect.ts"
+import { add, type Seq } from "../../tcp/seq.ts"
 import type { Endpoint } from "../../wire/address.ts"
 import { getU8 } from "../../wire/bytes.ts"
 import { ACK, hasAck, hasRst, hasSyn, RST, type Segment, SYN, type TcpOptions } from "../../wire/tcpSegment.ts"
-import type { Counter } from "../counters.ts"
-import type { Transmit, Why } from "../effect.ts"
-import { add, type Seq } from "../seq.ts"
-import { type Extended, extensionOf, FIRST_EXTENSION, moved } from "./extension.ts"
-import { AO_HEAD, type AoKey, type Authentication, aoKeysFor, md5KeyFor, signatureOctets } from "./keys.ts"
 import { aoMac, matches, md5Digest, trafficKeyOf } from "./mac.ts"
-import { findSignatures, type Octets } from "./octets.ts"
 import type { Signature } from "./signature.ts"
 
 /** What a connection signs with and demands; none: its peer has no key. */

@@ -1,0 +1,54 @@
+import { Clock, Effect } from "effect"
+import type { SocketStatus } from "../host/types.ts"
+import type { StackService } from "../runtime/stack.ts"
+import type { Micros } from "../tcp/time.ts"
+import { countersOf } from "./inspectCounters.ts"
+import type { Counters, SocketRow, Summary } from "./inspectSchema.ts"
+import { rowOf } from "./inspectSocket.ts"
+
+export { sum as sumCounters } from "./inspectCounters.ts"
+export * from "./inspectSchema.ts"
+
+/**
+ * What `ss` and `nstat` show, of a stack in this process. Nothing is kept for it: each call looks
+ * at the stack once, between two batches.
+ */
+export const sockets = (stack: StackService): Effect.Effect<ReadonlyArray<SocketRow>> =>
+  Effect.map(now, (at) => stack.list().map((status) => rowOf(status, isOrphan(stack, status), at)))
+
+/** `ss -s` */
+export const summary = (stack: StackService): Effect.Effect<Summary> => Effect.sync(() => summarize(stack))
+
+/** `nstat -az` */
+export const counters = (stack: StackService): Effect.Effect<Counters> =>
+  Effect.sync(() => {
+    const established = stack.list().filter(({ state }) => state === "ESTABLISHED" || state === "CLOSE-WAIT")
+    return countersOf(stack, established.length)
+  })
+
+const NANOS_PER_MICRO = 1000n
+
+/** The stack's clock is that of the fiber that made it; deadlines mean something against no other. */
+const now: Effect.Effect<Micros> = Effect.map(Clock.currentTimeNanos, (nanos) => Number(nanos / NANOS_PER_MICRO))
+
+/** An application that has closed its socket cannot ask for it any more. Half-open and TIME-WAIT blocks never had one. */
+const isOrphan = (stack: StackService, { socket, state }: SocketStatus): boolean =>
+  state !== "TIME-WAIT" && state !== "SYN-RECEIVED" && stack.sockets.status(socket) === undefined
+
+const summarize = (stack: StackService): Summary => {
+  const all = stack.list()
+  const count = (isOne: (status: SocketStatus) => boolean): number => all.filter(isOne).length
+  const inState = (...states: ReadonlyArray<SocketStatus["state"]>): number =>
+    count(({ state }) => states.includes(state))
+  return {
+    total: all.length,
+    listening: inState("LISTEN"),
+    established: inState("ESTABLISHED"),
+    synReceived: inState("SYN-RECEIVED"),
+    timeWait: inState("TIME-WAIT"),
+    orphaned: count((status) => isOrphan(stack, status)),
+    closed: inState("CLOSED"),
+    ipv4: count(({ state, local }) => state !== "CLOSED" && local.address.family === 4),
+    ipv6: count(({ state, local }) => state !== "CLOSED" && local.address.family === 6),
+  }
+}

@@ -1,0 +1,138 @@
+import type { SocketStatus } from "../host/types.ts"
+import { interval } from "../tcp/rto.ts"
+import { distance } from "../tcp/seq.ts"
+import type { FastOpened, Listen, Negotiated, Request, Synchronized, SynReceived, SynSent, Tcb } from "../tcp/tcb.ts"
+import { type Micros, OFF } from "../tcp/time.ts"
+import { announced } from "../tcp/window.ts"
+import type { Endpoint } from "../wire/address.ts"
+import { formatAddress } from "../wire/addressText.ts"
+import type { Address, ConnectionInfo, ListenerInfo, OpeningInfo, SocketInfo, SocketRow } from "./inspectSchema.ts"
+import { timerOf } from "./inspectTimer.ts"
+
+/** Where the threshold still stands at "none" (RFC 5681 section 3.1: arbitrarily high). */
+const NO_THRESHOLD = 0x7fffffff
+
+/** A status as a row. `orphan`: no application holds the socket. */
+export const rowOf = (status: SocketStatus, orphan: boolean, now: Micros): SocketRow => {
+  const { socket, state, recvQ, sendQ, local, remote, tcb } = status
+  const timer = timerOf(tcb, now)
+  const info = infoOf(tcb, now)
+  return {
+    socket,
+    state,
+    recvQ,
+    sendQ,
+    local: addressOf(local),
+    ...(remote === undefined ? {} : { peer: addressOf(remote) }),
+    orphan,
+    ...(timer === undefined ? {} : { timer }),
+    ...(info === undefined ? {} : { info }),
+  }
+}
+
+const addressOf = ({ address, port }: Endpoint): Address => ({
+  family: address.family,
+  address: formatAddress(address),
+  port,
+})
+
+const infoOf = (tcb: Tcb, now: Micros): SocketInfo | undefined => {
+  switch (tcb._tag) {
+    case "CLOSED":
+    case "TIME-WAIT":
+      return undefined
+    case "LISTEN":
+      return listenerInfo(tcb)
+    case "SYN-SENT":
+      return attemptInfo(tcb)
+    case "SYN-RECEIVED":
+      return handshakeInfo(tcb)
+    default:
+      return connectionInfo(tcb, now)
+  }
+}
+
+const listenerInfo = ({ requests, young, fastOpens, cookiesAt, options }: Listen): ListenerInfo => ({
+  _tag: "Listener",
+  requests,
+  young,
+  fastOpens,
+  cookies: cookiesAt !== OFF,
+  deferAccept: millis(options.deferAccept),
+})
+
+const attemptInfo = ({ offer, path, retransmits, queue }: SynSent): OpeningInfo => ({
+  _tag: "Opening",
+  open: "active",
+  timestamps: offer.timestamps,
+  sack: offer.sack,
+  ...(offer.scaling ? { scale: { send: 0, receive: offer.rcvScale } } : {}),
+  advertisedMss: path.mss,
+  retransmits,
+  unsent: queue.length,
+})
+
+const handshakeInfo = (tcb: Request | SynReceived | FastOpened): OpeningInfo => {
+  switch (tcb.open) {
+    case "passive":
+      return { ...agreedInfo(tcb.agreed), open: tcb.open, ...requestInfo(tcb), unsent: 0 }
+    case "active":
+      return { ...agreedInfo(tcb.agreed), open: tcb.open, ...requestInfo(tcb.sent), unsent: tcb.sent.queue.length }
+    case "fast":
+      return {
+        ...agreedInfo(tcb.request.agreed),
+        open: tcb.open,
+        ...requestInfo(tcb.request),
+        unsent: tcb.tcb.queue.length,
+      }
+  }
+}
+
+const requestInfo = ({ path, retransmits }: Request | SynSent) => ({ advertisedMss: path.mss, retransmits })
+
+const agreedInfo = ({ timestamps, sack, scaling, sndScale, rcvScale }: Negotiated) =>
+  ({
+    _tag: "Opening",
+    timestamps,
+    sack,
+    ...(scaling ? { scale: { send: sndScale, receive: rcvScale } } : {}),
+  }) as const
+
+const connectionInfo = (tcb: Synchronized, now: Micros): ConnectionInfo => {
+  const { link, snd, rcv, rto, cc, queue } = tcb
+  const { agreed, path, context } = link
+  const unacked = Math.max(0, distance(snd.nxt, snd.una))
+  const retransmitting = Math.max(0, distance(snd.nxt, snd.rtx))
+  return {
+    _tag: "Connection",
+    open: link.open,
+    timestamps: agreed.timestamps,
+    sack: agreed.sack,
+    ...(agreed.scaling ? { scale: { send: agreed.sndScale, receive: agreed.rcvScale } } : {}),
+    rto: millis(interval(rto, context.settings)),
+    backoff: rto.backoff,
+    ...(rto.srtt === 0 ? {} : { rtt: { smoothed: millis(rto.srtt), variation: millis(rto.rttvar) } }),
+    mss: snd.mss,
+    receiveMss: rcv.mss,
+    advertisedMss: path.mss,
+    congestionWindow: cc.cwnd,
+    ...(cc.ssthresh < NO_THRESHOLD ? { slowStartThreshold: cc.ssthresh } : {}),
+    recovering: cc.recovering,
+    duplicateAcks: cc.dupAcks,
+    unacked,
+    unsent: Math.max(0, queue.length - unacked),
+    retransmitting,
+    sendWindow: snd.wnd,
+    receiveWindow: announced(rcv),
+    receiveSpace: rcv.buf,
+    outOfOrder: rcv.queue.length,
+    ...(snd.at === OFF ? {} : { lastSent: since(snd.at, now) }),
+    ...(rcv.at === OFF ? {} : { lastReceived: since(rcv.at, now) }),
+    age: since(link.establishedAt, now),
+    probes: rto.probes,
+  }
+}
+
+const since = (at: Micros, now: Micros): number => millis(Math.max(0, now - at))
+
+const millis = (micros: Micros): number => Math.round(micros) / 1000
