@@ -97,6 +97,8 @@ export const makeInterpreter = (options: InterpreterOptions): Interpreter => {
     begin()
     let received = 0
     for (const [index, visit] of visitors.entries()) received += devices[index]?.receive(visit, BATCH) ?? 0
+    // Only now: when we were held up, the ACK that a timer waits for may be among the frames.
+    fireTimers()
     settle()
     if (received > 0) counters.batches++
     goOn(received > 0)
@@ -105,6 +107,9 @@ export const makeInterpreter = (options: InterpreterOptions): Interpreter => {
   const begin = (): void => {
     busy = true
     batchTime = time.now()
+  }
+
+  const fireTimers = (): void => {
     const deadline = host.nextDeadline()
     if (deadline !== OFF && deadline <= batchTime) host.advance(batchTime)
   }
@@ -164,7 +169,7 @@ export const makeInterpreter = (options: InterpreterOptions): Interpreter => {
     }
   }
 
-  /** What timers and calls of applications lead to. */
+  /** What calls of applications lead to. */
   const turnWithoutFrames = (): void => {
     begin()
     settle()
@@ -175,7 +180,7 @@ export const makeInterpreter = (options: InterpreterOptions): Interpreter => {
   const tick = (): void => {
     if (!running) return
     if (busy) pollSoon()
-    else guarded(turnWithoutFrames)
+    else guarded(poll)
   }
 
   const called = (): void => {

@@ -107,7 +107,7 @@ const congestion = (
 const sampled = (tcb: Synchronized, seg: Segment, now: Micros): Rto => {
   const { rto, link } = tcb
   const { settings } = link.context
-  const fresh = rto.backoff === 0 && rto.since === OFF ? rto : { ...rto, backoff: 0, since: OFF }
+  const fresh = rto.retransmits === 0 ? rto : { ...rto, retransmits: 0 }
   if (rto.timedAt !== OFF && after(seg.ack, rto.timedSeq)) {
     return { ...measured(fresh, now - rto.timedAt, settings), timedAt: OFF }
   }

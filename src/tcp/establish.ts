@@ -1,6 +1,6 @@
 import { ACK, type Segment } from "../wire/tcpSegment.ts"
 import { afterLostSyn, initialCc } from "./congestion.ts"
-import { effectiveMss, initialWindow } from "./handshake.ts"
+import { effectiveMss } from "./handshake.ts"
 import { EMPTY_REASSEMBLY } from "./reassembly.ts"
 import { initialRto, measured } from "./rto.ts"
 import { emptyQueue, type SendQueue } from "./sendQueue.ts"
@@ -16,6 +16,8 @@ export interface Handshake {
   readonly link: Link
   readonly options: SocketOptions
   readonly rcvBuf: number
+  /** Window of our SYN or SYN-ACK. */
+  readonly announced: number
   readonly tsRecent: number
   /** Retransmissions of our SYN or SYN-ACK. */
   readonly retransmits: number
@@ -34,7 +36,7 @@ export const establish = (h: Handshake, seg: Segment, wnd: number, now: Micros):
   const mss = effectiveMss(link.agreed, link.path)
   const una = add(link.iss, 1)
   const nxt = add(link.irs, 1)
-  const announced = initialWindow(settings, h.rcvBuf, link.path.mss)
+  const announced = h.announced
   const rto = initialRto(settings)
   const cc = initialCc(mss, profile.initialWindowSegments, link.iss)
   return {

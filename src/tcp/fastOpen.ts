@@ -4,6 +4,7 @@ import { signatureOctets } from "./authentication/keys.ts"
 import { rateAllows } from "./challenge.ts"
 import type { Refused, Step, TcpEffect, Why } from "./effect.ts"
 import { establish } from "./establish.ts"
+import { synAckWindow } from "./handshake.ts"
 import { output } from "./output.ts"
 import { drop, resetFor } from "./reset.ts"
 import { interval, measured } from "./rto.ts"
@@ -81,6 +82,7 @@ export const accept = (
       link: { context, path, local, remote, iss, irs, agreed, tsOffset, open: "passive", establishedAt: now },
       options,
       rcvBuf,
+      announced: synAckWindow(context.settings, rcvBuf, path, agreed),
       tsRecent: request.tsRecent,
       retransmits: 0,
       since: OFF,

@@ -51,6 +51,10 @@ export const offerOf = (settings: TcpSettings, options: SocketOptions, remote: I
   }
 }
 
+/** Window of a SYN-ACK: the segments that it counts in carry timestamps where those are agreed (Linux's tcp_openreq_init_rwin). */
+export const synAckWindow = (settings: TcpSettings, buffer: number, path: PathLimits, agreed: Negotiated): number =>
+  initialWindow(settings, buffer, path.mss - (agreed.timestamps ? TIMESTAMP_LENGTH : 0))
+
 /** Both ends must have offered an extension for it to be used. */
 export const agree = (offer: Offer, peer: TcpOptions, settings: TcpSettings, family: 4 | 6): Negotiated => {
   const scaling = offer.scaling && peer.windowScale !== undefined

@@ -1,5 +1,5 @@
 import type { SackBlock } from "../wire/tcpSegment.ts"
-import { add, after, atOrAfter, atOrBefore, before, distance, latest, type Seq } from "./seq.ts"
+import { add, after, before, distance, earliest, latest, type Seq } from "./seq.ts"
 
 /** Data that arrived ahead of RCV.NXT (RFC 9293 SHLD-31), disjoint and in sequence order. */
 export interface Reassembly {
@@ -55,15 +55,17 @@ export const insert = (r: Reassembly, seq: Seq, bytes: Uint8Array, fin: boolean)
   return { pieces, length: r.length + added, fin: fin ? end : r.fin, blocks }
 }
 
-/** All of `seq`..`end` is held already: the arrival is a duplicate (RFC 2883 section 4). */
-export const holds = (r: Reassembly, seq: Seq, end: Seq): boolean => {
-  let cursor = seq
+/** The first part of `seq`..`end` that is held already: a duplicate, to be reported (RFC 2883 section 4). */
+export const heldPart = (r: Reassembly, seq: Seq, end: Seq): SackBlock | undefined => {
   let index = firstEndingAfter(r.pieces, seq)
-  for (let piece = r.pieces[index]; piece !== undefined && atOrBefore(piece.seq, cursor); piece = r.pieces[++index]) {
-    cursor = endOf(piece)
-    if (atOrAfter(cursor, end)) return true
+  const first = r.pieces[index]
+  if (first === undefined || !before(first.seq, end)) return undefined
+  const left = latest(seq, first.seq)
+  let right = endOf(first)
+  for (let piece = r.pieces[++index]; piece !== undefined && piece.seq === right; piece = r.pieces[++index]) {
+    right = endOf(piece)
   }
-  return false
+  return { left, right: earliest(right, end) }
 }
 
 /** Takes what has become in order at `nxt`: the pieces to deliver, and what stays. */

@@ -4,7 +4,7 @@ import { ackFrom } from "./bareAck.ts"
 import { rateAllows } from "./challenge.ts"
 import type { Step, Why } from "./effect.ts"
 import { establish } from "./establish.ts"
-import { initialWindow } from "./handshake.ts"
+import { synAckWindow } from "./handshake.ts"
 import { drop, reset, resetFor } from "./reset.ts"
 import { add, atOrAfter } from "./seq.ts"
 import { synAck } from "./synAck.ts"
@@ -27,6 +27,13 @@ export const segmentArrives = (request: Request, arrived: Segment, room: boolean
   if (hasSyn(arrived) && !hasAck(arrived) && !hasRst(arrived) && arrived.seq === request.irs) {
     return again(request, now, "Linux:SYN-again")
   }
+  // A wrong ACK before all else: two listeners that a third party sets upon each other must end it here, not exchange
+  // ACKs (the crossed-SYN defence of Linux's tcp_check_req; RFC 9293 comes to the ACK only in its fifth check).
+  if (hasAck(arrived) && arrived.ack !== add(request.iss, 1)) {
+    return hasRst(arrived)
+      ? ignored(request, "Linux:RST-with-wrong-ACK")
+      : { tcb: request, effects: [resetFor(arrived, "RFC9293-3.10.7.4:unacceptable-ACK")] }
+  }
   // With text behind it the SYN lies left of the window, and is trimmed (first check, last paragraph).
   const seg = arrived.seq === request.irs && segmentLength(arrived) > 1 ? withoutSyn(arrived) : arrived
   if (request.agreed.timestamps && !hasRst(seg) && pawsRejects(seg, request.tsRecent, request.since, now)) {
@@ -34,7 +41,7 @@ export const segmentArrives = (request: Request, arrived: Segment, room: boolean
     return { tcb: step.tcb, effects: [{ _tag: "Count", counter: "PAWSEstab" }, ...step.effects] }
   }
   // First: the sequence number.
-  const wnd = initialWindow(settings, request.rcvBuf, request.path.mss)
+  const wnd = synAckWindow(settings, request.rcvBuf, request.path, request.agreed)
   if (!acceptable(seg.seq, segmentLength(seg), nxt, wnd)) {
     return hasRst(seg)
       ? ignored(request, "RFC9293-3.10.7.4:RST-outside-window")
@@ -50,9 +57,6 @@ export const segmentArrives = (request: Request, arrived: Segment, room: boolean
   if (hasSyn(seg)) return endByReset(request, "RFC9293-3.10.7.4:SYN-ends-request")
   // Fifth: ACK.
   if (!hasAck(seg)) return ignored(request, "RFC9293-3.10.7.4:no-ACK")
-  if (seg.ack !== add(request.iss, 1)) {
-    return { tcb: request, effects: [resetFor(seg, "RFC9293-3.10.7.4:unacceptable-ACK")] }
-  }
   if (mustBringData(request, seg)) {
     return {
       tcb: { ...request, acked: true },
@@ -93,6 +97,7 @@ export const accepted = (request: Request, seg: Segment, now: Micros): Step<Sync
       link: { context, path, local, remote, iss, irs, agreed, tsOffset, open: "passive", establishedAt: now },
       options,
       rcvBuf,
+      announced: synAckWindow(context.settings, rcvBuf, path, agreed),
       tsRecent: newer ? (seg.options.tsVal ?? 0) : request.tsRecent,
       retransmits,
       since,
@@ -142,13 +147,16 @@ export const timeout = (request: Request, retries: number, now: Micros): Step =>
   const { settings } = request.context
   const deferred = deferredTimeouts(request)
   const waits = request.acked && request.retransmits < deferred
-  if (request.retransmits >= retries && !waits) return end(request, "RFC9293-3.8.3:R2-of-SYN-ACK")
+  const timedOut = { _tag: "Count", counter: "TCPTimeouts" } as const
+  if (request.retransmits >= retries && !waits) {
+    const step = end(request, "RFC9293-3.8.3:R2-of-SYN-ACK")
+    return { tcb: step.tcb, effects: [timedOut, ...step.effects] }
+  }
   const again = deferred === 0 || !request.acked || request.retransmits >= deferred - 1
   const retransmits = request.retransmits + 1
   const wait = Math.min(settings.profile.initialRto * 2 ** retransmits, SYN_RTO_MAX)
   const next: Request = { ...request, retransmits, deadline: now + wait }
   const armed = { _tag: "ArmTimer", timer: "retransmit", at: next.deadline } as const
-  const timedOut = { _tag: "Count", counter: "TCPTimeouts" } as const
   return again
     ? {
         tcb: next,
@@ -190,7 +198,7 @@ const bareAck = (request: Request, now: Micros, why: Why): Step => {
       context,
       seq: add(request.iss, 1),
       ack: add(request.irs, 1),
-      wnd: Math.floor(initialWindow(context.settings, request.rcvBuf, request.path.mss) / 2 ** agreed.rcvScale),
+      wnd: Math.floor(synAckWindow(context.settings, request.rcvBuf, request.path, agreed) / 2 ** agreed.rcvScale),
       timestamps: agreed.timestamps,
       tsOffset: request.tsOffset,
       tsRecent: request.tsRecent,

@@ -8,7 +8,7 @@ export const initialRto = (settings: TcpSettings): Rto => ({
   rttvar: 0,
   rto: settings.profile.initialRto,
   backoff: 0,
-  since: OFF,
+  retransmits: 0,
   timedSeq: 0,
   timedAt: OFF,
   probes: 0,
@@ -22,7 +22,7 @@ export const measured = (rto: Rto, sample: Micros, settings: TcpSettings): Rto =
   const srtt = first ? r : rto.srtt + (r - rto.srtt) / 8
   const { rttvarFloor, rtoSlop, minRto, maxRto } = settings.profile
   const interval = Math.round(srtt + Math.max(rttvarFloor, 4 * rttvar)) + rtoSlop
-  return { ...rto, srtt, rttvar, rto: Math.min(Math.max(interval, minRto), maxRto) }
+  return { ...rto, backoff: 0, srtt, rttvar, rto: Math.min(Math.max(interval, minRto), maxRto) }
 }
 
 /** The interval now, doubled for every time-out in a row (section 5.5). */

@@ -1,6 +1,6 @@
 import { ACK, SYN, type TcpOptions } from "../wire/tcpSegment.ts"
 import type { Transmit, Why } from "./effect.ts"
-import { initialWindow, synAckOptions, timestamp } from "./handshake.ts"
+import { synAckOptions, synAckWindow, timestamp } from "./handshake.ts"
 import { add, type Seq } from "./seq.ts"
 import type { Request } from "./tcb.ts"
 import type { Micros } from "./time.ts"
@@ -15,7 +15,7 @@ export const synAckFor = (request: Request, ack: Seq, now: Micros, why: Why): Tr
   seq: request.iss,
   ack,
   flags: SYN | ACK,
-  wnd: initialWindow(request.context.settings, request.rcvBuf, request.path.mss),
+  wnd: synAckWindow(request.context.settings, request.rcvBuf, request.path, request.agreed),
   up: 0,
   options: optionsOf(request, now),
   queue: undefined,

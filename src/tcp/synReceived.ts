@@ -4,7 +4,7 @@ import { ackFrom } from "./bareAck.ts"
 import { rateAllows } from "./challenge.ts"
 import type { Step, Why } from "./effect.ts"
 import { establish } from "./establish.ts"
-import { initialWindow } from "./handshake.ts"
+import { synAckWindow } from "./handshake.ts"
 import { drop, resetFor } from "./reset.ts"
 import { add } from "./seq.ts"
 import { afterHandshake } from "./synchronized.ts"
@@ -29,7 +29,7 @@ export const segmentArrives = (tcb: SynReceived, arrived: Segment, now: Micros):
   if (tcb.agreed.timestamps && !hasRst(seg) && pawsRejects(seg, tcb.tsRecent, sent.since, now)) {
     return bareAck(tcb, now, "RFC7323-5.3:PAWS")
   }
-  const wnd = initialWindow(settings, sent.rcvBuf, sent.path.mss)
+  const wnd = synAckWindow(settings, sent.rcvBuf, sent.path, tcb.agreed)
   if (!acceptable(seg.seq, segmentLength(seg), nxt, wnd)) {
     return hasRst(seg)
       ? dropped(tcb, "RFC9293-3.10.7.4:RST-outside-window")
@@ -57,6 +57,7 @@ const established = (tcb: SynReceived, seg: Segment, unscaled: boolean, now: Mic
       link: { context, path, local, remote, iss, irs, agreed, tsOffset, open: "active", establishedAt: now },
       options: sent.options,
       rcvBuf: sent.rcvBuf,
+      announced: synAckWindow(context.settings, sent.rcvBuf, path, agreed),
       tsRecent: seg.options.tsVal ?? tcb.tsRecent,
       retransmits: sent.retransmits,
       since: sent.since,
@@ -95,7 +96,7 @@ const bareAck = (tcb: SynReceived, now: Micros, why: Why): Step => {
       context: sent.context,
       seq: add(sent.iss, 1),
       ack: add(tcb.irs, 1),
-      wnd: Math.floor(initialWindow(sent.context.settings, sent.rcvBuf, sent.path.mss) / 2 ** agreed.rcvScale),
+      wnd: Math.floor(synAckWindow(sent.context.settings, sent.rcvBuf, sent.path, agreed) / 2 ** agreed.rcvScale),
       timestamps: agreed.timestamps,
       tsOffset: sent.tsOffset,
       tsRecent: tcb.tsRecent,

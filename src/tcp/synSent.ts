@@ -2,7 +2,7 @@ import { ACK, hasAck, hasFin, hasRst, hasSyn, type Segment, SYN } from "../wire/
 import type { Step, Transmit, Why } from "./effect.ts"
 import { sendAck } from "./emit.ts"
 import { establish } from "./establish.ts"
-import { agree, DEFAULT_MSS, initialWindow, synAckOptions, timestamp } from "./handshake.ts"
+import { agree, DEFAULT_MSS, initialWindow, synAckOptions, synAckWindow, timestamp } from "./handshake.ts"
 import { drop, resetFor } from "./reset.ts"
 import { dropBefore } from "./sendQueue.ts"
 import { add, after, atOrBefore, distance } from "./seq.ts"
@@ -71,6 +71,7 @@ const established = (sent: SynSent, seg: Segment, now: Micros): Step => {
       link: { context, path, local, remote, iss, irs: seg.seq, agreed, tsOffset, open: "active", establishedAt: now },
       options: sent.options,
       rcvBuf: sent.rcvBuf,
+      announced: initialWindow(context.settings, sent.rcvBuf, path.mss),
       tsRecent: seg.options.tsVal ?? 0,
       retransmits: sent.retransmits,
       since: sent.since,
@@ -142,7 +143,7 @@ export const synAckOf = (tcb: SynReceived, now: Micros, why: Why): Transmit => {
     seq: sent.iss,
     ack: add(tcb.irs, 1),
     flags: SYN | ACK,
-    wnd: initialWindow(sent.context.settings, sent.rcvBuf, sent.path.mss),
+    wnd: synAckWindow(sent.context.settings, sent.rcvBuf, sent.path, tcb.agreed),
     up: 0,
     options: synAckOptions(tcb.agreed, sent.path, timestamp(sent.context, sent.tsOffset, now), tcb.tsRecent),
     queue: undefined,

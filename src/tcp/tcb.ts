@@ -295,10 +295,10 @@ export interface Rto {
   readonly srtt: Micros
   readonly rttvar: Micros
   readonly rto: Micros
-  /** Time-outs in a row, each doubling the interval. */
+  /** Doublings of the interval since the last measurement (section 5.5; Karn). */
   readonly backoff: number
-  /** When the first of them was armed for data that is still unacknowledged, or OFF. */
-  readonly since: Micros
+  /** Time-outs in a row without SND.UNA moving. */
+  readonly retransmits: number
   /** The octet being timed, and when it left (OFF: none). Never a retransmitted one (Karn). */
   readonly timedSeq: Seq
   readonly timedAt: Micros

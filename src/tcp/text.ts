@@ -2,7 +2,7 @@ import { hasFin, type Segment } from "../wire/tcpSegment.ts"
 import type { Why } from "./effect.ts"
 import { sendAck } from "./emit.ts"
 import { largestReceiveBuffer } from "./handshake.ts"
-import { holds, insert, takeAt } from "./reassembly.ts"
+import { heldPart, insert, takeAt } from "./reassembly.ts"
 import { add, after, atOrBefore, before, distance, earliest, type Seq } from "./seq.ts"
 import type { AckDue, Rcv, Synchronized } from "./tcb.ts"
 import type { Micros } from "./time.ts"
@@ -83,14 +83,14 @@ const outOfOrder = (
 ): Synchronized => {
   const { rcv } = tcb
   const skip = distance(from, seg.seq)
-  const known = holds(rcv.queue, from, to)
+  const known = tcb.link.agreed.sack && before(from, to) ? heldPart(rcv.queue, from, to) : undefined
   const queue = insert(rcv.queue, from, view(seg.payload, skip, distance(to, from)), fin)
   if (queue === undefined) {
     out.push({ _tag: "Drop", why: "Linux:out-of-order-queue-full" }, { _tag: "Count", counter: "TCPOFODrop" })
     return sendAck(tcb, now, "RFC5681-4.2:out-of-order", out)
   }
   out.push({ _tag: "Count", counter: "TCPOFOQueue" })
-  const dsack = known && before(from, to) && tcb.link.agreed.sack ? { left: from, right: to } : rcv.dsack
+  const dsack = known ?? rcv.dsack
   const kept: Synchronized = { ...tcb, rcv: { ...rcv, queue, dsack } }
   return sendAck(kept, now, "RFC5681-4.2:out-of-order", out)
 }

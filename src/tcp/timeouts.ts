@@ -91,21 +91,15 @@ const retransmit = (tcb: Synchronized, now: Micros): Step => {
   const { snd, rto, cc, rcv, link } = tcb
   const { settings } = link.context
   // A peer that has closed its window and answers is alive, however long it takes (RFC 9293 section 3.8.6.1).
-  const silent = snd.wnd === 0 ? rto.probes : rto.backoff
+  const silent = snd.wnd === 0 ? rto.probes : rto.retransmits
   if (silent >= (rcv.shut ? settings.tcpOrphanRetries : settings.tcpRetries2)) {
     return giveUp(tcb.timers, "RFC9293-3.8.3:R2")
   }
   const out: Out = [{ _tag: "Count", counter: "TCPTimeouts" }]
-  const again = rto.backoff > 0
+  const again = rto.retransmits > 0
   const backed: Synchronized = {
     ...tcb,
-    rto: {
-      ...rto,
-      backoff: rto.backoff + 1,
-      probes: rto.probes + 1,
-      since: rto.since === OFF ? now : rto.since,
-      timedAt: OFF,
-    },
+    rto: { ...rto, backoff: rto.backoff + 1, retransmits: rto.retransmits + 1, probes: rto.probes + 1, timedAt: OFF },
     cc: timedOut(cc, distance(snd.nxt, snd.una), snd.mss, snd.nxt, again),
     snd: { ...snd, rtx: snd.una },
   }
