@@ -4,12 +4,6 @@ import { add } from "../tcp/seq.ts"
 import type { Endpoint } from "../wire/address.ts"
 import { getU32, setU16, setU32 } from "../wire/bytes.ts"
 
-/** Two addresses and two ports. */
-const TUPLE_LENGTH = 36
-
-/** A clock tick of RFC 6528 section 3 (and RFC 9293 section 3.4.1): 4 us. */
-const ISN_TICK = 4
-
 export interface HostKeys extends Keys {
   /** Where the search for a free port to `remote` begins (RFC 6056 section 3.3.3). */
   readonly portOffset: (remote: Endpoint) => number
@@ -17,54 +11,59 @@ export interface HostKeys extends Keys {
   readonly tableSeed: number
 }
 
-/** Keyed BLAKE2s over the endpoints: one digest yields what a connection needs. */
+/** Octets of the key in front of what is hashed: with it a message fits one block of BLAKE2s, which costs half of a keyed hash. */
+const KEY = 16
+const ENDPOINT = 18
+/** What a digest is for, and a count. */
+const PURPOSE = KEY + 2 * ENDPOINT
+const MESSAGE = PURPOSE + 1 + 4
+
+const CONNECTION = 1
+const COOKIE = 2
+const FAST_OPEN = 3
+const PORT = 4
+const TABLE = 5
+
+/** A clock tick of RFC 6528 section 3 (and RFC 9293 section 3.4.1): 4 us. */
+const ISN_TICK = 4
+
+const NOWHERE: Endpoint = { address: { family: 4, a: 0, b: 0, c: 0, d: 0 }, port: 0 }
+
+/** BLAKE2s over a secret and the endpoints: one digest yields what a connection needs. */
 export const makeKeys = (secret: Uint8Array): HostKeys => {
-  const key = secret.slice(0, 32)
-  const message = new Uint8Array(TUPLE_LENGTH)
-  let digest: Uint8Array = new Uint8Array(8)
+  const message = new Uint8Array(MESSAGE)
+  message.set(blake2s(secret, { dkLen: KEY }))
+
+  const digest = (purpose: number, local: Endpoint, remote: Endpoint, count: number): Uint8Array => {
+    writeEndpoint(message, KEY, local)
+    writeEndpoint(message, KEY + ENDPOINT, remote)
+    message[PURPOSE] = purpose
+    setU32(message, PURPOSE + 1, count)
+    return blake2s(message, { dkLen: 8 })
+  }
+
+  // A handshake asks twice in a row about the same two endpoints.
   let lastLocal: Endpoint | undefined
   let lastRemote: Endpoint | undefined
+  let last: Uint8Array = message
+  const ofConnection = (local: Endpoint, remote: Endpoint): Uint8Array => {
+    if (local !== lastLocal || remote !== lastRemote) {
+      last = digest(CONNECTION, local, remote, 0)
+      lastLocal = local
+      lastRemote = remote
+    }
+    return last
+  }
 
-  const digestOf = (local: Endpoint, remote: Endpoint): Uint8Array => {
-    if (local === lastLocal && remote === lastRemote) return digest
-    writeEndpoint(message, 0, local)
-    writeEndpoint(message, 18, remote)
-    digest = blake2s(message, { key, dkLen: 8 })
-    lastLocal = local
-    lastRemote = remote
-    return digest
-  }
-  const named = (name: number, endpoint: Endpoint | undefined): number => {
-    message.fill(0)
-    message[0] = name
-    if (endpoint !== undefined) writeEndpoint(message, 18, endpoint)
-    lastLocal = undefined
-    return getU32(blake2s(message, { key, dkLen: 4 }), 0)
-  }
-  const cookieMessage = new Uint8Array(TUPLE_LENGTH + 4)
-  const cookie = (local: Endpoint, remote: Endpoint, count: number): number => {
-    writeEndpoint(cookieMessage, 0, local)
-    writeEndpoint(cookieMessage, 18, remote)
-    setU32(cookieMessage, TUPLE_LENGTH, count)
-    return getU32(blake2s(cookieMessage, { key, dkLen: 4 }), 0)
-  }
   return {
-    fastOpenCookie: (local, remote) => {
-      writeEndpoint(message, 0, { address: local, port: FAST_OPEN })
-      writeEndpoint(message, 18, { address: remote, port: 0 })
-      lastLocal = undefined
-      return blake2s(message, { key, dkLen: 8 })
-    },
-    cookie,
-    iss: (local, remote, now) => add(getU32(digestOf(local, remote), 0), Math.floor(now / ISN_TICK) % 2 ** 32),
-    timestampOffset: (local, remote) => getU32(digestOf(local, remote), 4),
-    portOffset: (remote) => named(1, remote),
-    tableSeed: named(2, undefined),
+    iss: (local, remote, now) => add(getU32(ofConnection(local, remote), 0), Math.floor(now / ISN_TICK) % 2 ** 32),
+    timestampOffset: (local, remote) => getU32(ofConnection(local, remote), 4),
+    cookie: (local, remote, count) => getU32(digest(COOKIE, local, remote, count), 0),
+    fastOpenCookie: (local, remote) => digest(FAST_OPEN, { address: local, port: 0 }, { address: remote, port: 0 }, 0),
+    portOffset: (remote) => getU32(digest(PORT, NOWHERE, remote, 0), 0),
+    tableSeed: getU32(digest(TABLE, NOWHERE, NOWHERE, 0), 0),
   }
 }
-
-/** In the place of a port: what the digest is for. */
-const FAST_OPEN = 0
 
 const writeEndpoint = (out: Uint8Array, at: number, { address, port }: Endpoint): void => {
   setU32(out, at, address.a)
