@@ -8,7 +8,7 @@ import { CLOSED, type SocketOptions, type Synchronized, type Tcb } from "./tcb.t
 import { consumed, owe } from "./text.ts"
 import type { Micros } from "./time.ts"
 import { arm, cancelAll, type Out } from "./timers.ts"
-import { announced, nextEdge } from "./window.ts"
+import { announced, bareSeq, nextEdge } from "./window.ts"
 
 /** User calls of a connection (RFC 9293 sections 3.10.2 to 3.10.6); OPEN is in open.ts. */
 export type CallResult = Step | Refused
@@ -183,7 +183,7 @@ export const abort = (tcb: Tcb): CallResult => {
 }
 
 const resetAndForget = (tcb: Synchronized, why: Why, counter: "TCPAbortOnClose" | undefined): Step => {
-  const out: Out = [reset(tcb.snd.nxt, tcb.rcv.nxt, RST | ACK_FLAG, why)]
+  const out: Out = [reset(bareSeq(tcb.snd, tcb.link), tcb.rcv.nxt, RST | ACK_FLAG, why)]
   if (counter !== undefined) out.push({ _tag: "Count", counter })
   cancelAll(tcb.timers, out)
   out.push({ _tag: "Closed", reason: "ConnectionAborted", why })

@@ -7,7 +7,7 @@ import { add, type Seq } from "./seq.ts"
 import type { Negotiated, Rcv, Synchronized, Timers } from "./tcb.ts"
 import { type Micros, OFF } from "./time.ts"
 import { cancel, type Out } from "./timers.ts"
-import { nextEdge, windowField } from "./window.ts"
+import { bareSeq, nextEdge, windowField } from "./window.ts"
 
 /** Blocks that fit beside timestamps, and without (RFC 2018 section 3); a signature takes from both. */
 const mostBlocks = ({ timestamps, signature }: Negotiated): number =>
@@ -73,7 +73,7 @@ export const sendAck = (tcb: Synchronized, now: Micros, why: Why, out: Out): Syn
   const edge = nextEdge(tcb.rcv, tcb.link)
   out.push({
     _tag: "Transmit",
-    seq: tcb.snd.nxt,
+    seq: bareSeq(tcb.snd, tcb.link),
     ack: tcb.rcv.nxt,
     flags: ACK,
     wnd: windowField(tcb.link, (edge - tcb.rcv.nxt) >>> 0),

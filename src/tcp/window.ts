@@ -1,5 +1,5 @@
 import { add, distance, type Seq } from "./seq.ts"
-import type { Link, Rcv } from "./tcb.ts"
+import type { Link, Rcv, Snd } from "./tcb.ts"
 
 /** RCV.WND as last announced. */
 export const announced = (rcv: Rcv): number => Math.max(0, distance(rcv.edge, rcv.nxt))
@@ -13,6 +13,16 @@ export const nextEdge = (rcv: Rcv, link: Link): Seq => {
   const free = Math.min(Math.max(0, rcv.buf - rcv.unread), maxWindow(link))
   const gain = free - now
   return gain > 0 && gain >= Math.min(rcv.buf >> 1, link.path.mss) ? add(rcv.nxt, free) : add(rcv.nxt, now)
+}
+
+/**
+ * Where a segment without text stands: SND.NXT, or the right edge of the peer's window where that
+ * was drawn in behind it or a probe went beyond it, for the peer takes nothing from outside (Linux's
+ * tcp_acceptable_seq). The shift's rounding alone does not count.
+ */
+export const bareSeq = (snd: Snd, link: Link): Seq => {
+  const beyond = distance(snd.nxt, snd.una) - snd.wnd
+  return beyond <= 0 || beyond < 2 ** link.agreed.sndScale - 1 ? snd.nxt : add(snd.una, snd.wnd)
 }
 
 /** What 16 bits and the agreed shift can say. */
