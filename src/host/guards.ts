@@ -1,4 +1,4 @@
-import { type Authentication, NO_AUTHENTICATION } from "../tcp/authentication/keys.ts"
+import { type Authentication, NO_AUTHENTICATION, problemOf } from "../tcp/authentication/keys.ts"
 import type { Octets } from "../tcp/authentication/octets.ts"
 import type { Transmit } from "../tcp/effect.ts"
 import type { Seq } from "../tcp/seq.ts"
@@ -31,8 +31,13 @@ export class Guard {
 }
 
 /** Signed, or protected by its TTL: none of this costs the others more than one look. */
-const isGuarded = ({ minTtl, ttl, authentication }: SocketOptions): boolean =>
+const isGuarded = ({ minTtl, ttl, authentication }: Demands): boolean =>
   minTtl > 0 || ttl > 0 || authentication !== undefined
+
+type Demands = Pick<SocketOptions, "minTtl" | "ttl" | "authentication">
+
+export const isUsable = ({ authentication }: Partial<SocketOptions>): boolean =>
+  authentication === undefined || problemOf(authentication) === undefined
 
 export const isSigned = (options: TcpOptions): boolean => options.md5 !== undefined || options.ao !== undefined
 
@@ -77,14 +82,20 @@ export const guardOfAnswer = (
 export const guardAfter = (
   guard: Guard | undefined,
   remote: Endpoint,
-  options: SocketOptions,
+  changed: Partial<SocketOptions>,
 ): { readonly guard: Guard | undefined } | undefined => {
-  const session = rekeyed(guard?.session, remote, guard?.authentication, options.authentication)
+  if (!("authentication" in changed || "minTtl" in changed || "ttl" in changed)) return { guard }
+  const { minTtl = 0, ttl = 0, authentication } = guard ?? {}
+  const options = { minTtl, ttl, authentication, ...changed }
+  const session =
+    "authentication" in changed
+      ? rekeyed(guard?.session, remote, authentication, options.authentication)
+      : (guard?.session ?? "none")
   if (session === undefined) return undefined
   return { guard: isGuarded(options) ? guardOf(options, session === "none" ? undefined : session) : undefined }
 }
 
-const guardOf = ({ minTtl, ttl, authentication }: SocketOptions, session: Session | undefined): Guard =>
+const guardOf = ({ minTtl, ttl, authentication }: Demands, session: Session | undefined): Guard =>
   new Guard(minTtl, ttl, authentication, session)
 
 const isnsOf = (tcb: Tcb): { readonly iss: Seq; readonly irs: Seq } | undefined => {

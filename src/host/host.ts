@@ -10,12 +10,13 @@ import { decodeUdp } from "../wire/udp.ts"
 import { Counters } from "./counters.ts"
 import { Deadlines, type Scheduled } from "./deadlines.ts"
 import { Flow } from "./flow.ts"
+import { isUsable } from "./guards.ts"
 import { IcmpHost } from "./icmpHost.ts"
 import { type HostKeys, makeKeys } from "./keyedHash.ts"
 import { type Cast, Link } from "./link.ts"
 import { NeighbourEntry } from "./neighbours.ts"
 import { Ports } from "./ports.ts"
-import { BAD_ID, refuse } from "./refusal.ts"
+import { BAD_ID, BAD_KEYS, refuse } from "./refusal.ts"
 import type { ConnectionSocket } from "./socket.ts"
 import { SocketCalls } from "./socketCalls.ts"
 import { statusOf, statusOfFlow } from "./status.ts"
@@ -183,6 +184,7 @@ class Host implements HostApi {
   setOptions(id: SocketId, options: Partial<SocketOptions>, now: Micros): HostRefusal | undefined {
     const socket = this.tcp.sockets.get(id)
     if (socket === undefined) return BAD_ID
+    if (!isUsable(options)) return BAD_KEYS
     if (socket.kind === "idle") {
       socket.options = { ...socket.options, ...options }
       return undefined
@@ -191,6 +193,7 @@ class Host implements HostApi {
       socket.tcb = { ...socket.tcb, options: { ...socket.tcb.options, ...options } }
       return undefined
     }
+    if (!this.tcp.reguard(socket.flow, options)) return BAD_KEYS
     const { tcb } = socket.flow
     if (tcb._tag === "SYN-RECEIVED" && tcb.open === "active") {
       const sent = { ...tcb.sent, options: { ...tcb.sent.options, ...options } }
@@ -198,9 +201,6 @@ class Host implements HostApi {
       return undefined
     }
     if (!("options" in tcb)) return refuse("EINVAL", "RFC9293-3.10:connection-over")
-    if (!this.tcp.reguard(socket.flow, { ...tcb.options, ...options })) {
-      return refuse("EINVAL", "RFC5925-3.1:keys-not-for-this-connection")
-    }
     this.tcp.apply(socket.flow, { tcb: { ...tcb, options: { ...tcb.options, ...options } }, effects: [] }, now)
     return undefined
   }

@@ -1,4 +1,4 @@
-import { problemOf, signatureOctets } from "../tcp/authentication/keys.ts"
+import { signatureOctets } from "../tcp/authentication/keys.ts"
 import { TFO_CLIENT } from "../tcp/fastOpen.ts"
 import { activeOpen, type FastConnect, passiveOpen } from "../tcp/open.ts"
 import type { PathLimits, SocketOptions, TcpContext } from "../tcp/tcb.ts"
@@ -6,11 +6,11 @@ import type { Micros } from "../tcp/time.ts"
 import { type Endpoint, type IpAddress, isUnspecified, UNSPECIFIED4 } from "../wire/address.ts"
 import { EMPTY } from "../wire/tcpSegment.ts"
 import { Flow } from "./flow.ts"
-import { guardOfOpen } from "./guards.ts"
+import { guardOfOpen, isUsable } from "./guards.ts"
 import type { Link } from "./link.ts"
 import type { Ports } from "./ports.ts"
 import type { PortOwner } from "./portTable.ts"
-import { BAD_ID, refuse } from "./refusal.ts"
+import { BAD_ID, BAD_KEYS, refuse } from "./refusal.ts"
 import { type Bound, ConnectionSocket, IdleSocket, ListenerSocket } from "./socket.ts"
 import type { TcpHost } from "./tcpHost.ts"
 import type { HostRefusal, SocketId } from "./types.ts"
@@ -55,7 +55,7 @@ export class SocketCalls {
       }
       return undefined
     }
-    if (!usable(socket.options)) return BAD_KEYS
+    if (!isUsable(socket.options)) return BAD_KEYS
     const bound = socket.bound ?? this.take({ address: UNSPECIFIED4, port: 0 }, socket.options)
     if ("_tag" in bound) return bound
     const { owner, address, port } = bound
@@ -73,7 +73,7 @@ export class SocketCalls {
   listenEverywhere(address: IpAddress, backlog: number, options: SocketOptions): SocketId | HostRefusal {
     const foreign = this.notOurs(address, options)
     if (foreign !== undefined) return foreign
-    if (!usable(options)) return BAD_KEYS
+    if (!isUsable(options)) return BAD_KEYS
     if (this.tcp.listeners.takesEvery(address)) return refuse("EADDRINUSE", "netfold:every-port-taken")
     const id = this.nextId()
     this.enter(id, address, "every", backlog, options, undefined)
@@ -94,7 +94,7 @@ export class SocketCalls {
     const hop = this.link.route(remote.address)
     if (hop === undefined) return refuse("ENETUNREACH", "Linux:tcp_v4_connect:no-route")
     const { bound, options } = socket
-    if (!usable(options)) return BAD_KEYS
+    if (!isUsable(options)) return BAD_KEYS
     const named = bound !== undefined && !isUnspecified(bound.address) ? bound.address : undefined
     const address = named ?? (own ? remote.address : this.link.sourceFor(hop.interface, remote.address))
     if (address === undefined) return refuse("EADDRNOTAVAIL", "RFC6724:no-source-address")
@@ -185,11 +185,5 @@ export class SocketCalls {
     this.tcp.sockets.set(id, listener)
   }
 }
-
-/** Linux's tcp_v4_parse_md5_keys and tcp_ao_add_cmd: EINVAL for keys that cannot be. */
-const usable = ({ authentication }: SocketOptions): boolean =>
-  authentication === undefined || problemOf(authentication) === undefined
-
-const BAD_KEYS = refuse("EINVAL", "RFC5925-3.1:unusable-keys")
 
 const isPort = (port: number): boolean => Number.isInteger(port) && port >= 0 && port <= 65535

@@ -2,6 +2,7 @@ import { sendRoom } from "../tcp/calls.ts"
 import { isSynchronized } from "../tcp/reduce.ts"
 import { CLOSED, type Tcb } from "../tcp/tcb.ts"
 import { UNSPECIFIED4 } from "../wire/address.ts"
+import { authenticationStatus } from "./authentication/session.ts"
 import type { Flow } from "./flow.ts"
 import type { AnySocket } from "./socket.ts"
 import type { SocketStatus } from "./types.ts"
@@ -46,6 +47,7 @@ export const statusOfFlow = (flow: Flow): SocketStatus => ({
   sendQ: queued(flow.tcb),
   room: sendRoom(flow.tcb),
   closed: undefined,
+  authentication: authenticationStatus(flow.guard?.session),
   tcb: flow.tcb,
 })
 

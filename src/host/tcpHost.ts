@@ -131,8 +131,8 @@ export class TcpHost {
   }
 
   /** An application has changed a connection's options; false: its keys cannot become these. */
-  reguard(flow: Flow, options: SocketOptions): boolean {
-    const after = guardAfter(flow.guard, flow.remote, options)
+  reguard(flow: Flow, changed: Partial<SocketOptions>): boolean {
+    const after = guardAfter(flow.guard, flow.remote, changed)
     if (after !== undefined) flow.guard = after.guard
     return after !== undefined
   }

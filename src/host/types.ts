@@ -3,6 +3,7 @@ import type { TcpSettings } from "../tcp/settings.ts"
 import type { SocketOptions, State, Tcb } from "../tcp/tcb.ts"
 import type { Micros } from "../tcp/time.ts"
 import type { Endpoint, IpAddress, MacAddress } from "../wire/address.ts"
+import type { AuthenticationStatus } from "./authentication/session.ts"
 import type { Signature } from "./authentication/signature.ts"
 
 /** A socket of a host. Never used again after it is closed, so a late event cannot reach another. */
@@ -127,6 +128,8 @@ export interface SocketStatus {
   readonly room: number
   /** Set once the connection is over. */
   readonly closed: { readonly reason: CloseReason; readonly why: Why } | undefined
+  /** How its segments are signed; absent where they are not. */
+  readonly authentication?: AuthenticationStatus | undefined
   readonly tcb: Tcb
 }
 

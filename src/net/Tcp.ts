@@ -2,7 +2,7 @@ import { type Duration, Effect, Either, type Scope } from "effect"
 import type { HostRefusal } from "../host/types.ts"
 import type { SocketOwner, Sockets } from "../runtime/sockets.ts"
 import { Stack, type StackService } from "../runtime/stack.ts"
-import type { Endpoint } from "../wire/address.ts"
+import { type Endpoint, UNSPECIFIED4 } from "../wire/address.ts"
 import { formatAddress, formatEndpoint } from "../wire/addressText.ts"
 import { type Connection, fromPlain } from "./connection.ts"
 import { ConnectionTimedOut, type InvalidArgument, refusalError, StackFailed, type TcpError } from "./errors.ts"
@@ -70,7 +70,7 @@ export const connectPlain = (
     let connection: PlainConnection | undefined
     const owner: SocketOwner = { onEvent: (event) => connection?.onEvent(event) }
     const id = stack.sockets.connect({ remote, local, options: yield* socketOptions(options) }, owner)
-    if (typeof id !== "number") return yield* Either.left(refused(stack.sockets, id, remote))
+    if (typeof id !== "number") return yield* Either.left(refused(stack.sockets, id, culprit(id, local, remote)))
     const at = stack.sockets.status(id)?.local ?? { address, port: 0 }
     connection = new PlainConnection(stack.sockets, id, at, remote)
     stack.sockets.own(id, connection)
@@ -112,14 +112,20 @@ const openListener = (stack: StackService, options: ListenOptions): Effect.Effec
     }),
   )
 
-const localOf = (
-  local: ConnectOptions["local"],
-): Either.Either<Parameters<Sockets["connect"]>[0]["local"], InvalidArgument> =>
+type LocalEnd = Parameters<Sockets["connect"]>[0]["local"]
+
+const localOf = (local: ConnectOptions["local"]): Either.Either<LocalEnd, InvalidArgument> =>
   Either.gen(function* () {
     const address = local?.host === undefined ? undefined : yield* addressOf(local.host)
     const port = local?.port === undefined ? undefined : yield* portOf(local.port, 1)
     return { ...(address === undefined ? {} : { address }), ...(port === undefined ? {} : { port }) }
   })
+
+/** Which end a refused connect is about: a port in use is one of ours. */
+const culprit = ({ errno }: HostRefusal, local: LocalEnd, remote: Endpoint): Endpoint =>
+  (errno === "EADDRINUSE" || errno === "EADDRNOTAVAIL" || errno === "EACCES") && local.port !== undefined
+    ? { address: local.address ?? UNSPECIFIED4, port: local.port }
+    : remote
 
 const refused = (sockets: Sockets, refusal: HostRefusal, endpoint: Endpoint): TcpError => {
   const failure = sockets.failure()

@@ -4,7 +4,7 @@ import type { Micros } from "./time.ts"
 
 /** Everything that an attacker must not guess, as functions of a secret: the reducers' only source of chance. */
 export interface Keys {
-  /** ISS for a connection (RFC 6528 section 3): a clock of 4 us plus a keyed hash of the endpoints. */
+  /** ISS for a connection (RFC 6528 section 3): a clock plus a keyed hash of the endpoints. */
   readonly iss: (local: Endpoint, remote: Endpoint, now: Micros) => Seq
   /** Hash of a SYN cookie (RFC 4987 section 3.6); `count` makes several of it. */
   readonly cookie: (local: Endpoint, remote: Endpoint, count: number) => number

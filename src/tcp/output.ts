@@ -40,7 +40,7 @@ const sendWaiting = (start: Synchronized, now: Micros, out: Out): Synchronized =
     const end = sendEnd(tcb)
     const from = tcb.snd.rtx
     if (!before(from, end)) break
-    const n = allowance(tcb, end)
+    const n = allowance(tcb)
     if (n === 0) break
     tcb = sendFrom(tcb, from, n, now, reason(tcb, from), out)
   }
@@ -71,26 +71,34 @@ const segmentSize = (tcb: Synchronized): number => {
 const SMALL_WINDOW = 536
 const SMALLEST_SEGMENT = 28
 
-/** How many sequence numbers may leave from SND.RTX now; 0: wait. */
-const allowance = (tcb: Synchronized, end: Seq): number => {
-  const { snd, cc, options } = tcb
-  const mss = segmentSize(tcb)
-  const waiting = distance(end, snd.rtx)
+/** How many sequence numbers may leave from SND.RTX now, the FIN being one of them; 0: wait. */
+const allowance = (tcb: Synchronized): number => {
+  const { snd, cc, queue } = tcb
+  const text = distance(add(queue.start, queue.length), snd.rtx)
   // Limited transmit (RFC 3042): the first two duplicate ACKs each let one new segment out.
   const congestion = cc.cwnd + (cc.recovering ? 0 : Math.min(cc.dupAcks, 2) * snd.mss)
   const window = Math.min(snd.wnd, congestion) - flight(tcb)
   if (window <= 0) return 0
+  const n = text > 0 ? textAllowance(tcb, text, window, snd.wnd < congestion) : 0
+  // A FIN goes along with the last of the text.
+  return snd.fin && n === text && n < window ? n + 1 : n
+}
+
+/** `windowLimits`: it is the peer's window that `window` comes from, not congestion. */
+const textAllowance = (tcb: Synchronized, text: number, window: number, windowLimits: boolean): number => {
+  const { snd, options } = tcb
+  const mss = segmentSize(tcb)
   const burst = Math.max(mss, tcb.link.path.burst - (tcb.link.path.burst % mss))
-  const n = Math.min(waiting, window, burst)
+  const n = Math.min(text, window, burst)
   if (n >= mss) {
     // Whole segments; a shorter last one only where everything that waits is leaving.
-    return n === waiting && mayBeShort(tcb, n % mss) ? n : n - (n % mss)
+    return n === text && mayBeShort(tcb, n % mss) ? n : n - (n % mss)
   }
   if (before(snd.rtx, snd.nxt)) return n
   if (options.cork && !snd.fin) return 0
-  if (n === waiting) return mayBeShort(tcb, n) ? n : 0
+  if (n === text) return mayBeShort(tcb, n) ? n : 0
   // The window is the limit: half of the largest ever seen is worth a segment (RFC 9293 section 3.8.6.2.1, case 3).
-  return snd.wnd - flight(tcb) < congestion - flight(tcb) && n * 2 >= snd.maxWnd && mayBeShort(tcb, n) ? n : 0
+  return windowLimits && n * 2 >= snd.maxWnd && mayBeShort(tcb, n) ? n : 0
 }
 
 /** Nagle's algorithm with Minshall's change: one short segment unacknowledged at a time. */

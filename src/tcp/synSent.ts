@@ -123,7 +123,8 @@ const crossed = (sent: SynSent, seg: Segment, now: Micros): Step => {
   const tcb: SynReceived = {
     _tag: "SYN-RECEIVED",
     open: "active",
-    sent,
+    // The SYN-ACK has retries of its own; a SYN that was sent again is not measured (Karn).
+    sent: { ...sent, retransmits: 0, since: sent.retransmits === 0 ? sent.since : OFF },
     irs: seg.seq,
     agreed: agree(sent.offer, seg.options, settings, sent.remote.address.family),
     tsRecent: seg.options.tsVal ?? 0,

@@ -73,7 +73,8 @@ const process = (start: Synchronized, seg: Segment, now: Micros, out: Out): Tcb 
   if (acked._tag === "CLOSED" || acked._tag === "TIME-WAIT") return acked
 
   if (edgeOnly && segmentLength(seg) > 0) {
-    return sendAck(acked, now, "RFC9293-3.8.6.1:zero-window", out)
+    const told = hasUrg(seg) && !acked.rcv.fin ? takeUrgent(acked, seg, out) : acked
+    return sendAck(told, now, "RFC9293-3.8.6.1:zero-window", out)
   }
   return afterHandshake(acked, seg, now, out)
 }

@@ -80,8 +80,10 @@ export class End {
   private released = false
   /** Timers as the effects tell of them. */
   private readonly armed = new Map<TimerName, Micros>()
-  /** The furthest that the peer has allowed, and what a probe went beyond it. */
+  /** The furthest that the peer has allowed. */
   private allowed: number | undefined = undefined
+  /** The end of the last probe that carried an octet. */
+  private probed: number | undefined = undefined
   private announced: number | undefined = undefined
   private lastAck: number | undefined = undefined
 
@@ -288,9 +290,20 @@ export class End {
       case "RememberCookie":
         return
       case "Count":
-        if (effect.counter === "RetransSegs") this.retransmitted++
+        if (effect.counter === "RetransSegs" && !this.repeatsProbe(before)) this.retransmitted++
         return
     }
+  }
+
+  /** The peer's edge, or the end of a probe beyond it. */
+  private furthest(): number | undefined {
+    const { allowed, probed } = this
+    return allowed === undefined || (probed !== undefined && after(probed, allowed)) ? probed : allowed
+  }
+
+  /** An octet that went out as a probe and found no room goes out again: that is its purpose. */
+  private repeatsProbe(before: Tcb): boolean {
+    return isSynchronized(before) && this.probed !== undefined && after(this.probed, before.snd.una)
   }
 
   private deliver(bytes: Uint8Array): void {
@@ -340,14 +353,19 @@ export class End {
     this.checkAnnouncement(out)
     const synOctet = (out.flags & SYN) !== 0 ? 1 : 0
     const size = out.length + ((out.flags & FIN) !== 0 ? 1 : 0)
-    if (size === 0) return
+    if (size === 0) {
+      // A peer whose window is closed takes an ACK only at its edge (Linux's tcp_acceptable_seq).
+      const seen = synOctet === 1 || this.allowed === undefined || distance(out.seq, this.allowed) <= 0
+      must(seen, `${out.why} is a bare ACK beyond the peer's window`)
+      return
+    }
     const end = add(out.seq, synOctet + size)
     if (out.why === "RFC9293-3.8.6.1:zero-window-probe") {
       must(size === 1, "a probe of more than one octet")
-      if (this.allowed === undefined || after(end, this.allowed)) this.allowed = end
+      this.probed = end
       return
     }
-    const beyond = distance(end, this.allowed ?? 0)
+    const beyond = distance(end, this.furthest() ?? 0)
     must(this.allowed !== undefined && beyond <= 0, `${out.why} sends ${beyond} beyond the peer's window`)
   }
 
@@ -389,7 +407,7 @@ export class End {
     must(distance(sendEnd(tcb), snd.nxt) >= 0, "more was sent than there is")
     must(tcb.queue.length === this.written - this.acknowledged, "octets written, acknowledged and queued do not add up")
     const flight = distance(snd.nxt, snd.una)
-    must(this.allowed !== undefined && distance(snd.nxt, this.allowed) <= 0, "more in flight than the peer's window")
+    must(distance(snd.nxt, this.furthest() ?? 0) <= 0, "more in flight than the peer's window")
     checkReceive(tcb, before)
     must(rcv.unread === this.delivered - this.consumed, "octets delivered, taken and unread do not add up")
     must(
@@ -419,7 +437,12 @@ const checkReceive = (tcb: Synchronized, before: Tcb): void => {
   must(rcv.unread <= rcv.buf, `${rcv.unread} unread in a buffer of ${rcv.buf}`)
   must(rcv.unread + window <= rcv.buf, `${rcv.unread} unread and a window of ${window} in a buffer of ${rcv.buf}`)
   must(rcv.queue.length <= window, "more is held out of order than the window promised")
-  if (isSynchronized(before)) must(distance(rcv.edge, before.rcv.edge) >= 0, "the right edge moves left")
+  if (!isSynchronized(before)) return
+  const gain = distance(rcv.edge, before.rcv.edge)
+  must(gain >= 0, "the right edge moves left")
+  // Silly-window avoidance of a receiver (RFC 9293 section 3.8.6.2.2); the peer's FIN may take one beyond it.
+  const worth = Math.min(rcv.buf >> 1, tcb.link.path.mss)
+  must(gain === 0 || gain >= worth || rcv.fin, `a window update of ${gain} octets, in a buffer of ${rcv.buf}`)
 }
 
 const timersOf = (tcb: Tcb): ReadonlyArray<readonly [TimerName, Micros]> => {

@@ -45,7 +45,7 @@ export const HOUSE: Readonly<Record<string, Room>> = {
   wire: { rooms: [], modules: [], ...PURE },
   tcp: { rooms: ["wire"], modules: [], ...PURE },
   ip: { rooms: ["wire"], modules: [], ...PURE },
-  host: { rooms: ["wire", "tcp", "ip"], modules: ["@noble/hashes/*"], ...PURE },
+  host: { rooms: ["wire", "tcp", "ip"], modules: ["@noble/hashes/*", "@noble/ciphers/*"], ...PURE },
   device: { rooms: ["wire", "ffi"], modules: ["effect", "bun", "node:*"], ...SHELL },
   runtime: {
     rooms: ["wire", "tcp", "ip", "host", "ffi", "device"],

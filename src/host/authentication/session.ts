@@ -307,3 +307,26 @@ const trafficKeys = (
 const passed = (session: Session | undefined): Passed => ({ _tag: "Passed", session, counter: undefined })
 const good = (session: AoSession): Passed => ({ _tag: "Passed", session, counter: "TCPAOGood" })
 const refused = (why: Why, counter: Counter | undefined): Refused => ({ _tag: "Refused", why, counter })
+
+/** A session as RFC 5925 section 7.1 wants it shown: the ids in use and those last heard, and no secrets. */
+export type AuthenticationStatus =
+  | { readonly _tag: "md5" }
+  | {
+      readonly _tag: "ao"
+      readonly keyId: number
+      readonly rNextKeyId: number
+      readonly heard: AoSession["heard"]
+      readonly keys: ReadonlyArray<Pick<AoKey, "sendId" | "recvId" | "algorithm">>
+    }
+
+export const authenticationStatus = (session: Session | undefined): AuthenticationStatus | undefined => {
+  if (session?._tag !== "ao") return session === undefined ? undefined : { _tag: "md5" }
+  const { current, rnext, heard, keys } = session
+  return {
+    _tag: "ao",
+    keyId: current.sendId,
+    rNextKeyId: rnext.recvId,
+    heard,
+    keys: keys.map(({ sendId, recvId, algorithm }) => ({ sendId, recvId, algorithm })),
+  }
+}

@@ -194,8 +194,8 @@ const SYN_RECEIVED_CASES: ReadonlyArray<Case> = [
   {
     slug: "syn-in-window",
     section: "RFC 9293 section 3.10.7.4, fourth check",
-    comment: "Another SYN in the window ends a passive open with a RST.",
-    events: ["  +.1 < S 1000:1000(0) win 32792 <mss 1000>", "   +0 > R. !0:0(0) ack 1001", ...NEXT_CONNECTION],
+    comment: "Another SYN in the window returns a passive open to LISTEN, without a word. (Linux sends a RST.)",
+    events: ["  +.1 < S 1000:1000(0) win 32792 <mss 1000>", ...NEXT_CONNECTION],
   },
   {
     slug: "text",
@@ -362,11 +362,7 @@ const SYN_SENT_CASES: ReadonlyArray<Case> = [
     slug: "syn-then-rst",
     section: "RFC 9293 section 3.10.7.4, second check",
     comment: "SYNs that crossed, and then a RST: an active open is refused.",
-    events: [
-      ...CROSSED,
-      "  +.1 < R 1:1(0) win 0",
-      "   +0 connect(3, ..., ...) = -1 ECONNRESET (Connection reset by peer)",
-    ],
+    events: [...CROSSED, "  +.1 < R 1:1(0) win 0", "   +0 connect(3, ..., ...) = -1 ECONNREFUSED (Connection refused)"],
   },
   {
     slug: "syn-ack-text",
@@ -532,8 +528,14 @@ const TIME_WAIT_CASES: ReadonlyArray<Case> = [
   {
     slug: "rst-elsewhere",
     section: "RFC 5961 section 3.2",
-    comment: "A RST that is not at RCV.NXT is ignored: the next FIN is acknowledged.",
-    events: ["  +.1 < R 1000:1000(0) win 0", "  +.1 < F. 1:1(0) ack 2 win 32792", "   +0 > . 2:2(0) ack 2"],
+    comment:
+      "A RST in the window but not at RCV.NXT: a challenge ACK, and TIME-WAIT goes on. (Linux says nothing here.)",
+    events: [
+      "  +.1 < R 1000:1000(0) win 0",
+      "   +0 > . 2:2(0) ack 2",
+      "  +.1 < F. 1:1(0) ack 2 win 32792",
+      "   +0 > . 2:2(0) ack 2",
+    ],
   },
 ]
 
