@@ -29,10 +29,8 @@ export const segmentArrives = (request: Request, arrived: Segment, room: boolean
   }
   // A wrong ACK before all else: two listeners that a third party sets upon each other must end it here, not exchange
   // ACKs (the crossed-SYN defence of Linux's tcp_check_req; RFC 9293 comes to the ACK only in its fifth check).
-  if (hasAck(arrived) && arrived.ack !== add(request.iss, 1)) {
-    return hasRst(arrived)
-      ? ignored(request, "Linux:RST-with-wrong-ACK")
-      : { tcb: request, effects: [resetFor(arrived, "RFC9293-3.10.7.4:unacceptable-ACK")] }
+  if (hasAck(arrived) && !hasRst(arrived) && arrived.ack !== add(request.iss, 1)) {
+    return { tcb: request, effects: [resetFor(arrived, "RFC9293-3.10.7.4:unacceptable-ACK")] }
   }
   // With text behind it the SYN lies left of the window, and is trimmed (first check, last paragraph).
   const seg = arrived.seq === request.irs && segmentLength(arrived) > 1 ? withoutSyn(arrived) : arrived

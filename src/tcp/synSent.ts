@@ -116,7 +116,7 @@ const fastOpenEffects = (sent: SynSent, seg: Segment): Out => {
   return out
 }
 
-/** Both SYNs are under way (RFC 9293 figure 8): answer with <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>. */
+/** Both SYNs are under way (RFC 9293 figure 7): answer with <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>. */
 const crossed = (sent: SynSent, seg: Segment, now: Micros): Step => {
   const out: Out = []
   const { settings } = sent.context

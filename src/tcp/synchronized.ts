@@ -50,13 +50,6 @@ const process = (start: Synchronized, seg: Segment, now: Micros, out: Out): Tcb 
     if (hasSyn(seg)) return challenge(tcb, now, "RFC5961-4.2:SYN-outside-window", out)
     return answerUnacceptable(withDsack(tcb, seg), seg, now, "RFC9293-3.10.7.4:unacceptable", "TCPACKSkippedSeq", out)
   }
-  if (link.agreed.timestamps && !hasRst(seg) && isRecent(seg, rcv.lastAck, rcv.tsRecent)) {
-    const tsRecent = seg.options.tsVal ?? rcv.tsRecent
-    if (tsRecent !== rcv.tsRecent || now !== rcv.tsRecentAt) {
-      tcb = { ...tcb, rcv: { ...rcv, tsRecent, tsRecentAt: now } }
-    }
-  }
-
   // Second: RST, believed only at exactly RCV.NXT (RFC 5961 section 3.2).
   if (hasRst(seg)) {
     return seg.seq === rcv.nxt
@@ -69,6 +62,13 @@ const process = (start: Synchronized, seg: Segment, now: Micros, out: Out): Tcb 
   // Fifth: ACK.
   if (!hasAck(seg)) return dropped(tcb, "RFC9293-3.10.7.4:no-ACK", out)
   if (!ackAcceptable(tcb, seg)) return challenge(tcb, now, "RFC5961-5.2:ACK-out-of-range", out)
+  // TS.Recent (RFC 7323 section 4.3) only now, as Linux does: a blind segment must not poison PAWS.
+  if (link.agreed.timestamps && isRecent(seg, rcv.lastAck, rcv.tsRecent)) {
+    const tsRecent = seg.options.tsVal ?? rcv.tsRecent
+    if (tsRecent !== rcv.tsRecent || now !== rcv.tsRecentAt) {
+      tcb = { ...tcb, rcv: { ...rcv, tsRecent, tsRecentAt: now } }
+    }
+  }
   const acked = afterAck(takeAck(tcb, seg, now, out), now, out)
   if (acked._tag === "CLOSED" || acked._tag === "TIME-WAIT") return acked
 

@@ -204,7 +204,7 @@ export interface FastOpened {
   readonly tcb: Synchronized
 }
 
-/** SYN-RECEIVED from SYN-SENT: the SYNs crossed (RFC 9293 figure 8). */
+/** SYN-RECEIVED from SYN-SENT: the SYNs crossed (RFC 9293 figure 7). */
 export interface SynReceived {
   readonly _tag: "SYN-RECEIVED"
   readonly open: "active"

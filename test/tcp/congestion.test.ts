@@ -1,0 +1,231 @@
+import { describe, expect, test } from "bun:test"
+import { initialCc } from "../../src/tcp/congestion.ts"
+import { next, open, sentRanges } from "./support/peer.ts"
+import { connection, deadline, type Happened, MS, play, type WorldOptions } from "./support/world.ts"
+
+/** Segments of 1000 octets, a window that does not limit, much to send. */
+const M = 1000
+const wide: WorldOptions = {
+  habits: { timestamps: false, mss: M, wnd: 65_535, sack: false },
+  path: { mss: M },
+  socket: { sendBuffer: 1_000_000 },
+}
+const sending = (octets: number, options: WorldOptions = wide): Happened => open(options, [[100, `SEND ${octets}`]])
+
+const cc = (scene: Happened) => connection(scene).cc
+
+/** Cumulative ACKs of n more octets, one by one; all that leaves in answer. */
+const acked = (
+  scene: Happened,
+  at: number,
+  ...octets: ReadonlyArray<number>
+): { scene: Happened; sent: ReadonlyArray<string> } => {
+  let now = scene
+  const sent: Array<string> = []
+  for (const n of octets) {
+    now = next(now, at, `<ACK> seq=rcv.nxt ack=snd.una+${n}`)
+    sent.push(...sentRanges(now))
+  }
+  return { scene: now, sent }
+}
+
+const duplicates = (scene: Happened, at: number, n: number) => acked(scene, at, ...new Array<number>(n).fill(0))
+
+const ranges = (from: number, n: number): ReadonlyArray<string> =>
+  Array.from({ length: n }, (_, i) => `${from + i * M}+${M}`)
+
+describe("initial window (RFC 6928 section 2)", () => {
+  test.each([
+    [536, 5360],
+    [1000, 10_000],
+    [1460, 14_600],
+    [2000, 14_600],
+    [9000, 18_000],
+    [65_495, 130_990],
+  ])("MSS %d: min(10*MSS, max(2*MSS, 14600)) = %d", (mss, octets) => {
+    expect(initialCc(mss, 10, 0).cwnd).toBe(octets)
+  })
+
+  test("much to send: ten segments leave, and no more", () => {
+    expect(sentRanges(sending(30_000))).toEqual(ranges(0, 10))
+  })
+
+  test("the SYN was lost more than once: one segment", () => {
+    const lost = play({ ...open(wide), tcb: { _tag: "CLOSED" } }, [
+      [0, "OPEN active"],
+      [1000, "retransmit timeout"],
+      [3000, "retransmit timeout"],
+      [3100, "<SYN,ACK> seq=irs ack=iss+1"],
+      [3100, "SEND 30000"],
+    ])
+    expect(sentRanges(lost)).toEqual(ranges(0, 1))
+  })
+})
+
+describe("slow start and congestion avoidance (RFC 5681 section 3.1)", () => {
+  test("slow start: each segment acknowledged lets two out", () => {
+    const { sent } = acked(sending(60_000), 200, M, M, M)
+    expect(sent).toEqual(ranges(10_000, 6))
+  })
+
+  test("slow start: a window acknowledged doubles it", () => {
+    const { scene } = acked(sending(100_000), 200, ...new Array<number>(10).fill(M))
+    expect(cc(scene).cwnd).toBe(20 * M)
+  })
+
+  test("congestion avoidance: a window acknowledged adds one segment", () => {
+    // After a time-out with ten segments out SSTHRESH is five.
+    let scene = next(sending(100_000), 400, "retransmit timeout")
+    expect(cc(scene)).toMatchObject({ cwnd: M, ssthresh: 5 * M })
+    scene = acked(scene, 410, ...new Array<number>(4).fill(M)).scene
+    expect(cc(scene).cwnd).toBe(5 * M)
+    scene = acked(scene, 420, ...new Array<number>(5).fill(M)).scene
+    expect(cc(scene).cwnd).toBe(6 * M)
+    scene = acked(scene, 430, ...new Array<number>(6).fill(M)).scene
+    expect(cc(scene).cwnd).toBe(7 * M)
+  })
+
+  test("a window that was not used: does not grow", () => {
+    let scene = sending(2000)
+    scene = acked(scene, 200, M, M).scene
+    expect(cc(scene).cwnd).toBe(10 * M)
+  })
+
+  test("idle for longer than the RTO: no more than the initial window again (section 4.1)", () => {
+    let scene = acked(sending(20_000), 200, ...new Array<number>(20).fill(M)).scene
+    expect(cc(scene).cwnd).toBeGreaterThan(10 * M)
+    scene = next(scene, 5000, "SEND 40000")
+    expect(sentRanges(scene)).toEqual(ranges(20_000, 10))
+  })
+
+  test("idle for less than the RTO: the window stays", () => {
+    let scene = acked(sending(20_000), 200, ...new Array<number>(20).fill(M)).scene
+    const { cwnd } = cc(scene)
+    scene = next(scene, 210, "SEND 60000")
+    expect(sentRanges(scene)).toEqual(ranges(20_000, cwnd / M))
+  })
+})
+
+describe("duplicate ACKs (RFC 5681 section 3.2, RFC 3042, RFC 6582)", () => {
+  test("the first and the second: limited transmit, one new segment each", () => {
+    const { scene, sent } = duplicates(sending(30_000), 200, 2)
+    expect(sent).toEqual(ranges(10_000, 2))
+    expect(cc(scene).cwnd).toBe(10 * M)
+  })
+
+  test("limited transmit, the peer's window is full: nothing", () => {
+    const narrow = { ...wide, habits: { ...wide.habits, wnd: 10_000 } }
+    expect(duplicates(sending(30_000, narrow), 200, 2).sent).toEqual([])
+  })
+
+  test("the third: the first unacknowledged segment again, SSTHRESH half of the flight, CWND three more", () => {
+    const { scene, sent } = duplicates(sending(10_000), 200, 3)
+    expect(sent).toEqual([`0+${M}`])
+    expect(cc(scene)).toMatchObject({ ssthresh: 5 * M, cwnd: 8 * M, recovering: true })
+  })
+
+  test("a small flight: SSTHRESH is two segments at least", () => {
+    const { scene } = duplicates(sending(3000), 200, 3)
+    expect(cc(scene).ssthresh).toBe(2 * M)
+  })
+
+  test("further ones: the window grows, new segments leave when it exceeds the flight", () => {
+    // Ten and two by limited transmit are out: CWND 6+3, then 10, 11, 12, 13.
+    const third = duplicates(sending(40_000), 200, 3)
+    expect(cc(third.scene)).toMatchObject({ ssthresh: 6 * M, cwnd: 9 * M })
+    expect(duplicates(third.scene, 201, 3).sent).toEqual([])
+    expect(duplicates(third.scene, 201, 5).sent).toEqual(ranges(12_000, 2))
+  })
+
+  test("not duplicates: with text, with another window, with nothing outstanding", () => {
+    let scene = sending(10_000)
+    for (const words of [
+      "<ACK> seq=rcv.nxt ack=snd.una data=10",
+      "<ACK> seq=rcv.nxt ack=snd.una data=10",
+      "<ACK> seq=rcv.nxt ack=snd.una data=10",
+      "<ACK> seq=rcv.nxt ack=snd.una wnd=60000",
+      "<ACK> seq=rcv.nxt ack=snd.una wnd=61000",
+      "<ACK> seq=rcv.nxt ack=snd.una wnd=62000",
+    ]) {
+      scene = next(scene, 200, words)
+      expect(sentRanges(scene)).toEqual([])
+    }
+    const idle = acked(sending(1000), 200, M).scene
+    expect(duplicates(idle, 210, 5).sent).toEqual([])
+  })
+
+  test("new data between: counted from the start again", () => {
+    let scene = duplicates(sending(10_000), 200, 2).scene
+    scene = acked(scene, 210, M).scene
+    const { sent } = duplicates(scene, 220, 2)
+    expect(sent).toEqual([])
+    expect(duplicates(scene, 220, 3).sent).toEqual([`${M}+${M}`])
+  })
+
+  test("partial ACK: the next hole at once, deflated by what was acknowledged and one segment back", () => {
+    const third = duplicates(sending(10_000), 200, 3).scene
+    const { scene, sent } = acked(third, 300, 3 * M)
+    expect(sent).toEqual([`${3 * M}+${M}`])
+    expect(cc(scene)).toMatchObject({ recovering: true, cwnd: (8 - 3 + 1) * M })
+  })
+
+  test("full ACK: recovery ends, CWND is SSTHRESH or what is out and one more", () => {
+    const third = duplicates(sending(10_000), 200, 3).scene
+    const { scene } = acked(third, 300, 10 * M)
+    expect(cc(scene).recovering).toBe(false)
+    expect(cc(scene).cwnd).toBe(2 * M)
+    const busy = duplicates(sending(40_000), 200, 8).scene
+    const full = acked(busy, 300, 12 * M).scene
+    // Two segments left during recovery: min(SSTHRESH 6, 2 + 1), and so one more may go.
+    expect(cc(full)).toMatchObject({ recovering: false, cwnd: 3 * M })
+  })
+
+  test("three duplicates of what recovery was about, after a time-out: not again (section 3.2, step 2)", () => {
+    let scene = next(sending(10_000), 400, "retransmit timeout")
+    scene = acked(scene, 410, M).scene
+    const before = cc(scene)
+    const { scene: after, sent } = duplicates(scene, 420, 3)
+    expect(cc(after).recovering).toBe(false)
+    expect(cc(after).cwnd).toBe(before.cwnd)
+    // What limited transmit lets out is part of going back, never the first segment once more.
+    expect(sent).not.toContain(`${M}+${M}`)
+  })
+})
+
+describe("time-outs (RFC 5681 section 3.1, RFC 6298 section 5)", () => {
+  test("the first: one segment again, CWND one segment, SSTHRESH half of the flight", () => {
+    const scene = next(sending(30_000), 400, "retransmit timeout")
+    expect(sentRanges(scene)).toEqual([`0+${M}`])
+    expect(cc(scene)).toMatchObject({ cwnd: M, ssthresh: 5 * M })
+  })
+
+  test("the second of the same segment: SSTHRESH stays", () => {
+    let scene = next(sending(30_000), 400, "retransmit timeout")
+    scene = next(scene, deadline(scene, "retransmit") / MS, "retransmit timeout")
+    expect(cc(scene)).toMatchObject({ cwnd: M, ssthresh: 5 * M })
+  })
+
+  test("then ACKs: what was lost goes again in slow start, before anything new", () => {
+    const lost = next(sending(30_000), 400, "retransmit timeout")
+    const first = acked(lost, 410, M)
+    expect(first.sent).toEqual(ranges(M, 2))
+    // All of the rest had arrived: new data follows.
+    const rest = acked(first.scene, 420, 9 * M)
+    expect(rest.sent[0]).toBe(`${10 * M}+${M}`)
+  })
+
+  test("during recovery: recovery ends", () => {
+    const third = duplicates(sending(10_000), 200, 3).scene
+    const scene = next(third, deadline(third, "retransmit") / MS, "retransmit timeout")
+    expect(cc(scene)).toMatchObject({ recovering: false, cwnd: M })
+  })
+
+  test("over the wrap: fast retransmit, partial and full ACK as anywhere", () => {
+    const iss = 0xffff_ffff - 2500
+    const third = duplicates(sending(10_000, { ...wide, iss }), 200, 3)
+    expect(third.sent).toEqual([`0+${M}`])
+    const partial = acked(third.scene, 300, 3 * M)
+    expect(partial.sent).toEqual([`${3 * M}+${M}`])
+    expect(cc(acked(partial.scene, 400, 7 * M).scene).recovering).toBe(false)
+  })
+})

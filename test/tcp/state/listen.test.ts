@@ -1,0 +1,128 @@
+import { matrix } from "../support/matrix.ts"
+import { LISTEN_SCENES } from "../support/scenes.ts"
+
+/**
+ * RFC 9293 section 3.10.7.2. The listener stays; a SYN makes a half-open request beside it, whose
+ * timer is started with it. Text on a SYN is left to be sent again, as Linux does without Fast Open.
+ */
+matrix("LISTEN", LISTEN_SCENES, [
+  // First: RST
+  [
+    [
+      "<RST> seq=rcv.nxt",
+      "<RST> seq=rcv.nxt+1",
+      "<RST> seq=rcv.edge-1",
+      "<RST> seq=rcv.nxt-1",
+      "<RST> seq=rcv.edge",
+      "<RST> seq=rcv.nxt tsval=ts.recent-1",
+      "<RST,ACK> seq=rcv.nxt ack=snd.nxt",
+      "<RST,ACK> seq=rcv.nxt ack=snd.nxt+1",
+      "<RST,ACK> seq=0 ack=iss+1",
+    ],
+    "LISTEN",
+    [],
+    "",
+    "RFC9293-3.10.7.2:RST",
+  ],
+  // Second: ACK
+  [
+    [
+      "<SYN,ACK> seq=irs ack=iss+1",
+      "<SYN,ACK> seq=irs ack=iss",
+      "<SYN,ACK> seq=irs ack=iss+2",
+      "<SYN,ACK> seq=irs ack=iss+1 data=100",
+      "<SYN,FIN,ACK> seq=irs ack=iss+1",
+      "<SYN,ACK> seq=rcv.nxt ack=snd.nxt",
+      "<ACK> seq=rcv.nxt ack=snd.nxt",
+      "<ACK> seq=rcv.nxt ack=snd.nxt-1",
+      "<ACK> seq=rcv.nxt ack=snd.una+500",
+      "<ACK> seq=rcv.nxt ack=snd.una",
+      "<ACK> seq=rcv.nxt ack=snd.una-1",
+      "<ACK> seq=rcv.nxt ack=snd.una-max.wnd",
+      "<ACK> seq=rcv.nxt ack=snd.una-max.wnd-1",
+      "<ACK> seq=rcv.nxt ack=snd.nxt+1",
+      "<ACK> seq=rcv.nxt-1 ack=snd.nxt",
+      "<ACK> seq=rcv.edge-1 ack=snd.nxt",
+      "<ACK> seq=rcv.edge ack=snd.nxt",
+      "<ACK> seq=rcv.edge+1 ack=snd.nxt",
+      "<ACK> seq=rcv.nxt ack=snd.una wnd=20000",
+      "<ACK> seq=rcv.nxt ack=snd.una wnd=0",
+      "<ACK> seq=rcv.nxt ack=snd.nxt wnd=0",
+      "<ACK> seq=rcv.nxt ack=snd.nxt ts=none",
+      "<ACK> seq=rcv.nxt ack=snd.nxt tsval=ts.recent-1",
+      "<ACK> seq=rcv.nxt ack=snd.una data=100",
+      "<PSH,ACK> seq=rcv.nxt ack=snd.una data=100",
+      "<PSH,ACK> seq=rcv.nxt ack=snd.nxt data=100",
+      "<ACK> seq=rcv.nxt-50 ack=snd.una data=100",
+      "<ACK> seq=rcv.nxt-100 ack=snd.una data=100",
+      "<ACK> seq=rcv.nxt+100 ack=snd.una data=100",
+      "<ACK> seq=rcv.edge-50 ack=snd.una data=100",
+      "<ACK> seq=rcv.edge ack=snd.una data=100",
+      "<ACK> seq=rcv.nxt ack=snd.una data=rcv.wnd+100",
+      "<ACK> seq=rcv.nxt ack=snd.nxt+1 data=100",
+      "<ACK> seq=rcv.nxt ack=snd.una data=100 tsval=ts.recent-1",
+      "<ACK> seq=rcv.nxt ack=snd.una data=100 tsval=ts.recent+5",
+      "<ACK> seq=rcv.nxt+100 ack=snd.una data=100 tsval=ts.recent+5",
+      "<ACK> seq=rcv.nxt ack=snd.una data=100 ts=none",
+      "<URG,ACK> seq=rcv.nxt ack=snd.una up=50 data=100",
+      "<URG,ACK> seq=rcv.nxt ack=snd.una up=50",
+      "<FIN,ACK> seq=rcv.nxt ack=snd.una",
+      "<FIN,ACK> seq=rcv.nxt ack=snd.nxt",
+      "<FIN,ACK> seq=rcv.nxt ack=snd.una data=100",
+      "<FIN,PSH,ACK> seq=rcv.nxt ack=snd.nxt data=100",
+      "<FIN,ACK> seq=rcv.nxt-50 ack=snd.una data=100",
+      "<FIN,ACK> seq=rcv.nxt+100 ack=snd.una",
+      "<FIN,ACK> seq=rcv.nxt+100 ack=snd.una data=100",
+      "<FIN,ACK> seq=rcv.nxt-1 ack=snd.nxt",
+      "<FIN,ACK> seq=rcv.nxt ack=snd.una data=rcv.wnd",
+      "<FIN,ACK> seq=rcv.edge ack=snd.una",
+      "<FIN,ACK> seq=rcv.nxt ack=snd.nxt+1",
+      "<FIN,ACK> seq=rcv.nxt ack=snd.una tsval=ts.recent+5",
+    ],
+    "LISTEN",
+    ["<RST> seq=seg.ack"],
+    "",
+    "RFC9293-3.10.7.2:ACK",
+  ],
+  // Third: SYN, at whatever sequence number
+  [
+    [
+      "<SYN> seq=irs",
+      "<SYN> seq=irs data=100",
+      "<SYN> seq=rcv.nxt",
+      "<SYN> seq=rcv.nxt+10",
+      "<SYN> seq=rcv.edge+10",
+      "<SYN> seq=rcv.nxt+10 tsval=ts.recent-1",
+    ],
+    "LISTEN",
+    ["<SYN,ACK> seq=iss ack=seg.seq+1 ecr=seg.tsval"],
+    "spawn, arm retransmit 1s",
+    "RFC9293-3.10.7.2:SYN",
+  ],
+  ["<SYN,FIN> seq=irs", "LISTEN", [], "", "Linux:SYN-FIN"],
+  // Fourth: anything else
+  [
+    ["<> seq=rcv.nxt", "<PSH> seq=rcv.nxt data=100", "<FIN> seq=rcv.nxt"],
+    "LISTEN",
+    [],
+    "",
+    "RFC9293-3.10.7.2:neither-SYN-nor-ACK",
+  ],
+
+  ["OPEN active", "SYN-SENT", ["<SYN> seq=iss"], "arm retransmit 1s", "RFC9293-3.10.1:active-OPEN"],
+  // Another backlog
+  ["OPEN passive", "LISTEN", [], "", ""],
+  // No remote socket is specified
+  ["SEND 100", "LISTEN", [], "refused ENOTCONN", "RFC9293-3.10.2:no-connection"],
+  [["RECEIVE 100", "RECEIVE 100, unread"], "LISTEN", [], "refused EINVAL", "RFC9293-3.10.3:nothing-delivered"],
+  [["CLOSE", "RELEASE", "RELEASE, unread"], "CLOSED", [], "closed ConnectionAborted", "RFC9293-3.10.4:CLOSE-in-LISTEN"],
+  ["ABORT", "CLOSED", [], "closed ConnectionAborted", "RFC9293-3.10.5:ABORT"],
+  ["STATUS", "LISTEN", [], "", ""],
+  [
+    ["retransmit timeout", "persist timeout", "delayedAck timeout", "linger timeout", "user timeout"],
+    "LISTEN",
+    [],
+    "",
+    "",
+  ],
+])
