@@ -17,6 +17,8 @@ const ENDPOINT = 18
 /** What a digest is for, and a count. */
 const PURPOSE = KEY + 2 * ENDPOINT
 const MESSAGE = PURPOSE + 1 + 4
+/** Three words: ISS, timestamp offset, and the part of a cookie that does not change. */
+const DIGEST = 12
 
 const CONNECTION = 1
 const COOKIE = 2
@@ -43,10 +45,10 @@ export const makeKeys = (secret: Uint8Array): HostKeys => {
     writeEndpoint(message, KEY + ENDPOINT, remote)
     message[PURPOSE] = purpose
     setU32(message, PURPOSE + 1, count)
-    return blake2s(message, { dkLen: 8 })
+    return blake2s(message, { dkLen: DIGEST })
   }
 
-  // A handshake asks twice in a row about the same two endpoints.
+  // A handshake asks several times in a row about the same two endpoints.
   let lastLocal: Endpoint | undefined
   let lastRemote: Endpoint | undefined
   let last: Uint8Array = message
@@ -62,8 +64,10 @@ export const makeKeys = (secret: Uint8Array): HostKeys => {
   return {
     iss: (local, remote, now) => add(getU32(ofConnection(local, remote), 0), Math.floor(now * ISN_TICKS) % 2 ** 32),
     timestampOffset: (local, remote) => getU32(ofConnection(local, remote), 4),
-    cookie: (local, remote, count) => getU32(digest(COOKIE, local, remote, count), 0),
-    fastOpenCookie: (local, remote) => digest(FAST_OPEN, { address: local, port: 0 }, { address: remote, port: 0 }, 0),
+    cookie: (local, remote, count) =>
+      count === 0 ? getU32(ofConnection(local, remote), 8) : getU32(digest(COOKIE, local, remote, count), 0),
+    fastOpenCookie: (local, remote) =>
+      digest(FAST_OPEN, { address: local, port: 0 }, { address: remote, port: 0 }, 0).subarray(0, 8),
     portOffset: (remote) => getU32(digest(PORT, NOWHERE, remote, 0), 0),
     tableSeed: getU32(digest(TABLE, NOWHERE, NOWHERE, 0), 0),
   }

@@ -69,7 +69,9 @@ export const connectPlain = (
     // The host names the socket only once it has an owner, and the owner is made with the name.
     let connection: PlainConnection | undefined
     const owner: SocketOwner = { onEvent: (event) => connection?.onEvent(event) }
-    const id = stack.sockets.connect({ remote, local, options: yield* socketOptions(options) }, owner)
+    const early = options.fastOpen === undefined ? {} : { fastOpen: options.fastOpen.slice() }
+    const call = { remote, local, options: yield* socketOptions(options), ...early }
+    const id = stack.sockets.connect(call, owner)
     if (typeof id !== "number") return yield* Either.left(refused(stack.sockets, id, culprit(id, local, remote)))
     const at = stack.sockets.status(id)?.local ?? { address, port: 0 }
     connection = new PlainConnection(stack.sockets, id, at, remote)

@@ -37,6 +37,8 @@ export interface ListenOptions extends ConnectionOptions {
   readonly reusePort?: boolean
   /** Hand a connection over only with its first data, or after so long without. Default: at once. */
   readonly deferAccept?: Duration.DurationInput
+  /** Accept data in SYNs (TCP Fast Open, RFC 7413): so many connections at once whose handshake is not complete. Needs `tcpFastopen` 2. Default 0. */
+  readonly fastOpen?: number
 }
 
 export interface ConnectOptions extends ConnectionOptions {
@@ -45,6 +47,11 @@ export interface ConnectOptions extends ConnectionOptions {
   readonly port: number
   /** Default: the address that the route to `host` leaves by, and a free port. */
   readonly local?: { readonly host?: string | IpAddress; readonly port?: number }
+  /**
+   * The first octets to send: in the SYN itself where the server has given us a cookie before (TCP
+   * Fast Open, RFC 7413), else after the handshake. They may arrive twice, so a request must bear that.
+   */
+  readonly fastOpen?: Uint8Array
 }
 
 const LARGEST_PORT = 65535
@@ -85,6 +92,7 @@ export const listenerOptions = (options: ListenOptions): Either.Either<SocketOpt
     reuseAddress: options.reuseAddress ?? true,
     reusePort: options.reusePort ?? false,
     deferAccept: micros(options.deferAccept),
+    fastOpen: options.fastOpen ?? 0,
   }))
 
 /** 0 for what is not given. */

@@ -125,13 +125,14 @@ const full = (request: Request, seg: Segment): Step => {
       effects: [drop("Linux:accept-queue-full"), overflows, { _tag: "Count", counter: "ListenDrops" }],
     }
   }
-  const step = endByReset(request, "Linux:tcp_abort_on_overflow")
+  const step = end(request, "Linux:tcp_abort_on_overflow")
   return {
     tcb: step.tcb,
     effects: [
       reset(seg.ack, 0, RST, "Linux:tcp_abort_on_overflow"),
       overflows,
       { _tag: "Count", counter: "ListenDrops" },
+      { _tag: "Count", counter: "EmbryonicRsts" },
       ...step.effects,
     ],
   }
