@@ -250,7 +250,7 @@ class Host implements HostApi {
     if (socket === undefined) return
     if (socket.kind === "idle") return this.calls.forget(id)
     if (socket.kind === "listener") {
-      this.tcp.closeListener(socket, (flow) => this.carry(flow, abort(flow.tcb), now))
+      this.tcp.listening.close(socket, (flow) => this.carry(flow, abort(flow.tcb), now))
       return
     }
     this.tcp.sockets.delete(id)

@@ -19,7 +19,7 @@ export class Ports {
   forPeer(local: IpAddress, remote: Endpoint): number | undefined {
     return this.search(
       this.keys.portOffset(remote),
-      (port) => !this.tcp.localAddressInUse(local, port, remote) && !this.tcp.ports.isBound(port, local),
+      (port) => !this.tcp.isTaken(local, port, remote) && !this.tcp.ports.isBound(port, local),
     )
   }
 

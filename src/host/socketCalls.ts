@@ -74,7 +74,7 @@ export class SocketCalls {
     const foreign = this.notOurs(address, options)
     if (foreign !== undefined) return foreign
     if (!isUsable(options)) return BAD_KEYS
-    if (this.tcp.listeners.takesEvery(address)) return refuse("EADDRINUSE", "netfold:every-port-taken")
+    if (this.tcp.listening.listeners.takesEvery(address)) return refuse("EADDRINUSE", "netfold:every-port-taken")
     const id = this.nextId()
     this.enter(id, address, "every", backlog, options, undefined)
     return id
@@ -100,7 +100,7 @@ export class SocketCalls {
     if (address === undefined) return refuse("EADDRNOTAVAIL", "RFC6724:no-source-address")
     const port = bound?.port ?? this.ports.forPeer(address, remote)
     if (port === undefined) return refuse("EADDRNOTAVAIL", "RFC6056-3.3:no-free-port")
-    if (bound !== undefined && this.tcp.localAddressInUse(address, port, remote)) {
+    if (bound !== undefined && this.tcp.isTaken(address, port, remote)) {
       return refuse("EADDRNOTAVAIL", "Linux:inet_hash_connect:tuple-in-use")
     }
     const local = { address, port }
@@ -181,7 +181,7 @@ export class SocketCalls {
     const path = this.tcp.path(0, address.family)
     const tcb = passiveOpen(this.context, options, path, backlog)
     const listener = new ListenerSocket(id, tcb, address, port, bound)
-    this.tcp.listeners.add(listener)
+    this.tcp.listening.listeners.add(listener)
     this.tcp.sockets.set(id, listener)
   }
 }
