@@ -11,6 +11,16 @@ import type { Link } from "./link.ts"
 
 const DEFAULT_TTL = 64
 
+/** Between whom a segment travels, and how: a connection, or the ends of an answer that has none. */
+export interface Way {
+  readonly local: Endpoint
+  readonly remote: Endpoint
+  /** Where it leaves; undefined: by the route. */
+  readonly iface?: number
+  readonly guard: Guard | undefined
+  identification?: number
+}
+
 /** The way out of a host: signs what must be signed, and puts a segment on an interface or back to ourselves. */
 export class Egress {
   private looped: Array<TcpPacket> = []
@@ -21,16 +31,9 @@ export class Egress {
     private readonly guards: Guards,
   ) {}
 
-  /** `iface`: where the connection's segments leave; undefined: by the route. */
-  transmit(
-    plain: Transmit,
-    local: Endpoint,
-    remote: Endpoint,
-    iface: number | undefined,
-    now: Micros,
-    guard: Guard | undefined,
-  ): void {
+  transmit(plain: Transmit, way: Way, now: Micros): void {
     const { link, counters } = this
+    const { local, remote, guard } = way
     const signature = guard === undefined ? undefined : this.guards.sign(guard, plain)
     if (signature === "unsignable") return
     const segment = signature === undefined ? plain : { ...plain, options: withRoom(plain.options, signature) }
@@ -44,10 +47,14 @@ export class Egress {
     }
     const hop = link.route(remote.address)
     if (hop === undefined) return link.drop("ip:no-route")
+    const { identification } = way
+    // One for each piece that the segment is cut into; what belongs to no connection has 0, as all that is never
+    // fragmented may (RFC 6864 section 4.1).
+    if (identification !== undefined) way.identification = (identification + count) & 0xffff
     link.segment(
       {
         _tag: "SendSegment",
-        interface: iface ?? hop.interface,
+        interface: way.iface ?? hop.interface,
         nextHop: NO_MAC,
         source: local.address,
         destination: remote.address,
@@ -55,7 +62,7 @@ export class Egress {
         destinationPort: remote.port,
         ttl: guard === undefined || guard.ttl === 0 ? DEFAULT_TTL : guard.ttl,
         tos: 0,
-        identification: link.nextIdentification(count),
+        identification: identification ?? 0,
         segment,
         signature,
       },

@@ -2,13 +2,14 @@ import type { Closed, Connection, Request, TimeWait } from "../tcp/tcb.ts"
 import { OFF } from "../tcp/time.ts"
 import type { Endpoint } from "../wire/address.ts"
 import type { Scheduled } from "./deadlines.ts"
+import type { Way } from "./egress.ts"
 import type { Guard } from "./guards.ts"
-import type { Sharing } from "./portTable.ts"
+import { ALONE, type Sharing } from "./portTable.ts"
 import type { ConnectionSocket, ListenerSocket } from "./socket.ts"
 import type { SocketId } from "./types.ts"
 
 /** A block in the connection table: half-open, open, or in TIME-WAIT. */
-export class Flow implements Scheduled {
+export class Flow implements Scheduled, Way {
   scheduledAt = OFF
   /** Next in the table's chain. */
   next: Flow | undefined = undefined
@@ -21,11 +22,13 @@ export class Flow implements Scheduled {
   /** It counts as a user of its port. */
   joined = false
   /** With whom its socket shares the port. */
-  sharing: Sharing = { reuseAddress: false, reusePort: false }
+  sharing: Sharing = ALONE
   /** The socket that an application holds, while it does. */
   socket: ConnectionSocket | undefined = undefined
   /** Who spawned it, until it is accepted. */
   listener: ListenerSocket | undefined = undefined
+  /** IPv4 identification of its next packet: counted per connection, so that nobody can count a host's packets. */
+  identification = 0
   /** What its segments are held to beside the state machine. */
   guard: Guard | undefined = undefined
 

@@ -71,7 +71,7 @@ export class FlowTable {
     }
   }
 
-  private hashOf({ local, remote }: Flow): number {
+  hashOf({ local, remote }: Flow): number {
     return this.hash(local.address, local.port, remote.address, remote.port)
   }
 }

@@ -119,7 +119,7 @@ export class Listening {
 
   /** A handshake is complete: the connection waits to be accepted. */
   established(listener: ListenerSocket, flow: Flow): void {
-    listener.requests.delete(flow)
+    flow.identification = this.tcp.flows.hashOf(flow) & 0xffff
     flow.sharing = listener.tcb.options
     this.tcp.join(flow)
     this.shell.counters.add("PassiveOpens", 1)
@@ -137,7 +137,7 @@ export class Listening {
 
   /** A request is over before it became a connection. */
   forget(listener: ListenerSocket, flow: Flow): void {
-    if (!listener.requests.delete(flow)) return
+    flow.listener = undefined
     this.noLongerYoung(listener, flow)
     listener.tcb = { ...listener.tcb, requests: listener.tcb.requests - 1 }
   }
@@ -154,12 +154,12 @@ export class Listening {
     this.listeners.remove(listener)
     if (listener.bound !== undefined) this.tcp.ports.remove(listener.bound.port, listener.bound.owner)
     this.tcp.sockets.delete(listener.id)
-    for (const flow of listener.requests) {
+    // No list of its own: closing is rare, and a request is to be small.
+    for (const flow of [...this.tcp.flows].filter((one) => one.listener === listener)) {
       this.tcp.flows.remove(flow)
       this.shell.deadlines.forget(flow)
       flow.tcb = CLOSED
     }
-    listener.requests.clear()
     for (const socket of listener.accepted.splice(0)) {
       this.tcp.sockets.delete(socket.id)
       socket.flow.socket = undefined
@@ -170,27 +170,27 @@ export class Listening {
   /** `reopens`: the ISS for a SYN that ends a TIME-WAIT. */
   private handle(listener: ListenerSocket, packet: TcpPacket, now: Micros, reopens?: Seq): void {
     const { segment } = packet
-    const local = { address: packet.destination, port: packet.destinationPort }
+    const local = listener.endpointOf(packet.destination, packet.destinationPort)
     const remote = { address: packet.source, port: packet.sourcePort }
     // A segment that had to wait may find that its connection has been made meanwhile.
     const flow = this.tcp.flows.find(local.address, local.port, remote.address, remote.port)
     if (flow !== undefined && flow.tcb._tag !== "TIME-WAIT") return this.tcp.arrives(flow, segment, now)
     const proven = this.proven.has(remote.address)
-    const step = listen.segmentArrives(listener.tcb, segment, local, remote, proven, now, reopens)
-    listener.tcb = step.tcb
+    const iface = this.shell.link.route(remote.address)?.interface ?? 0
+    // What an interface can carry is known only now that the peer is.
+    const here = iface === 0 ? listener.tcb : { ...listener.tcb, path: this.tcp.path(iface, remote.address.family) }
+    const step = listen.segmentArrives(here, segment, local, remote, proven, now, reopens)
+    listener.tcb = iface === 0 ? step.tcb : { ...step.tcb, path: listener.tcb.path }
     for (const effect of step.effects) {
       switch (effect._tag) {
         case "Spawn":
-          this.spawn(listener, effect, packet, local, remote, now)
+          this.spawn(listener, effect, packet, iface, local, remote, now)
           break
         case "Transmit":
           this.tcp.egress.transmit(
             effect,
-            local,
-            remote,
-            undefined,
+            { local, remote, guard: guardOfAnswer(listener.tcb.options, packet, effect) },
             now,
-            guardOfAnswer(listener.tcb.options, packet, effect),
           )
           break
         case "Count":
@@ -208,18 +208,17 @@ export class Listening {
     listener: ListenerSocket,
     effect: Spawn,
     packet: TcpPacket,
+    iface: number,
     local: Endpoint,
     remote: Endpoint,
     now: Micros,
   ): void {
     const { tcb, effects } = effect
-    const iface = this.shell.link.route(remote.address)?.interface ?? 0
     const flow = new Flow(this.shell.nextId(), tcb, local, remote, iface)
     flow.guard = guardOfSpawned(listener.tcb.options, tcb, local, remote, packet.segment.options.ao)
     flow.listener = listener
     flow.young = true
     if (tcb._tag === "SYN-RECEIVED" && tcb.open === "fast") flow.fastOpenedBy = listener
-    listener.requests.add(flow)
     this.tcp.flows.add(flow)
     const deadline = deadlineOf(tcb)
     if (deadline !== OFF) this.shell.deadlines.schedule(flow, deadline)

@@ -99,7 +99,8 @@ export class PortTable {
   }
 }
 
-const ALONE: Sharing = { reuseAddress: false, reusePort: false }
+/** Nobody may share. */
+export const ALONE: Sharing = { reuseAddress: false, reusePort: false }
 
 /** 0: shares with nobody, 1: SO_REUSEADDR, 2: SO_REUSEPORT, 3: both. */
 const kindOf = ({ reuseAddress, reusePort }: Sharing): 0 | 1 | 2 | 3 => {

@@ -1,6 +1,6 @@
 import type { CloseReason, Why } from "../tcp/effect.ts"
 import type { Listen, SocketOptions } from "../tcp/tcb.ts"
-import type { IpAddress } from "../wire/address.ts"
+import { type Endpoint, type IpAddress, sameAddress } from "../wire/address.ts"
 import type { TcpPacket } from "../wire/tcpSegment.ts"
 import type { Flow } from "./flow.ts"
 import type { PortOwner } from "./portTable.ts"
@@ -51,9 +51,8 @@ export class ListenerSocket {
   readonly inbox: Array<TcpPacket> = []
   /** Segments handled in this turn. */
   handled = 0
-  /** Half-open requests that it spawned. */
-  readonly requests = new Set<Flow>()
   reported = 0
+  private local: Endpoint | undefined = undefined
 
   constructor(
     readonly id: SocketId,
@@ -63,6 +62,14 @@ export class ListenerSocket {
     /** What it holds in the port table; a listener on every port holds none. */
     readonly bound: Bound | undefined,
   ) {}
+
+  /** One record for all requests to the same address and port, since there may be very many. */
+  endpointOf(address: IpAddress, port: number): Endpoint {
+    if (this.local === undefined || this.local.port !== port || !sameAddress(this.local.address, address)) {
+      this.local = { address, port }
+    }
+    return this.local
+  }
 }
 
 export type AnySocket = IdleSocket | ConnectionSocket | ListenerSocket

@@ -96,7 +96,7 @@ export class TcpHost {
     if (answer._tag === "Drop") return this.shell.link.drop(answer.why)
     const local = { address: destination, port: destinationPort }
     const remote = { address: source, port: sourcePort }
-    this.egress.transmit(answer, local, remote, undefined, now, guard)
+    this.egress.transmit(answer, { local, remote, guard }, now)
   }
 
   /** A segment for a block of the table. */
@@ -192,6 +192,7 @@ export class TcpHost {
   /** Enters a block into the table and carries out its first step. */
   open(flow: Flow, step: Step, now: Micros): void {
     this.flows.add(flow)
+    flow.identification = this.flows.hashOf(flow) & 0xffff
     this.join(flow)
     this.apply(flow, step, now)
   }
@@ -248,7 +249,7 @@ export class TcpHost {
     const { socket } = flow
     switch (effect._tag) {
       case "Transmit":
-        return this.egress.transmit(effect, flow.local, flow.remote, flow.iface, now, flow.guard)
+        return this.egress.transmit(effect, flow, now)
       case "ArmTimer":
         return this.shell.deadlines.schedule(flow, effect.at)
       case "CancelTimer":

@@ -5,7 +5,7 @@ import { timestamp } from "./handshake.ts"
 import { firstUnacknowledged, sendEnd, sendFrom } from "./output.ts"
 import { interval, measured } from "./rto.ts"
 import { dropBefore } from "./sendQueue.ts"
-import { add, after, atOrAfter, before, distance, type Seq } from "./seq.ts"
+import { add, after, atOrAfter, before, distance, latest, type Seq } from "./seq.ts"
 import type { Rto, Synchronized } from "./tcb.ts"
 import { type Micros, OFF } from "./time.ts"
 import { arm, cancel, type Out } from "./timers.ts"
@@ -46,7 +46,15 @@ const takeWindow = (tcb: Synchronized, seg: Segment, out: Out): Synchronized => 
     ...tcb,
     timers,
     rto: opened && tcb.timers.persist !== OFF ? { ...tcb.rto, backoff: 0 } : tcb.rto,
-    snd: { ...snd, wnd, wl1: seg.seq, wl2: seg.ack, maxWnd: Math.max(wnd, snd.maxWnd) },
+    // What a probe sent beyond the closed window was refused: it is the first to go now that the window is open.
+    snd: {
+      ...snd,
+      rtx: opened ? latest(snd.una, seg.ack) : snd.rtx,
+      wnd,
+      wl1: seg.seq,
+      wl2: seg.ack,
+      maxWnd: Math.max(wnd, snd.maxWnd),
+    },
   }
 }
 

@@ -159,7 +159,6 @@ const requestFrom = (listen: Listen, seg: Segment, local: Endpoint, remote: Endp
     tsRecent: seg.options.tsVal ?? 0,
     tsOffset: settings.tcpTimestamps ? keys.timestampOffset(local, remote) : 0,
     rcvBuf: initialReceiveBuffer(settings, options),
-    sndWnd: seg.wnd,
     since: now,
     retransmits: 0,
     acked: false,

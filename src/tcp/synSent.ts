@@ -128,7 +128,6 @@ const crossed = (sent: SynSent, seg: Segment, now: Micros): Step => {
     irs: seg.seq,
     agreed: agree(sent.offer, seg.options, settings, sent.remote.address.family),
     tsRecent: seg.options.tsVal ?? 0,
-    sndWnd: seg.wnd,
     oowAt: OFF,
     timers: sent.timers,
   }

@@ -180,8 +180,6 @@ export interface Request {
   readonly tsRecent: number
   readonly tsOffset: number
   readonly rcvBuf: number
-  /** Window of the SYN, unscaled. */
-  readonly sndWnd: number
   readonly since: Micros
   /** SYN-ACK time-outs; while an ACK waits for its data they pass without a retransmission. */
   readonly retransmits: number
@@ -213,7 +211,6 @@ export interface SynReceived {
   readonly irs: Seq
   readonly agreed: Negotiated
   readonly tsRecent: number
-  readonly sndWnd: number
   readonly oowAt: Micros
   readonly timers: Timers
 }

@@ -104,6 +104,11 @@ export class End {
     this.data = random.octets(spec.plan.total)
   }
 
+  /** An octet of data has gone out as a window probe: it is sent again by design. */
+  get hasProbed(): boolean {
+    return this.probed !== undefined
+  }
+
   /** What this end's application sends. */
   get sends(): Uint8Array {
     return this.data

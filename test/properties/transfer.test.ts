@@ -49,7 +49,8 @@ describe("two blocks over a perfect network", () => {
       fc.assert(
         fc.property(quiet, (scenario) => {
           const { a, b } = runsItsCourse(scenario)
-          must(a.resets + b.resets === 0, "a reset")
+          // A probe's octet comes twice, and so may the answer to a FIN behind it, too late for its sender.
+          must(a.resets + b.resets === 0 || a.hasProbed || b.hasProbed, "a reset")
           must(a.retransmitted + b.retransmitted === 0, "something is sent again")
         }),
         runs(150),
