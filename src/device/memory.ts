@@ -11,7 +11,7 @@ export interface MemoryOptions {
   readonly checksumOffload?: boolean
   /** Frames carry up to 64 KiB of TCP payload, uncut. Default false. */
   readonly segmentationOffload?: boolean
-  /** Frames that wait for a receiver before the next one is dropped. Default 256. */
+  /** Frames that wait for a receiver before the next one is dropped. Default 1024. */
   readonly capacity?: number
   readonly names?: readonly [string, string]
   readonly macs?: readonly [MacAddress, MacAddress]
@@ -25,7 +25,7 @@ interface Slot {
   segmentSize: number
 }
 
-const DEFAULT_CAPACITY = 256
+const DEFAULT_CAPACITY = 1024
 const EMPTY = new Uint8Array(0)
 
 /**

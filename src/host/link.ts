@@ -173,6 +173,12 @@ export class Link {
     else this.neighbours[hop.interface]?.send(hop.neighbour, frame, now)
   }
 
+  /** What we sent to `destination` has been acknowledged: its next hop is alive (RFC 4861 section 7.3.1). */
+  progress(destination: IpAddress, now: Micros): void {
+    const hop = this.route(destination)
+    if (hop !== undefined) this.neighbours[hop.interface]?.progress(hop.neighbour, now)
+  }
+
   /** A neighbour's timer has ended. */
   timeout(entry: NeighbourEntry<Packet>, now: Micros): void {
     this.neighbours[entry.iface]?.timeout(entry, now)

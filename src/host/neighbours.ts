@@ -51,6 +51,14 @@ export class Neighbours<P> {
     if (entry !== undefined) this.take(entry, nud.hear(entry.state, mac, create), now)
   }
 
+  /** An upper layer has heard from beyond it: no need to ask. */
+  progress(address: IpAddress, now: Micros): void {
+    const entry = this.entries.get(address.d)
+    if (entry?.state === undefined) return
+    const state = nud.progress(entry.state, now)
+    if (state !== entry.state) this.take(entry, { entry: state, effects: [] }, now)
+  }
+
   timeout(entry: NeighbourEntry<P>, now: Micros): void {
     const { state } = entry
     if (state === undefined) return

@@ -259,6 +259,7 @@ export class TcpHost {
         socket.received.push(effect.bytes)
         return this.notify(socket, "readable")
       case "Acknowledged":
+        this.shell.link.progress(flow.remote.address, now)
         if (socket?.wantsRoom === true) this.offerRoom(socket)
         return
       case "Established":

@@ -116,6 +116,12 @@ export const timeout = <P>(entry: Neighbour<P>, now: Micros): NeighbourStep<P> =
   }
 }
 
+/** Traffic of an upper layer shows that the neighbour hears us (RFC 4861 section 7.3.1). */
+export const progress = <P>(entry: Neighbour<P>, now: Micros): Neighbour<P> =>
+  entry.state === "INCOMPLETE" || entry.state === "REACHABLE"
+    ? entry
+    : { state: "REACHABLE", mac: entry.mac, deadline: now + REACHABLE_TIME }
+
 export const deadlineOf = <P>(entry: Neighbour<P>): Micros => (entry.state === "STALE" ? OFF : entry.deadline)
 
 const release = <P>(entry: Neighbour<P> | undefined, mac: MacAddress): ReadonlyArray<NeighbourEffect<P>> =>

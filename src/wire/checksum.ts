@@ -27,7 +27,7 @@ export const sum = (bytes: Uint8Array, offset: number, length: number): number =
   const done = lead + (count << 2)
   return fold(
     sumOctets(bytes, offset, lead) +
-      sumWords(new Uint32Array(bytes.buffer, bytes.byteOffset + offset + lead, count)) +
+      sumWords(new Int32Array(bytes.buffer, bytes.byteOffset + offset + lead, count)) +
       sumOctets(bytes, offset + done, length - done),
   )
 }
@@ -51,27 +51,29 @@ const sumOctets = (bytes: Uint8Array, offset: number, length: number): number =>
 }
 
 /**
- * 2^16 is 1 modulo 65535, so 32-bit words may be added whole (doubles hold 2^21 of them exactly)
- * and in the machine's byte order, little-endian wherever Bun runs; swapping the result's
- * octets puts it right (RFC 1071 section 2(B)).
+ * 32-bit words, their halves apart: all of it stays in 31 bits for the 64 KiB that a packet has at
+ * most, so that no compiler tier falls back to doubles. The words are in the machine's byte order,
+ * little-endian wherever Bun runs; swapping the result's octets puts it right (RFC 1071 section 2(B)).
  */
-const sumWords = (words: Uint32Array): number => {
+const sumWords = (words: Int32Array): number => {
   const { length } = words
-  let p = 0
-  let q = 0
-  let r = 0
-  let s = 0
+  let low = 0
+  let high = 0
   let at = 0
   for (const last = length - 4; at <= last; at += 4) {
-    p += words[at] ?? 0
-    q += words[at + 1] ?? 0
-    r += words[at + 2] ?? 0
-    s += words[at + 3] ?? 0
+    const a = words[at] ?? 0
+    const b = words[at + 1] ?? 0
+    const c = words[at + 2] ?? 0
+    const d = words[at + 3] ?? 0
+    low += (a & 0xffff) + (b & 0xffff) + (c & 0xffff) + (d & 0xffff)
+    high += (a >>> 16) + (b >>> 16) + (c >>> 16) + (d >>> 16)
   }
-  for (; at < length; at++) p += words[at] ?? 0
-  const total = p + q + r + s
-  // A remainder of 0 stands for 65535, unless every word was zero.
-  const folded = total === 0 ? 0 : total % 65535 || 65535
+  for (; at < length; at++) {
+    const a = words[at] ?? 0
+    low += a & 0xffff
+    high += a >>> 16
+  }
+  const folded = fold(fold(low) + fold(high))
   return ((folded & 0xff) << 8) | (folded >>> 8)
 }
 
