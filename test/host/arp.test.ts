@@ -138,6 +138,24 @@ describe("a neighbour that is known", () => {
     expect(stranger.send(ping()).map((one) => (one.kind === "arp" ? one.to : brief(one)))).toEqual([BROADCAST_MAC])
   })
 
+  test("acknowledges data all the while: never asked (RFC 4861 section 7.3.1)", () => {
+    const pair = new Pair()
+    const listener = pair.b.listen(7)
+    const socket = pair.a.connect(B, 7)
+    pair.settle()
+    const accepted = pair.b.accept(listener)
+    const frames: Array<Uint8Array> = []
+    pair.a.frames = frames
+    for (let second = 0; second < 120; second++) {
+      pair.a.write(socket, new Uint8Array(10))
+      pair.wait(SECOND)
+      pair.b.readBytes(accepted)
+    }
+    const requests = frames.filter((frame) => frame[12] === 0x08 && frame[13] === 0x06 && frame[21] === ARP_REQUEST)
+    expect(frames.length).toBeGreaterThan(100)
+    expect(requests).toEqual([])
+  })
+
   test("asked and answering: quiet for another 30 s", () => {
     const stranger = known()
     stranger.wait(40 * SECOND)

@@ -1,0 +1,41 @@
+import { parseArgs } from "node:util"
+
+export const GROUPS = ["micro", "device", "e2e", "flood"] as const
+export type Group = (typeof GROUPS)[number]
+
+export interface Arguments {
+  readonly groups: ReadonlyArray<Group>
+  readonly json: boolean
+  readonly quick: boolean
+  /** Only cases whose name has this in it. */
+  readonly only: string
+  readonly help: boolean
+}
+
+export const USAGE = `usage: bun run bench [micro] [device] [e2e] [flood] [--quick] [--json] [--only TEXT]
+
+  micro   codecs, reducers and the host without I/O; no privilege
+  device  TAP frames through bun:ffi, in a network namespace of the bench's own
+  e2e     echo and bulk data over the memory wire, and over TAP against the kernel
+  flood   SYNs: what they cost, and what a flood of them does to others; virtual time, no privilege
+  Without a group: all four.`
+
+const isGroup = (word: string): word is Group => GROUPS.some((group) => group === word)
+
+/** Throws an Error with one line for the person who typed it. */
+export const readArguments = (argv: ReadonlyArray<string>): Arguments => {
+  const { values, positionals } = parseArgs({
+    args: [...argv],
+    allowPositionals: true,
+    options: {
+      json: { type: "boolean", default: false },
+      quick: { type: "boolean", default: false },
+      only: { type: "string", default: "" },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  })
+  const unknown = positionals.find((word) => !isGroup(word))
+  if (unknown !== undefined) throw new Error(`"${unknown}" is none of ${GROUPS.join(", ")}`)
+  const groups = positionals.filter(isGroup)
+  return { ...values, groups: groups.length === 0 ? GROUPS : groups }
+}

@@ -1,0 +1,26 @@
+import type { Arguments } from "../arguments.ts"
+import { type Case, FULL, measure, QUICK } from "../measure.ts"
+import { progress } from "../progress.ts"
+import type { Section } from "../report.ts"
+import { codecCases } from "./codec.ts"
+import { hostCases } from "./host.ts"
+import { reducerCases } from "./reducer.ts"
+
+const METHOD =
+  "processor time of one thread, in memory; the cases take turns (A B C A B C), so each shares the compiler and the noise"
+
+export const microSections = ({ quick, only }: Arguments): ReadonlyArray<Section> => {
+  const section = (title: string, method: string, cases: ReadonlyArray<Case>): ReadonlyArray<Section> => {
+    const chosen = cases.filter(({ name }) => name.includes(only))
+    return chosen.length === 0 ? [] : [{ title, method, costs: measure(chosen, quick ? QUICK : FULL, progress) }]
+  }
+  return [
+    ...section("Codecs", `src/wire; decode: Ethernet, IPv4 and TCP with checksums; ${METHOD}.`, codecCases()),
+    ...section("Reducers", `src/tcp alone, segments made beforehand; ${METHOD}.`, reducerCases()),
+    ...section(
+      "Host and transmit path",
+      `src/host and src/runtime/encode.ts, frames made beforehand; ${METHOD}.`,
+      hostCases(),
+    ),
+  ]
+}
