@@ -66,7 +66,7 @@ export class Node {
   readonly host: HostApi
   readonly events: Array<SocketEvent> = []
   readonly drops: Array<string> = []
-  /** Frames that it has sent, where somebody asked for them. */
+  /** Whole frames that it has sent (ARP, ICMP), where somebody asked for them. */
   frames: Array<Uint8Array> | undefined = undefined
 
   constructor(
@@ -189,6 +189,7 @@ export class Node {
         return
       case "SendFrame": {
         const memory = this.device.reserve(effect.bytes.length)
+        this.frames?.push(effect.bytes.slice())
         memory?.set(effect.bytes)
         if (memory !== undefined) this.device.commit(effect.bytes.length, NO_OFFLOAD)
         return
