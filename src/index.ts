@@ -7,7 +7,11 @@
  * `Socket` give the same to whatever is written for @effect/platform.
  */
 export type { Capabilities, Device, DeviceCounters, DeviceFailure, Offload, ReceivedFrame } from "./device/device.ts"
+export * as ControlSocket from "./net/ControlSocket.ts"
 export { type MemoryOptions, memoryPair, openTap, type TapError, type TapOptions } from "./net/devices.ts"
+export * as HttpServer from "./net/HttpServer.ts"
+export * as Inspect from "./net/Inspect.ts"
+export * as NodeHttp from "./net/NodeHttp.ts"
 export { NodeStream, type NodeStreamOptions } from "./net/NodeStream.ts"
 export * as Settings from "./net/Settings.ts"
 export * as Socket from "./net/Socket.ts"

@@ -5,6 +5,7 @@ import type { InterfaceAddress } from "../host/types.ts"
 import { echo, serviceCounters } from "../net/services.ts"
 import type { IpAddress } from "../wire/address.ts"
 import { formatAddress } from "../wire/addressText.ts"
+import { control, noControl } from "./control.ts"
 import { memoryEcho } from "./memoryEcho.ts"
 import * as Own from "./options.ts"
 import { type Report, reportFor } from "./report.ts"
@@ -21,6 +22,7 @@ interface EchoOptions {
   readonly address: InterfaceAddress
   readonly kernelAddress: IpAddress
   readonly json: boolean
+  readonly noControl: boolean
 }
 
 const run = (options: EchoOptions) =>
@@ -33,13 +35,14 @@ const run = (options: EchoOptions) =>
     }),
   )
 
-const onMemory = ({ host, port, allPorts }: EchoOptions, report: Report) =>
+const onMemory = ({ host, port, allPorts, noControl }: EchoOptions, report: Report) =>
   Effect.gen(function* () {
     const running = yield* memoryEcho(
       host,
       Option.getOrElse(port, () => DEFAULT_KERNEL_PORT),
       allPorts,
     )
+    yield* control(noControl, { name: "echo", stacks: { server: running.server, client: running.client } })
     const snapshot = snapshotOf(running.counters, running.server, running.client)
     yield* Effect.addFinalizer(() => report.end(snapshot()))
     yield* report.say(
@@ -58,6 +61,7 @@ const onTap = (options: EchoOptions, name: string | undefined, report: Report) =
     const snapshot = snapshotOf(counters, stack)
     yield* Effect.addFinalizer(() => report.end(snapshot()))
     yield* serve(stack, options.allPorts ? "every" : port, echo(counters))
+    yield* control(options.noControl, { name: "echo", stacks: { [device]: stack } })
     const address = formatAddress(options.address.address)
     yield* report.say(
       options.allPorts
@@ -87,6 +91,7 @@ export const command = Command.make(
     address: Own.address,
     kernelAddress: Own.kernelAddress,
     json: Own.json,
+    noControl,
   },
   run,
 ).pipe(Command.withDescription("An echo server (RFC 862) on a TCP of its own. Without privilege by default."))

@@ -4,6 +4,7 @@ import { Effect } from "effect"
 import type { InterfaceAddress } from "../host/types.ts"
 import type { IpAddress } from "../wire/address.ts"
 import { formatAddress, formatCidr } from "../wire/addressText.ts"
+import { control } from "./control.ts"
 import { FAILURE, UserError } from "./errors.ts"
 import * as Own from "./options.ts"
 import { CHARGEN_PORT, DISCARD_PORT, ECHO_PORT, serveAll, tapStack } from "./services.ts"
@@ -53,6 +54,7 @@ const inside = ({ address, kernelAddress, command }: LabOptions) =>
       bringUpLoopback()
       const { stack } = yield* tapStack({ name: INTERFACE, address, kernelAddress })
       yield* serveAll(stack)
+      yield* control(false, { name: "lab", stacks: { [INTERFACE]: stack } })
       const own = formatAddress(address.address)
       const words = command.length > 0 ? command : [process.env["SHELL"] ?? "/bin/sh"]
       if (command.length === 0 && process.stderr.isTTY) {

@@ -5,12 +5,15 @@ import { Cause, type Console, Effect, Exit, Layer, Option } from "effect"
 import { version } from "../../package.json"
 import * as Echo from "./echo.ts"
 import { explain, FAILURE } from "./errors.ts"
+import * as Http from "./http.ts"
 import * as Lab from "./lab.ts"
+import * as Nstat from "./nstat.ts"
 import * as Serve from "./serve.ts"
+import * as Ss from "./ss.ts"
 
 const netfold = Command.make("netfold").pipe(
   Command.withDescription("A userspace TCP/IP stack."),
-  Command.withSubcommands([Echo.command, Serve.command, Lab.command]),
+  Command.withSubcommands([Echo.command, Serve.command, Http.command, Lab.command, Ss.command, Nstat.command]),
 )
 
 const cli = Command.run(netfold, { name: "netfold", version, executable: "netfold" })

@@ -1,6 +1,7 @@
 import { Command } from "@effect/cli"
 import { Effect } from "effect"
 import { formatAddress } from "../wire/addressText.ts"
+import { control, noControl } from "./control.ts"
 import { UserError } from "./errors.ts"
 import * as Own from "./options.ts"
 import { reportFor } from "./report.ts"
@@ -12,9 +13,10 @@ const options = {
   address: Own.address,
   kernelAddress: Own.kernelAddress,
   json: Own.json,
+  noControl,
 }
 
-export const command = Command.make("serve", options, ({ device: spec, address, kernelAddress, json }) =>
+export const command = Command.make("serve", options, ({ device: spec, address, kernelAddress, json, noControl }) =>
   Effect.scoped(
     Effect.gen(function* () {
       if (spec._tag === "Memory") {
@@ -25,6 +27,7 @@ export const command = Command.make("serve", options, ({ device: spec, address, 
       const report = reportFor(json)
       const { stack, device } = yield* tapStack({ name: spec.name, address, kernelAddress })
       const counters = yield* serveAll(stack)
+      yield* control(noControl, { name: "serve", stacks: { [device]: stack } })
       const snapshot = snapshotOf(counters, stack)
       yield* Effect.addFinalizer(() => report.end(snapshot()))
       const own = formatAddress(address.address)

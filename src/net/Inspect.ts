@@ -3,18 +3,36 @@ import type { SocketStatus } from "../host/types.ts"
 import type { StackService } from "../runtime/stack.ts"
 import type { Micros } from "../tcp/time.ts"
 import { countersOf } from "./inspectCounters.ts"
-import type { Counters, SocketRow, Summary } from "./inspectSchema.ts"
+import type { Counters, SocketRow, SocketState, Summary } from "./inspectSchema.ts"
 import { rowOf } from "./inspectSocket.ts"
 
-export { sum as sumCounters } from "./inspectCounters.ts"
 export * from "./inspectSchema.ts"
 
 /**
  * What `ss` and `nstat` show, of a stack in this process. Nothing is kept for it: each call looks
  * at the stack once, between two batches.
  */
-export const sockets = (stack: StackService): Effect.Effect<ReadonlyArray<SocketRow>> =>
-  Effect.map(now, (at) => stack.list().map((status) => rowOf(status, isOrphan(stack, status), at)))
+export const sockets = (
+  stack: StackService,
+  states?: ReadonlyArray<SocketState>,
+): Effect.Effect<ReadonlyArray<SocketRow>> => Effect.map(eachSocket(stack, states), (rows) => [...rows])
+
+/** The same as they are taken: of a large table, so that the stack can go on in between. In these states; absent: in all. */
+export const eachSocket = (
+  stack: StackService,
+  states?: ReadonlyArray<SocketState>,
+): Effect.Effect<Iterable<SocketRow>> => Effect.map(now, (at) => rowsOf(stack, stack.list(), states, at))
+
+function* rowsOf(
+  stack: StackService,
+  all: ReadonlyArray<SocketStatus>,
+  states: ReadonlyArray<SocketState> | undefined,
+  at: Micros,
+): Generator<SocketRow> {
+  for (const status of all) {
+    if (states?.includes(status.state) ?? true) yield rowOf(status, isOrphan(stack, status), at)
+  }
+}
 
 /** `ss -s` */
 export const summary = (stack: StackService): Effect.Effect<Summary> => Effect.sync(() => summarize(stack))

@@ -1,7 +1,6 @@
-import { rmSync } from "node:fs"
 import { createConnection } from "node:net"
-import { type Duration, Effect } from "effect"
-import { type ControlFile, candidates, codeOf, files, isDead, surroundings } from "./controlDirectory.ts"
+import { Effect } from "effect"
+import { type ControlFile, candidates, codeOf, files, isDead, removeTraces, surroundings } from "./controlDirectory.ts"
 import { ControlSocketError } from "./controlError.ts"
 import { decodeLine, encode, type Line, LineSplitter, LONGEST_ANSWER_LINE, type Request } from "./controlProtocol.ts"
 import type { Counters, SocketRow, Summary } from "./inspectSchema.ts"
@@ -29,8 +28,10 @@ export interface Asked {
   readonly silent: ReadonlyArray<ControlSocketError>
 }
 
-/** How long a busy process may take for its answer. */
-const PATIENCE: Duration.DurationInput = "5 seconds"
+/** How long a busy process may be silent, milliseconds. */
+const PATIENCE = 5000
+
+const HUNG_UP = "hung up"
 
 /** Where control sockets are looked for, best first. */
 export const directories = (): ReadonlyArray<string> => candidates(surroundings())
@@ -58,10 +59,6 @@ const ask = (
   request: Omit<Request, "netfold">,
 ): Effect.Effect<ProcessView | undefined, ControlSocketError> =>
   Effect.map(linesFrom(path, encode({ netfold: 1, ...request })), (lines) => viewOf(path, lines)).pipe(
-    Effect.timeoutFail({
-      duration: PATIENCE,
-      onTimeout: () => new ControlSocketError({ path, reason: "does not answer" }),
-    }),
     Effect.catchIf(
       ({ reason }) => reason === "ECONNREFUSED" || reason === "ENOENT",
       () => Effect.sync(() => removeStale(path, pid)),
@@ -70,7 +67,7 @@ const ask = (
 
 /** Nobody listens there. A process that is alive may just be about to. */
 const removeStale = (path: string, pid: number): undefined => {
-  if (isDead(pid)) rmSync(path, { force: true })
+  if (isDead(pid)) removeTraces(path)
 }
 
 /** The lines of one answer. */
@@ -84,6 +81,7 @@ const linesFrom = (path: string, request: string): Effect.Effect<ReadonlyArray<L
       resume(new ControlSocketError({ path, reason }))
     }
     socket.setEncoding("utf8")
+    socket.setTimeout(PATIENCE, () => fail("does not answer"))
     socket.on("data", (text) => {
       for (const each of splitter.push(String(text))) {
         const line = decodeLine(each)
@@ -97,8 +95,11 @@ const linesFrom = (path: string, request: string): Effect.Effect<ReadonlyArray<L
       }
       if (splitter.waiting > LONGEST_ANSWER_LINE) fail("sends lines that are too long")
     })
-    socket.on("error", (cause) => fail(codeOf(cause)))
-    socket.on("close", () => fail("hung up"))
+    socket.on("error", (cause) => {
+      const code = codeOf(cause)
+      fail(code === "EPIPE" || code === "ECONNRESET" ? HUNG_UP : code)
+    })
+    socket.on("close", () => fail(HUNG_UP))
     return Effect.sync(() => socket.destroy())
   })
 

@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, mkdirSync, readdirSync } from "node:fs"
+import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 
@@ -24,10 +24,12 @@ const SOCKET = /^([0-9]+)(-[0-9]+)?\.sock$/
 const OTHERS = 0o077
 
 /**
- * Where control sockets may be, best first: the user's runtime directory (XDG Base Directory
+ * Where control sockets may be, best first: NETFOLD_RUNTIME_DIR and nowhere else where it is set; the user's runtime directory (XDG Base Directory
  * Specification), systemd's without the variable, and a directory of our own under the temporary one.
  */
 export const candidates = ({ uid, env, temporary, runUser }: Surroundings): ReadonlyArray<string> => {
+  const own = env["NETFOLD_RUNTIME_DIR"]
+  if (own?.startsWith("/")) return [own]
   const runtime = env["XDG_RUNTIME_DIR"]
   const bases = [...(runtime?.startsWith("/") ? [runtime] : []), join(runUser, String(uid))]
   return [...new Set(bases.map((base) => join(base, NAME))), join(temporary, `${NAME}-${uid}`)]
@@ -82,6 +84,11 @@ export const files = (around: Surroundings): ReadonlyArray<ControlFile> =>
         return pid === undefined ? [] : [{ path: join(directory, name), pid: Number(pid) }]
       }),
     )
+
+/** A control socket, and what `nstat` has left beside it. */
+export const removeTraces = (path: string): void => {
+  for (const file of [path, path.replace(/\.sock$/, ".nstat")]) rmSync(file, { force: true })
+}
 
 /** No process has this pid. One of another user's still is one. */
 export const isDead = (pid: number): boolean => {

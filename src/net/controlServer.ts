@@ -1,9 +1,9 @@
-import { chmodSync, existsSync, rmSync } from "node:fs"
+import { chmodSync, existsSync } from "node:fs"
 import { createConnection, createServer, type Server, type Socket } from "node:net"
 import { join } from "node:path"
 import { Effect, Runtime, type Scope } from "effect"
 import type { StackService } from "../runtime/stack.ts"
-import { codeOf, prepare, surroundings } from "./controlDirectory.ts"
+import { codeOf, files, isDead, prepare, removeTraces, surroundings } from "./controlDirectory.ts"
 import { ControlSocketError } from "./controlError.ts"
 import { decodeRequest, encode, type Line, LineSplitter, LONGEST_REQUEST, ROWS_PER_LINE } from "./controlProtocol.ts"
 import * as Inspect from "./Inspect.ts"
@@ -37,9 +37,10 @@ export const open = (options: ControlOptions): Effect.Effect<string, ControlSock
     if ("problem" in directory) {
       return yield* new ControlSocketError({ path: "control socket", reason: directory.problem })
     }
+    yield* sweep
     const path = yield* freePath(directory.path)
     const clients = new Set<Socket>()
-    const remove = (): void => rmSync(path, { force: true })
+    const remove = (): void => removeTraces(path)
     yield* Effect.acquireRelease(listening(path, clients, answer), (server) =>
       Effect.sync(() => {
         server.close()
@@ -52,6 +53,15 @@ export const open = (options: ControlOptions): Effect.Effect<string, ControlSock
     process.on("exit", remove)
     return path
   })
+
+/** What processes that were killed have left. One of another namespace seems dead too, but answers. */
+const sweep: Effect.Effect<void> = Effect.suspend(() =>
+  Effect.forEach(
+    files(surroundings()).filter(({ pid }) => isDead(pid)),
+    ({ path }) => Effect.map(answersAt(path), (answers) => (answers ? undefined : removeTraces(path))),
+    { discard: true },
+  ),
+)
 
 /** `<pid>.sock`, unless a process of another namespace answers there. */
 const freePath = (directory: string): Effect.Effect<string, ControlSocketError> =>
@@ -66,7 +76,7 @@ const freePath = (directory: string): Effect.Effect<string, ControlSocketError> 
       }
       if (!existsSync(path)) return path
       if (yield* answersAt(path)) continue
-      rmSync(path, { force: true })
+      removeTraces(path)
       return path
     }
     return yield* new ControlSocketError({ path: directory, reason: "too many processes of this pid" })
@@ -127,10 +137,11 @@ const converse = async (client: Socket, answer: (request: string) => Iterable<Li
   }
 }
 
-/** Done when the client takes more, or never will. */
+/** Done when the client takes more, or never will; and not before the stacks have had a turn. */
 const written = (client: Socket, text: string): Promise<void> =>
   new Promise((resolve) => {
-    if (client.destroyed || client.write(text)) return resolve()
+    if (client.destroyed) return resolve()
+    if (client.write(text)) return void setImmediate(resolve)
     const done = (): void => {
       client.off("drain", done)
       client.off("close", done)
@@ -150,11 +161,13 @@ function* answers({ name, stacks }: ControlOptions, text: string, run: RunSync):
   for (const [stack, service] of Object.entries(stacks)) {
     switch (request.ask) {
       case "sockets": {
-        const { states } = request
-        const rows = run(Inspect.sockets(service)).filter(({ state }) => states?.includes(state) ?? true)
-        for (let from = 0; from < rows.length; from += ROWS_PER_LINE) {
-          yield { stack, sockets: rows.slice(from, from + ROWS_PER_LINE) }
+        let rows: Array<Inspect.SocketRow> = []
+        for (const row of run(Inspect.eachSocket(service, request.states))) {
+          if (rows.push(row) < ROWS_PER_LINE) continue
+          yield { stack, sockets: rows }
+          rows = []
         }
+        yield { stack, sockets: rows }
         break
       }
       case "summary":

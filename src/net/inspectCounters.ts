@@ -69,20 +69,3 @@ export const countersOf = (
 const setTo = (group: Record<string, number>, name: string, value: number): void => {
   group[name] = value
 }
-
-/** The sum of several stacks' counters. */
-export const sum = (all: ReadonlyArray<Counters>): Counters => ({
-  Ip: sumOf(all.map(({ Ip }) => Ip)),
-  Icmp: sumOf(all.map(({ Icmp }) => Icmp)),
-  Tcp: sumOf(all.map(({ Tcp }) => Tcp)),
-  TcpExt: sumOf(all.map(({ TcpExt }) => TcpExt)),
-  Drop: sumOf(all.map(({ Drop }) => Drop)),
-})
-
-const sumOf = (groups: ReadonlyArray<Readonly<Record<string, number>>>): Readonly<Record<string, number>> => {
-  const total: Record<string, number> = {}
-  for (const group of groups) {
-    for (const [name, value] of Object.entries(group)) total[name] = (total[name] ?? 0) + value
-  }
-  return total
-}

@@ -2,15 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
 import { connect, createServer, type Socket as NodeSocket } from "node:net"
 import { type Child, netfold } from "./child.ts"
-
-/** A port that was free a moment ago. */
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
-    })
-  })
+import { freePort } from "./freePort.ts"
 
 const dial = (port: number): Promise<NodeSocket> =>
   new Promise((resolve, reject) => {

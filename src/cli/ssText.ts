@@ -1,0 +1,213 @@
+import type {
+  Address,
+  ConnectionInfo,
+  ListenerInfo,
+  OpeningInfo,
+  SocketInfo,
+  SocketRow,
+  Summary,
+  Timer,
+} from "../net/Inspect.ts"
+import { columnName } from "./ssFilter.ts"
+
+/** A row, and whose it is. */
+export interface OwnedRow {
+  readonly pid: number
+  readonly process: string
+  readonly stack: string
+  readonly row: SocketRow
+}
+
+export interface TableOptions {
+  /** One state alone was asked for: ss then leaves the column out. */
+  readonly states: boolean
+  readonly header: boolean
+  readonly processes: boolean
+  readonly timers: boolean
+  readonly info: boolean
+}
+
+/** The lines of a table, shaped like ss's. */
+export const table = (rows: ReadonlyArray<OwnedRow>, options: TableOptions): ReadonlyArray<string> => {
+  const header: ReadonlyArray<Cell> = [
+    ...(options.states ? ["State"] : []),
+    "Recv-Q",
+    "Send-Q",
+    ["Local Address", "Port"],
+    ["Peer Address", "Port"],
+    ...(options.processes ? ["Process"] : []),
+  ]
+  const cells = rows.map((owned) => cellsOf(owned, options))
+  const widths = widthsOf(options.header ? [header, ...cells] : cells)
+  return [
+    ...(options.header ? [lineOf(header, widths)] : []),
+    ...cells.flatMap((line, index) => {
+      const info = options.info ? rows[index]?.row.info : undefined
+      return [lineOf(line, widths), ...(info === undefined ? [] : [`\t ${infoText(info)}`])]
+    }),
+  ]
+}
+
+/** Also where no header makes it so. */
+const QUEUE_WIDTH = 6
+
+/** Text, or an address that stands before its colon and a port behind it. */
+type Cell = string | readonly [address: string, port: string]
+
+const cellsOf = ({ pid, process, stack, row }: OwnedRow, options: TableOptions): ReadonlyArray<Cell> => [
+  ...(options.states ? [columnName(row.state)] : []),
+  String(row.recvQ).padEnd(QUEUE_WIDTH),
+  String(row.sendQ).padEnd(QUEUE_WIDTH),
+  addressCell(row.local),
+  addressCell(row.peer ?? { ...row.local, address: row.local.family === 4 ? "0.0.0.0" : "::", port: 0 }),
+  ...(options.processes ? [`users:(("${process}",pid=${pid},stack=${stack},socket=${row.socket}))`] : []),
+  ...(options.timers && row.timer !== undefined ? [timerText(row.timer)] : []),
+]
+
+const addressCell = ({ family, address, port }: Address): Cell => [
+  family === 4 ? address : `[${address}]`,
+  port === 0 ? "*" : String(port),
+]
+
+/** For more of them than a call takes arguments. */
+const largest = (numbers: ReadonlyArray<number>): number => numbers.reduce((most, n) => Math.max(most, n), 0)
+
+type Width = number | readonly [number, number]
+
+const widthsOf = (lines: ReadonlyArray<ReadonlyArray<Cell>>): ReadonlyArray<Width> => {
+  const columns = largest(lines.map(({ length }) => length))
+  return Array.from({ length: columns }, (_, column): Width => {
+    const cells = lines.flatMap((line) => line[column] ?? [])
+    const pairs = lines.map((line) => line[column]).filter((cell) => Array.isArray(cell))
+    if (pairs.length === 0) return largest(cells.map(({ length }) => length))
+    return [largest(pairs.map(([address]) => address.length)), largest(pairs.map(([, port]) => port.length))]
+  })
+}
+
+const lineOf = (cells: ReadonlyArray<Cell>, widths: ReadonlyArray<Width>): string =>
+  cells
+    .map((cell, column) => {
+      const width = widths[column] ?? 0
+      if (typeof cell === "string") return cell.padEnd(typeof width === "number" ? width : 0)
+      const [address, port] = typeof width === "number" ? [0, 0] : width
+      return `${cell[0].padStart(address)}:${cell[1].padEnd(port)}`
+    })
+    .join(" ")
+    .trimEnd()
+
+/** "timer:(on,200ms,0)" */
+export const timerText = ({ name, expires, retransmits }: Timer): string =>
+  `timer:(${name},${duration(expires)},${retransmits})`
+
+/** iproute2's print_ms_timer: "119min", "1min9sec", "1.500ms" for a second and a half, "040ms". */
+export const duration = (millis: number): string => {
+  const total = Math.round(millis)
+  const minutes = Math.floor(total / 60_000)
+  let seconds = Math.floor(total / 1000) % 60
+  let rest = total % 1000
+  let text = ""
+  if (minutes > 0) {
+    rest = 0
+    text = `${minutes}min`
+    if (minutes > 9) seconds = 0
+  }
+  if (seconds > 0) {
+    if (seconds > 9) rest = 0
+    text += `${seconds}${rest > 0 ? "." : "sec"}`
+  }
+  return rest > 0 || text === "" ? `${text}${String(rest).padStart(3, "0")}ms` : text
+}
+
+export const infoText = (info: SocketInfo): string => {
+  switch (info._tag) {
+    case "Listener":
+      return listenerText(info)
+    case "Opening":
+      return openingText(info)
+    case "Connection":
+      return connectionText(info)
+  }
+}
+
+const listenerText = ({ requests, young, fastOpens, cookies, deferAccept }: ListenerInfo): string =>
+  words([
+    `requests:${requests}`,
+    `young:${young}`,
+    cookies && "cookies",
+    fastOpens > 0 && `fastopens:${fastOpens}`,
+    deferAccept > 0 && `defer:${number(deferAccept)}`,
+  ])
+
+const openingText = (info: OpeningInfo): string =>
+  words([
+    ...negotiated(info),
+    info.open === "fast" && "fastopen",
+    `advmss:${info.advertisedMss}`,
+    info.retransmits > 0 && `retrans:${info.retransmits}`,
+    info.unsent > 0 && `notsent:${info.unsent}`,
+  ])
+
+const connectionText = (info: ConnectionInfo): string => {
+  const segments = (octets: number): number => Math.ceil(octets / Math.max(1, info.mss))
+  const window = Math.floor(info.congestionWindow / Math.max(1, info.mss))
+  const { rtt } = info
+  return words([
+    ...negotiated(info),
+    "reno",
+    info.scale !== undefined && `wscale:${info.scale.send},${info.scale.receive}`,
+    `rto:${number(info.rto)}`,
+    info.backoff > 0 && `backoff:${info.backoff}`,
+    rtt !== undefined && `rtt:${number(rtt.smoothed)}/${number(rtt.variation)}`,
+    `mss:${info.mss}`,
+    `rcvmss:${info.receiveMss}`,
+    `advmss:${info.advertisedMss}`,
+    `cwnd:${window}`,
+    info.slowStartThreshold !== undefined && `ssthresh:${segments(info.slowStartThreshold)}`,
+    rtt !== undefined && `send ${Math.round((info.congestionWindow * 8 * 1000) / rtt.smoothed)}bps`,
+    info.lastSent !== undefined && `lastsnd:${Math.floor(info.lastSent)}`,
+    info.lastReceived !== undefined && `lastrcv:${Math.floor(info.lastReceived)}`,
+    info.unacked > 0 && `unacked:${segments(info.unacked)} bytes_unacked:${info.unacked}`,
+    info.retransmitting > 0 && `retrans:${segments(info.retransmitting)}`,
+    info.recovering && "recovering",
+    info.probes > 0 && `probes:${info.probes}`,
+    `rcv_space:${info.receiveSpace}`,
+    info.unsent > 0 && `notsent:${info.unsent}`,
+    info.outOfOrder > 0 && `rcv_ooo:${info.outOfOrder}`,
+    `snd_wnd:${info.sendWindow}`,
+    `rcv_wnd:${info.receiveWindow}`,
+  ])
+}
+
+const negotiated = (info: OpeningInfo | ConnectionInfo): ReadonlyArray<string | false> => [
+  info.timestamps && "ts",
+  info.sack && "sack",
+  info._tag === "Opening" && info.scale !== undefined && `wscale:${info.scale.send},${info.scale.receive}`,
+]
+
+const words = (all: ReadonlyArray<string | false>): string => all.filter((word) => word !== false).join(" ")
+
+/** C's %g: six digits that matter. */
+const number = (value: number): string => String(Number(value.toPrecision(6)))
+
+/** `ss -s`, of stacks that know TCP and nothing else. */
+export const summaryText = (all: ReadonlyArray<Summary>): ReadonlyArray<string> => {
+  const sum = (of: (summary: Summary) => number): number => all.reduce((total, each) => total + of(each), 0)
+  const count = sum(({ ipv4, ipv6 }) => ipv4 + ipv6)
+  const line = (name: string): string =>
+    `${name}\t  ${[count, sum(({ ipv4 }) => ipv4), sum(({ ipv6 }) => ipv6)].map((n) => String(n).padEnd(10)).join("")}`.trimEnd()
+  const states = [
+    `estab ${sum(({ established }) => established)}`,
+    `closed ${sum(({ closed }) => closed)}`,
+    `orphaned ${sum(({ orphaned }) => orphaned)}`,
+    `synrecv ${sum(({ synReceived }) => synReceived)}`,
+    `timewait ${sum(({ timeWait }) => timeWait)}`,
+  ]
+  return [
+    `Total: ${sum(({ total }) => total)}`,
+    `TCP:   ${sum(({ total }) => total)} (${states.join(", ")})`,
+    "",
+    "Transport Total     IP        IPv6",
+    line("TCP"),
+    line("INET"),
+  ]
+}
