@@ -19,9 +19,10 @@ export interface Flow {
 
 const IP = 14
 const TCP = 34
-const SYN = 0x02
+export const SYN = 0x02
+export const RST = 0x04
 const PSH = 0x08
-const ACK = 0x10
+export const ACK = 0x10
 export const ISS = 1000
 const MSS = 1460
 
@@ -39,7 +40,7 @@ export const flowOf = (frame: Uint8Array): Flow => ({
 })
 
 export const isSyn = (frame: Uint8Array): boolean => isTcp(frame) && (frame[TCP + 13] ?? 0) === SYN
-const isTcp = (frame: Uint8Array): boolean =>
+export const isTcp = (frame: Uint8Array): boolean =>
   view(frame).getUint16(12) === 0x0800 && frame[IP] === 0x45 && frame[IP + 9] === 6
 
 /** Octets of TCP payload in a frame; 0 for what is not TCP. */
@@ -74,7 +75,8 @@ interface Parts {
   readonly payload?: Uint8Array
 }
 
-const segment = (flow: Flow, parts: Parts): HandMade => {
+/** Any segment of a flow's. */
+export const segment = (flow: Flow, parts: Parts): HandMade => {
   const { options = new Uint8Array(0), payload = new Uint8Array(0) } = parts
   const headerLength = TCP + 20 + options.length
   const frame = new Uint8Array(headerLength + payload.length)

@@ -22,7 +22,7 @@ import { sieved } from "./sieve.ts"
 import { until } from "./wait.ts"
 
 const CONNECTIONS = 32
-const REQUESTS = 2000
+const REQUESTS = 1000
 /** Of the listener whose queue is filled by hand. */
 const BACKLOG = 4
 
@@ -72,7 +72,7 @@ const number = (text: string, pattern: RegExp): number => Number(pattern.exec(te
 
 /** What wrk says; it prints these two lines only where something failed. */
 const wrk = async (path: string, ...options: ReadonlyArray<string>): Promise<number> => {
-  const said = await output("wrk", "-t2", `-c${CONNECTIONS}`, "-d3s", ...options, `http://${STACK}${path}`)
+  const said = await output("wrk", "-t2", `-c${CONNECTIONS}`, "-d1s", ...options, `http://${STACK}${path}`)
   expect(said).not.toMatch(/Socket errors|Non-2xx/)
   return number(said, /(\d+) requests in/)
 }

@@ -1,0 +1,231 @@
+/**
+ * The stack on a TAP interface with the kernel at its other end, for the length of a test: the
+ * kernel is 198.18.0.1, the stack 198.18.0.2. Both ends of every connection are in the process of
+ * the test, so it can do things in an order, and never needs to wait for a length of time.
+ */
+import { Cause, Effect, ExecutionStrategy, Exit, Option, Scope } from "effect"
+import type { Device } from "../../src/device/device.ts"
+import { openTap, type TapOptions } from "../../src/device/tap.ts"
+import type { SocketStatus } from "../../src/host/types.ts"
+import { echo, serviceCounters } from "../../src/net/services.ts"
+import * as Tcp from "../../src/net/Tcp.ts"
+import { Stack, type StackOptions, type StackService } from "../../src/runtime/stack.ts"
+import { ipv4 } from "../../src/wire/address.ts"
+import { KernelListener, type KernelOptions, KernelSocket } from "./kernelSocket.ts"
+import { type End, readExactly, text } from "./octets.ts"
+import { setQueueLength } from "./posix.ts"
+import { withSysctls } from "./programs.ts"
+
+export const KERNEL = "198.18.0.1"
+export const STACK = "198.18.0.2"
+const KERNEL_ADDRESS = ipv4(0xc6120001)
+const BARRIER_PORT = 65_000
+/** Frames: more than any window here holds, so that the link between the two loses nothing. */
+const QUEUE_LENGTH = 16_384
+
+export interface PeersOptions extends Pick<TapOptions, "offload" | "mtu"> {
+  readonly settings?: StackOptions["settings"]
+  /** The stack's own. */
+  readonly addresses?: ReadonlyArray<string>
+  /** Sysctls of the kernel's below net.ipv4, for the length of the test. */
+  readonly kernelSettings?: Readonly<Record<string, number | string>>
+  /** What stands between the stack and its device. */
+  readonly through?: (device: Device) => Device
+}
+
+/** The stack's end of a connection. Its errors are the stack's own tagged ones. */
+export class StackEnd implements End {
+  readonly connection: Tcp.Connection
+  /** Read from the connection, and more than was asked for. */
+  #rest: Uint8Array | undefined
+
+  constructor(connection: Tcp.Connection) {
+    this.connection = connection
+  }
+
+  write(bytes: Uint8Array): Promise<void> {
+    return run(this.connection.write(bytes))
+  }
+
+  async read(max = Number.POSITIVE_INFINITY): Promise<Uint8Array | undefined> {
+    const bytes = this.#rest ?? Option.getOrUndefined(await run(this.connection.read))
+    this.#rest = bytes !== undefined && bytes.length > max ? bytes.subarray(max) : undefined
+    return bytes?.subarray(0, max)
+  }
+
+  shutdown(): void {
+    Effect.runSync(this.connection.shutdown)
+  }
+
+  close(): void {
+    this.connection.plain.close()
+  }
+
+  abort(): void {
+    this.connection.plain.abort()
+  }
+
+  /** Waits for the end, and gives the tag of the error that it was; "" where the connection ended in order. */
+  async failure(): Promise<string> {
+    const exit = await Effect.runPromiseExit(this.connection.closed)
+    return Exit.isSuccess(exit) ? "" : Option.getOrThrow(Cause.failureOption(exit.cause))._tag
+  }
+
+  get status(): SocketStatus {
+    const status = this.connection.plain.status()
+    if (status === undefined) throw new Error("the connection is over")
+    return status
+  }
+}
+
+export interface StackListener {
+  readonly port: number
+  readonly accept: () => Promise<StackEnd>
+  readonly close: () => void
+}
+
+export interface StackPeer extends StackService {
+  readonly device: Device
+  /** Port 0: a free one. */
+  readonly hear: (options?: Tcp.ListenOptions) => Promise<StackListener>
+  /** Every connection is echoed. */
+  readonly echo: (options: Tcp.ListenOptions) => Promise<void>
+  readonly dial: (port: number, options?: Partial<Tcp.ConnectOptions>) => Promise<StackEnd>
+}
+
+export interface KernelPeer {
+  /** Waits until it is connected. */
+  readonly dial: (port: number, options?: KernelOptions & { readonly host?: string }) => Promise<KernelSocket>
+  /** Hands the SYN to the device, and does not wait. */
+  readonly begin: (port: number, options?: KernelOptions) => KernelSocket
+  readonly hear: (port?: number, backlog?: number) => KernelListener
+}
+
+export interface Peers {
+  readonly stack: StackPeer
+  readonly kernel: KernelPeer
+  /** Connected by the kernel, to a listener with these options. */
+  readonly fromKernel: (options?: Tcp.ListenOptions, kernel?: KernelOptions) => Promise<Pair>
+  /** Connected by the stack. */
+  readonly fromStack: (options?: Partial<Tcp.ConnectOptions>) => Promise<Pair>
+  /** After it, each side has handled all that the other has sent before: frames keep their order. */
+  readonly barrier: () => Promise<void>
+}
+
+export interface Pair {
+  readonly ours: StackEnd
+  readonly theirs: KernelSocket
+}
+
+/** Fails with the error itself, not with a report of it. */
+const run = async <A, E>(effect: Effect.Effect<A, E>): Promise<A> => {
+  const exit = await Effect.runPromiseExit(effect)
+  if (Exit.isSuccess(exit)) return exit.value
+  throw Option.getOrElse(Cause.failureOption(exit.cause), () => Cause.squash(exit.cause))
+}
+
+/** Ends what a test that never came to its end has left behind: the next one is not to suffer for it. */
+let leftover: (() => Promise<void>) | undefined
+
+/** Runs a test's body between the two, and leaves nothing behind. */
+export const withPeers = (options: PeersOptions, body: (peers: Peers) => Promise<void>): Promise<void> => {
+  const settings = Object.entries(options.kernelSettings ?? {}).map(([name, value]) => [`net.ipv4.${name}`, value])
+  return withSysctls(Object.fromEntries(settings), () => meet(options, body))
+}
+
+const meet = async (options: PeersOptions, body: (peers: Peers) => Promise<void>): Promise<void> => {
+  const { offload = false, mtu = 1500, addresses = [`${STACK}/24`], through = (device) => device } = options
+  await leftover?.()
+  const scope = Effect.runSync(Scope.make())
+  const closers: Array<() => void> = []
+  const end = async (): Promise<void> => {
+    leftover = undefined
+    for (const close of closers.splice(0)) close()
+    await Effect.runPromise(Scope.close(scope, Exit.void))
+  }
+  leftover = end
+  try {
+    const tap = { offload, mtu, addresses: [{ address: KERNEL_ADDRESS, prefixLength: 24 }] }
+    const device = through(await run(openTap(tap).pipe(Scope.extend(scope))))
+    setQueueLength(device.name, QUEUE_LENGTH)
+    const service = await run(
+      Stack.make({
+        interfaces: [{ device, addresses }],
+        settings: { ...options.settings },
+        closeGrace: "50 millis",
+      }).pipe(Scope.extend(scope)),
+    )
+    const stack = stackPeer(service, device, scope)
+    const kernel = kernelPeer((close) => closers.push(close))
+    await body({ stack, kernel, ...meetings(stack, kernel) })
+  } finally {
+    await end()
+  }
+}
+
+const stackPeer = (service: StackService, device: Device, scope: Scope.Scope): StackPeer => {
+  const on = <A, E>(effect: Effect.Effect<A, E, Stack | Scope.Scope>): Promise<A> =>
+    run(effect.pipe(Effect.provideService(Stack, service), Scope.extend(scope)))
+  const listen = (options: Tcp.ListenOptions) => on(Tcp.listen(options))
+  return {
+    ...service,
+    device,
+    hear: async (options = {}) => {
+      const own = Effect.runSync(Scope.fork(scope, ExecutionStrategy.sequential))
+      const listener = await run(Tcp.listen(options).pipe(Effect.provideService(Stack, service), Scope.extend(own)))
+      return {
+        port: listener.address.port,
+        accept: async () => new StackEnd(await on(listener.accept)),
+        close: () => Effect.runSync(Scope.close(own, Exit.void)),
+      }
+    },
+    echo: async (options) => {
+      const listener = await listen(options)
+      listener.onConnection(echo(serviceCounters()))
+    },
+    dial: async (port, options = {}) => new StackEnd(await on(Tcp.connect({ host: KERNEL, port, ...options }))),
+  }
+}
+
+const kernelPeer = (atEnd: (close: () => void) => void): KernelPeer => {
+  const begin: KernelPeer["begin"] = (port, options = {}) => {
+    const socket = KernelSocket.begin({ host: STACK, port }, options)
+    atEnd(() => socket.abort())
+    return socket
+  }
+  return {
+    begin,
+    dial: (port, { host = STACK, ...options } = {}) => {
+      const socket = KernelSocket.begin({ host, port }, options)
+      atEnd(() => socket.abort())
+      return socket.connected()
+    },
+    hear: (port, backlog) => {
+      const listener = new KernelListener(KERNEL, port, backlog)
+      atEnd(() => listener.close())
+      return listener
+    },
+  }
+}
+
+const meetings = (stack: StackPeer, kernel: KernelPeer): Omit<Peers, "stack" | "kernel"> => {
+  let barrier: Promise<KernelSocket> | undefined
+  return {
+    fromKernel: async (options = {}, kernelOptions = {}) => {
+      const listener = await stack.hear(options)
+      const [ours, theirs] = await Promise.all([listener.accept(), kernel.dial(listener.port, kernelOptions)])
+      return { ours, theirs }
+    },
+    fromStack: async (options = {}) => {
+      const listener = kernel.hear()
+      const [theirs, ours] = await Promise.all([listener.accept(), stack.dial(listener.port, options)])
+      return { ours, theirs }
+    },
+    barrier: async () => {
+      barrier ??= stack.echo({ port: BARRIER_PORT, noDelay: true }).then(() => kernel.dial(BARRIER_PORT))
+      const socket = await barrier
+      await socket.write(text("."))
+      await readExactly(socket, 1)
+    },
+  }
+}
