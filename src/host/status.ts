@@ -1,6 +1,5 @@
 import { sendRoom } from "../tcp/calls.ts"
-import { isSynchronized } from "../tcp/reduce.ts"
-import { CLOSED, type Tcb } from "../tcp/tcb.ts"
+import { CLOSED, isSynchronized, type Tcb } from "../tcp/tcb.ts"
 import { UNSPECIFIED4 } from "../wire/address.ts"
 import { authenticationStatus } from "./authentication/session.ts"
 import type { Flow } from "./flow.ts"

@@ -2,11 +2,19 @@ import { sendRoom } from "../tcp/calls.ts"
 import { deadlineOf } from "../tcp/deadline.ts"
 import type { CloseReason, Step, TcpEffect } from "../tcp/effect.ts"
 import { icmpArrives } from "../tcp/icmpError.ts"
-import { isSynchronized, outputOf, synReceivedArrives } from "../tcp/reduce.ts"
+import { outputOf, synReceivedArrives } from "../tcp/reduce.ts"
 import { answerNobody } from "../tcp/reset.ts"
 import * as synchronized from "../tcp/synchronized.ts"
 import * as synSent from "../tcp/synSent.ts"
-import { CLOSED, type FastOpened, type PathLimits, type SocketOptions, type Tcb, type TcpContext } from "../tcp/tcb.ts"
+import {
+  CLOSED,
+  type FastOpened,
+  isSynchronized,
+  type PathLimits,
+  type SocketOptions,
+  type Tcb,
+  type TcpContext,
+} from "../tcp/tcb.ts"
 import { type Micros, OFF } from "../tcp/time.ts"
 import { timeout } from "../tcp/timeouts.ts"
 import { TIMER_NAMES } from "../tcp/timers.ts"

@@ -1,18 +1,18 @@
 import { ACK, type Segment } from "../wire/tcpSegment.ts"
 import { afterLostSyn, initialCc } from "./congestion.ts"
-import { effectiveMss } from "./handshake.ts"
+import { effectiveMss, synAckWindow } from "./handshake.ts"
 import { EMPTY_REASSEMBLY } from "./reassembly.ts"
 import { initialRto, measured } from "./rto.ts"
 import { emptyQueue, type SendQueue } from "./sendQueue.ts"
 import { add, type Seq } from "./seq.ts"
-import type { Link, Rto, SocketOptions, Synchronized } from "./tcb.ts"
+import type { Link, Negotiated, Request, Rto, SocketOptions, Synchronized, SynSent } from "./tcb.ts"
 import { type Micros, OFF } from "./time.ts"
 import { NO_TIMERS } from "./timers.ts"
 
 /** MSS that a peer is taken to use until its segments show more (Linux's tcp_initialize_rcv_mss). */
 const FIRST_GUESS_MSS = 536
 
-export interface Handshake {
+interface Handshake {
   readonly link: Link
   readonly options: SocketOptions
   readonly rcvBuf: number
@@ -26,6 +26,40 @@ export interface Handshake {
   readonly queue: SendQueue | undefined
   readonly closing: boolean
   readonly shut: boolean
+}
+
+/** What an active open has come to: `announced` is the window of whichever of SYN and SYN-ACK the peer answers. */
+export const fromSent = (
+  sent: SynSent,
+  irs: Seq,
+  agreed: Negotiated,
+  tsRecent: number,
+  announced: number,
+  now: Micros,
+): Handshake => {
+  const { context, path, local, remote, iss, tsOffset, options, rcvBuf, retransmits, since, queue, closing, shut } =
+    sent
+  const link: Link = { context, path, local, remote, iss, irs, agreed, tsOffset, open: "active", establishedAt: now }
+  return { link, options, rcvBuf, announced, tsRecent, retransmits, since, queue, closing, shut }
+}
+
+/** What a half-open request has come to. */
+export const fromRequest = (request: Request, tsRecent: number, now: Micros): Handshake => {
+  const { context, path, local, remote, iss, irs, agreed, tsOffset, options, rcvBuf, retransmits, since } = request
+  const link: Link = { context, path, local, remote, iss, irs, agreed, tsOffset, open: "passive", establishedAt: now }
+  const announced = synAckWindow(context.settings, rcvBuf, path, agreed)
+  return {
+    link,
+    options,
+    rcvBuf,
+    announced,
+    tsRecent,
+    retransmits,
+    since,
+    queue: undefined,
+    closing: false,
+    shut: false,
+  }
 }
 
 /** SYN-SENT or SYN-RECEIVED becomes ESTABLISHED with the segment that acknowledges our SYN (RFC 9293 section 3.10.7.4). */

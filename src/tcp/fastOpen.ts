@@ -3,8 +3,7 @@ import { hasAck, hasFin, hasRst, hasSyn, type Segment, type TcpOptions } from ".
 import { signatureOctets } from "./authentication/keys.ts"
 import { rateAllows } from "./challenge.ts"
 import type { Refused, Step, TcpEffect, Why } from "./effect.ts"
-import { establish } from "./establish.ts"
-import { synAckWindow } from "./handshake.ts"
+import { establish, fromRequest } from "./establish.ts"
 import { output } from "./output.ts"
 import { drop, resetFor } from "./reset.ts"
 import { interval, measured } from "./rto.ts"
@@ -12,7 +11,7 @@ import { after } from "./seq.ts"
 import { synAckFor } from "./synAck.ts"
 import * as synchronized from "./synchronized.ts"
 import { afterHandshake } from "./synchronized.ts"
-import { CLOSED, type FastOpened, type Listen, type Request, type Synchronized, type Tcb } from "./tcb.ts"
+import { CLOSED, type FastOpened, isSynchronized, type Listen, type Request, type Synchronized } from "./tcb.ts"
 import { type Micros, OFF, SYN_RTO_MAX } from "./time.ts"
 import { arm, cancelAll, type Out } from "./timers.ts"
 import { withoutSyn } from "./withoutSyn.ts"
@@ -74,29 +73,13 @@ export const accept = (
   syn: Segment,
   now: Micros,
 ): { readonly tcb: FastOpened; readonly effects: ReadonlyArray<TcpEffect> } => {
-  const { context, options, path, local, remote, iss, irs, agreed, tsOffset, rcvBuf, since } = request
   const out: Out = [{ _tag: "Established", why: "RFC7413-4.2.2:valid-cookie" }]
   const seg = withoutSyn(syn)
-  const fresh = establish(
-    {
-      link: { context, path, local, remote, iss, irs, agreed, tsOffset, open: "passive", establishedAt: now },
-      options,
-      rcvBuf,
-      announced: synAckWindow(context.settings, rcvBuf, path, agreed),
-      tsRecent: request.tsRecent,
-      retransmits: 0,
-      since: OFF,
-      queue: undefined,
-      closing: false,
-      shut: false,
-    },
-    seg,
-    seg.wnd, // The window of a SYN is never scaled (RFC 7323 section 2.2).
-    now,
-  )
+  // Nothing is measured yet, and the window of a SYN is never scaled (RFC 7323 section 2.2).
+  const fresh = establish(fromRequest({ ...request, since: OFF }, request.tsRecent, now), seg, seg.wnd, now)
   const taken = seg.payload.length > 0 || hasFin(seg) ? afterHandshake(fresh, seg, now, out) : fresh
-  const inner = acknowledgedBySynAck(isOpen(taken) ? taken : fresh)
-  const tcb: FastOpened = { _tag: "SYN-RECEIVED", open: "fast", request: { ...request, since }, tcb: inner }
+  const inner = acknowledgedBySynAck(isSynchronized(taken) ? taken : fresh)
+  const tcb: FastOpened = { _tag: "SYN-RECEIVED", open: "fast", request, tcb: inner }
   const deadline = { _tag: "ArmTimer", timer: "retransmit", at: request.deadline } as const
   return { tcb, effects: [synAckFor(request, inner.rcv.nxt, now, "RFC7413-4.2.2:SYN-with-cookie"), deadline, ...out] }
 }
@@ -171,7 +154,7 @@ const again = (fast: FastOpened, now: Micros): Step => {
 /** While the SYN-ACK is out its timer speaks for all that is in flight. */
 const wrap = (fast: FastOpened, step: Step): Step => {
   const { tcb } = step
-  if (!isOpen(tcb)) return step
+  if (!isSynchronized(tcb)) return step
   const inner: Synchronized =
     tcb.timers.retransmit === OFF ? tcb : { ...tcb, timers: { ...tcb.timers, retransmit: OFF } }
   const effects = step.effects.filter((effect) => !("timer" in effect && effect.timer === "retransmit"))
@@ -182,8 +165,6 @@ const acknowledgedBySynAck = (tcb: Synchronized): Synchronized => ({
   ...tcb,
   rcv: { ...tcb.rcv, due: "none", lastAck: tcb.rcv.nxt },
 })
-
-const isOpen = (tcb: Tcb): tcb is Synchronized => "snd" in tcb
 
 const ordinary = (
   cookie: TcpOptions["fastOpen"],

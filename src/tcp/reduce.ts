@@ -11,16 +11,16 @@ import { answerNobody } from "./reset.ts"
 import * as synchronized from "./synchronized.ts"
 import * as synReceived from "./synReceived.ts"
 import * as synSent from "./synSent.ts"
-import type {
-  FastOpened,
-  PathLimits,
-  Request,
-  SocketOptions,
-  Synchronized,
-  SynReceived,
-  Tcb,
-  TcpContext,
-  TimerName,
+import {
+  type FastOpened,
+  isSynchronized,
+  type PathLimits,
+  type Request,
+  type SocketOptions,
+  type SynReceived,
+  type Tcb,
+  type TcpContext,
+  type TimerName,
 } from "./tcb.ts"
 import type { Micros } from "./time.ts"
 import { timeout } from "./timeouts.ts"
@@ -168,5 +168,3 @@ export const synReceivedArrives = (
       return fastOpen.segmentArrives(tcb, segment, now)
   }
 }
-
-export const isSynchronized = (tcb: Tcb): tcb is Synchronized => "snd" in tcb

@@ -3,13 +3,13 @@ import { acceptable } from "./acceptable.ts"
 import { ackFrom } from "./bareAck.ts"
 import { rateAllows } from "./challenge.ts"
 import type { Step, Why } from "./effect.ts"
-import { establish } from "./establish.ts"
+import { establish, fromRequest } from "./establish.ts"
 import { synAckWindow } from "./handshake.ts"
 import { drop, reset, resetFor } from "./reset.ts"
 import { add, atOrAfter } from "./seq.ts"
 import { synAck } from "./synAck.ts"
 import { afterHandshake } from "./synchronized.ts"
-import { CLOSED, type Request, type Synchronized } from "./tcb.ts"
+import { CLOSED, isSynchronized, type Request, type Synchronized } from "./tcb.ts"
 import { type Micros, OFF, SYN_RTO_MAX } from "./time.ts"
 import type { Out } from "./timers.ts"
 import { pawsRejects } from "./timestamps.ts"
@@ -84,36 +84,20 @@ const deferredTimeouts = (request: Request): number => {
 
 /** The handshake is complete: text and FIN of the same segment follow at once. */
 export const accepted = (request: Request, seg: Segment, now: Micros): Step<Synchronized> => {
-  const { context, options, path, local, remote, iss, irs, agreed, tsOffset, rcvBuf, retransmits, since } = request
-  const newer = seg.options.tsVal !== undefined && atOrAfter(seg.options.tsVal, request.tsRecent)
   const out: Out = [
     { _tag: "CancelTimer", timer: "retransmit" },
     { _tag: "Established", why: "RFC9293-3.10.7.4:ACK-of-SYN" },
   ]
-  const tcb = establish(
-    {
-      link: { context, path, local, remote, iss, irs, agreed, tsOffset, open: "passive", establishedAt: now },
-      options,
-      rcvBuf,
-      announced: synAckWindow(context.settings, rcvBuf, path, agreed),
-      tsRecent: newer ? (seg.options.tsVal ?? 0) : request.tsRecent,
-      retransmits,
-      since,
-      queue: undefined,
-      closing: false,
-      shut: false,
-    },
-    seg,
-    seg.wnd * 2 ** agreed.sndScale,
-    now,
-  )
+  const { tsVal } = seg.options
+  const tsRecent = tsVal !== undefined && atOrAfter(tsVal, request.tsRecent) ? tsVal : request.tsRecent
+  const tcb = establish(fromRequest(request, tsRecent, now), seg, seg.wnd * 2 ** request.agreed.sndScale, now)
   return { tcb: seg.payload.length > 0 || hasFin(seg) ? takeFirst(tcb, seg, now, out) : tcb, effects: out }
 }
 
 /** The text and FIN of a first segment leave a connection synchronized: nobody has closed it yet. */
 const takeFirst = (tcb: Synchronized, seg: Segment, now: Micros, out: Out): Synchronized => {
   const next = afterHandshake(tcb, seg, now, out)
-  return "snd" in next ? next : tcb
+  return isSynchronized(next) ? next : tcb
 }
 
 /** Linux's listen_overflow: the peer believes itself connected; drop the ACK and let it retransmit, or say no. */

@@ -3,7 +3,7 @@ import { acceptable } from "./acceptable.ts"
 import { ackFrom } from "./bareAck.ts"
 import { rateAllows } from "./challenge.ts"
 import type { Step, Why } from "./effect.ts"
-import { establish } from "./establish.ts"
+import { establish, fromSent } from "./establish.ts"
 import { synAckWindow } from "./handshake.ts"
 import { drop, resetFor } from "./reset.ts"
 import { add } from "./seq.ts"
@@ -49,26 +49,11 @@ export const segmentArrives = (tcb: SynReceived, arrived: Segment, now: Micros):
 const established = (tcb: SynReceived, seg: Segment, unscaled: boolean, now: Micros): Step => {
   const out: Out = []
   const { sent, agreed, irs } = tcb
-  const { context, path, local, remote, iss, tsOffset } = sent
   cancelAll(tcb.timers, out)
   out.push({ _tag: "Established", why: "RFC9293-3.10.7.4:ACK-of-SYN" })
-  const fresh = establish(
-    {
-      link: { context, path, local, remote, iss, irs, agreed, tsOffset, open: "active", establishedAt: now },
-      options: sent.options,
-      rcvBuf: sent.rcvBuf,
-      announced: synAckWindow(context.settings, sent.rcvBuf, path, agreed),
-      tsRecent: seg.options.tsVal ?? tcb.tsRecent,
-      retransmits: sent.retransmits,
-      since: sent.since,
-      queue: sent.queue,
-      closing: sent.closing,
-      shut: sent.shut,
-    },
-    seg,
-    unscaled ? seg.wnd : seg.wnd * 2 ** agreed.sndScale,
-    now,
-  )
+  const announced = synAckWindow(sent.context.settings, sent.rcvBuf, sent.path, agreed)
+  const handshake = fromSent(sent, irs, agreed, seg.options.tsVal ?? tcb.tsRecent, announced, now)
+  const fresh = establish(handshake, seg, unscaled ? seg.wnd : seg.wnd * 2 ** agreed.sndScale, now)
   const open: Synchronized = sent.closing ? { ...fresh, _tag: "FIN-WAIT-1" } : fresh
   // The peer's SYN-ACK is answered: ours may have been lost, and then only an ACK opens the peer.
   const next = unscaled ? owe(open, "now", "RFC9293-3.10.7.4:SYN-ACK-of-crossed-SYNs") : open

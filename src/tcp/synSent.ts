@@ -1,7 +1,7 @@
 import { ACK, hasAck, hasFin, hasRst, hasSyn, type Segment, SYN } from "../wire/tcpSegment.ts"
 import type { Step, Transmit, Why } from "./effect.ts"
 import { sendAck } from "./emit.ts"
-import { establish } from "./establish.ts"
+import { establish, fromSent } from "./establish.ts"
 import { agree, DEFAULT_MSS, initialWindow, synAckOptions, synAckWindow, timestamp } from "./handshake.ts"
 import { drop, resetFor } from "./reset.ts"
 import { dropBefore } from "./sendQueue.ts"
@@ -61,28 +61,15 @@ const refused = (tcb: SynSent): Step => {
 
 const established = (sent: SynSent, seg: Segment, now: Micros): Step => {
   const out: Out = fastOpenEffects(sent, seg)
-  const { context, path, local, remote, iss, offer, tsOffset } = sent
+  const { context, path, remote, offer } = sent
   const agreed = agree(offer, seg.options, context.settings, remote.address.family)
   cancelAll(sent.timers, out)
   const why = "RFC9293-3.10.7.3:SYN-acknowledged"
   out.push({ _tag: "Established", why })
-  const fresh = establish(
-    {
-      link: { context, path, local, remote, iss, irs: seg.seq, agreed, tsOffset, open: "active", establishedAt: now },
-      options: sent.options,
-      rcvBuf: sent.rcvBuf,
-      announced: initialWindow(context.settings, sent.rcvBuf, path.mss),
-      tsRecent: seg.options.tsVal ?? 0,
-      retransmits: sent.retransmits,
-      since: sent.since,
-      queue: sent.queue,
-      closing: sent.closing,
-      shut: sent.shut,
-    },
-    seg,
-    seg.wnd, // The window of a SYN is never scaled (RFC 7323 section 2.2).
-    now,
-  )
+  const announced = initialWindow(context.settings, sent.rcvBuf, path.mss)
+  const handshake = fromSent(sent, seg.seq, agreed, seg.options.tsVal ?? 0, announced, now)
+  // The window of a SYN is never scaled (RFC 7323 section 2.2).
+  const fresh = establish(handshake, seg, seg.wnd, now)
   const tcb = sent.synData > 0 ? withSynData(fresh, sent, seg, out) : fresh
   // The third segment leaves at once unless data carries the ACK.
   const acked = tcb.queue.length > 0 ? owe(tcb, "now", why) : sendAck(tcb, now, why, out)

@@ -348,6 +348,8 @@ export interface Synchronized {
   readonly timers: Timers
 }
 
+export const isSynchronized = (tcb: Tcb): tcb is Synchronized => "snd" in tcb
+
 /** TIME-WAIT: enough to answer old segments and to judge a new SYN. */
 export interface TimeWait {
   readonly _tag: "TIME-WAIT"

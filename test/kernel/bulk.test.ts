@@ -8,7 +8,10 @@ const MIB = 1_048_576
 const MANY = octets(64 * MIB)
 const EXPECTED = { length: MANY.length, sha256: sha256(MANY) }
 
-/** What the kernel has found wrong with the stack's segments and acknowledgments. */
+/**
+ * What the kernel has found wrong with the stack's segments and acknowledgments. Not what its timers
+ * have sent again: with this much data on its way, a busy machine lets them.
+ */
 const kernelTroubles = async () => ({
   checksums: await kernelCounter("Tcp", "InCsumErrors"),
   errors: await kernelCounter("Tcp", "InErrs"),
@@ -34,7 +37,7 @@ for (const offload of [false, true]) {
         const [arrived] = await Promise.all([hashAll(theirs), ours.write(MANY).then(() => ours.shutdown())])
         expect(arrived).toEqual(EXPECTED)
         expect(await kernelTroubles()).toEqual(NONE)
-        expect(stack.tcpCounters["RetransSegs"]).toBe(0)
+        expect(stack.tcpCounters["TCPFastRetrans"]).toBe(0)
       })
     })
 
@@ -45,7 +48,7 @@ for (const offload of [false, true]) {
         const [arrived] = await Promise.all([hashAll(theirs), theirs.write(MANY).then(() => theirs.shutdown())])
         expect(arrived).toEqual(EXPECTED)
         expect(await kernelTroubles()).toEqual(NONE)
-        expect(stack.tcpCounters["RetransSegs"]).toBe(0)
+        expect(stack.tcpCounters["TCPFastRetrans"]).toBe(0)
       })
     })
 

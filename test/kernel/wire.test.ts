@@ -197,9 +197,12 @@ const captured = async (name: string, body: () => Promise<void>, judge: (file: s
   }
 }
 
-/** A connection of each side, 500 kB both ways at once on each, closed in order. */
+/**
+ * A connection of each side, 150 kB both ways at once on each, closed in order. All of it fits one batch of
+ * the stack's: whatever the machine does meanwhile, no timer finds an ACK unread.
+ */
 const conversation = async ({ stack, fromKernel, fromStack }: Peers): Promise<void> => {
-  const bytes = octets(500_001)
+  const bytes = octets(150_001)
   for (const meet of [() => fromKernel(), () => fromStack()]) {
     const { ours, theirs } = await meet()
     const say = (end: End) => end.write(bytes).then(() => end.shutdown())
@@ -222,9 +225,7 @@ kernelSuite("What others see on the wire, offload off", import.meta.path, (test)
         () => conversation(peers),
         async (file) => {
           const lines = (await output("tcpdump", "-n", "-vv", "-r", file, "tcp")).split("\n")
-          expect(lines.filter((line) => line.includes("cksum") && line.includes("(correct)")).length).toBeGreaterThan(
-            700,
-          )
+          expect(lines.filter((line) => /cksum .*\(correct\)/.test(line)).length).toBeGreaterThan(300)
           expect(lines.filter((line) => /incorrect|bad cksum|\[\|tcp|truncated/.test(line))).toEqual([])
         },
       )

@@ -2,10 +2,11 @@ import { makeKeys } from "../../src/host/keyedHash.ts"
 import { sendRoom } from "../../src/tcp/calls.ts"
 import type { CloseReason, Refused, Step, TcpEffect, Transmit } from "../../src/tcp/effect.ts"
 import { sendEnd } from "../../src/tcp/output.ts"
-import { isSynchronized, type reduce, type TcpEvent } from "../../src/tcp/reduce.ts"
+import type { reduce, TcpEvent } from "../../src/tcp/reduce.ts"
 import { add, after, distance } from "../../src/tcp/seq.ts"
 import {
   CLOSED,
+  isSynchronized,
   type Listen,
   type SocketOptions,
   type Synchronized,

@@ -1,7 +1,7 @@
 import { describe, test } from "bun:test"
 import fc from "fast-check"
 import { sendEnd } from "../../src/tcp/output.ts"
-import { isSynchronized } from "../../src/tcp/reduce.ts"
+import { isSynchronized } from "../../src/tcp/tcb.ts"
 import type { End } from "./endpoint.ts"
 import { anyScenario, type EndSpec, perfect, type Scenario, settingsOf } from "./scenario.ts"
 import { must, PATIENCE, runs } from "./support.ts"

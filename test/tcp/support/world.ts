@@ -1,12 +1,13 @@
 import type { Refused, Step, TcpEffect, Transmit } from "../../../src/tcp/effect.ts"
 import { initialWindow } from "../../../src/tcp/handshake.ts"
 import { sendEnd } from "../../../src/tcp/output.ts"
-import { isSynchronized, reduce, type TcpEvent } from "../../../src/tcp/reduce.ts"
+import { reduce, type TcpEvent } from "../../../src/tcp/reduce.ts"
 import { add } from "../../../src/tcp/seq.ts"
 import { defaultSettings, linux, type TcpSettings, type WireProfile } from "../../../src/tcp/settings.ts"
 import {
   CLOSED,
   defaultSocketOptions,
+  isSynchronized,
   type PathLimits,
   type SocketOptions,
   type Synchronized,

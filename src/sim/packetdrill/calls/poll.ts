@@ -1,4 +1,4 @@
-import { isSynchronized } from "../../../tcp/reduce.ts"
+import { isSynchronized } from "../../../tcp/tcb.ts"
 import { type Micros, OFF } from "../../../tcp/time.ts"
 import type { Expression } from "../ast.ts"
 import type { EpollFile, EpollInterest, SocketFile } from "../files.ts"
