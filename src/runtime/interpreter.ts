@@ -14,6 +14,8 @@ const BATCH = 256
 const IDLE_TURNS = 64
 /** Of a joined frame: Ethernet, IPv4, TCP with timestamps. Octets. */
 const HEADERS = 66
+/** Full batches in a row after which timers are fired all the same: some milliseconds. */
+const PATIENCE = 8
 /** Rounds of callbacks and their consequences in one batch; what is left waits for the next turn. */
 const ROUNDS = 16
 
@@ -82,6 +84,8 @@ export const makeInterpreter = (options: InterpreterOptions): Interpreter => {
   let pollScheduled = false
   let settleScheduled = false
   let idleTurns = 0
+  /** Full batches in a row: more frames wait. */
+  let behind = 0
 
   const now = (): Micros => (busy ? batchTime : time.now())
 
@@ -97,8 +101,9 @@ export const makeInterpreter = (options: InterpreterOptions): Interpreter => {
     begin()
     let received = 0
     for (const [index, visit] of visitors.entries()) received += devices[index]?.receive(visit, BATCH) ?? 0
-    // Only now: when we were held up, the ACK that a timer waits for may be among the frames.
-    fireTimers()
+    // Timers only now: when we were held up, the ACK that one waits for may be among the frames, or behind a full batch.
+    behind = received < BATCH ? 0 : behind + 1
+    if (behind === 0 || behind > PATIENCE) fireTimers()
     settle()
     if (received > 0) counters.batches++
     goOn(received > 0)
