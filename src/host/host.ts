@@ -161,13 +161,13 @@ class Host implements HostApi {
     return bytes
   }
 
-  write(id: SocketId, bytes: Uint8Array, now: Micros): number | HostRefusal {
+  write(id: SocketId, bytes: Uint8Array, now: Micros, urgent = false): number | HostRefusal {
     const socket = this.connection(id)
     if (socket === undefined) return BAD_ID
     const { flow } = socket
     const n = Math.min(bytes.length, sendRoom(flow.tcb))
     if (n < bytes.length) socket.wantsRoom = true
-    const step = send(flow.tcb, n === bytes.length ? bytes : bytes.subarray(0, n))
+    const step = send(flow.tcb, n === bytes.length ? bytes : bytes.subarray(0, n), urgent)
     if ("_tag" in step) return step
     this.tcp.apply(flow, step, now)
     return n

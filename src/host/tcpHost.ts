@@ -43,7 +43,7 @@ const TCP_HEADER = 20
 const LOOPBACK_BUDGET = 1024
 
 /** Why a host reports a state of a socket, as bits of `reported`. */
-const EVENT_BITS = { connected: 1, acceptable: 2, readable: 4, writable: 8, closed: 16 } as const
+const EVENT_BITS = { connected: 1, acceptable: 2, readable: 4, writable: 8, closed: 16, urgent: 32 } as const
 
 /** What the parts of a host share. */
 export interface Shell {
@@ -289,6 +289,8 @@ export class TcpHost {
       case "RememberCookie":
         return this.cookies.set(flow.remote.address, { option: effect.cookie, mss: effect.mss })
       case "Urgent":
+        if (socket !== undefined) this.notify(socket, "urgent")
+        return
       case "Spawn":
         return
     }

@@ -98,13 +98,13 @@ export interface SendFrame {
 /**
  * Something an application waits for. Level, not count: `readable` may cover many segments.
  * connected: an active open completed. acceptable: a listener has a connection waiting.
- * readable: data or end of data. writable: room in the send buffer again. closed: the connection
+ * readable: data or end of data. urgent: data ahead is urgent (RFC 9293 section 3.8.5). writable: room in the send buffer again. closed: the connection
  * is over, `status` says why.
  */
 export interface SocketEvent {
   readonly _tag: "SocketEvent"
   readonly socket: SocketId
-  readonly event: "connected" | "acceptable" | "readable" | "writable" | "closed"
+  readonly event: "connected" | "acceptable" | "readable" | "urgent" | "writable" | "closed"
 }
 
 export interface Dropped {
@@ -164,7 +164,7 @@ export interface HostApi {
   /** The next octets in order, at most `max`; the array is the caller's. */
   read(socket: SocketId, max: number, now: Micros): ReadResult
   /** Queues as many octets as the send buffer has room for and says how many; the array must not change afterwards. */
-  write(socket: SocketId, bytes: Uint8Array, now: Micros): number | HostRefusal
+  write(socket: SocketId, bytes: Uint8Array, now: Micros, urgent?: boolean): number | HostRefusal
   /** Half-close: FIN after what is queued (RFC 9293 CLOSE). Reading goes on. */
   shutdown(socket: SocketId, now: Micros): HostRefusal | undefined
   /** Gives the socket up as close(2) does: FIN in order, RST where unread data is thrown away. The id is dead afterwards. */

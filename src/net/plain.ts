@@ -26,6 +26,8 @@ export interface Handlers {
   readonly onData?: (connection: PlainConnection, bytes: Uint8Array) => void
   /** In place of `onData`: there is something to `tryRead`, how much and when is up to the application. */
   readonly onReadable?: (connection: PlainConnection) => void
+  /** The peer has said that octets yet to come are urgent; they come in their turn all the same (RFC 6093). */
+  readonly onUrgent?: (connection: PlainConnection) => void
   /** The peer has sent its last octet. Without this handler the connection is then closed. With `onReadable`, `tryRead` says "end" instead. */
   readonly onEnd?: (connection: PlainConnection) => void
   /** Room in the send buffer again, after it was full. */
@@ -106,10 +108,13 @@ export class PlainConnection implements SocketOwner {
     return taken
   }
 
-  /** Like `tryWrite` without the copy: the octets taken must not change until the peer has them, so best never. */
-  tryGive(bytes: Uint8Array): number {
+  /**
+   * Like `tryWrite` without the copy: the octets taken must not change until the peer has them, so
+   * best never. `urgent`: the peer hears of them ahead of their turn (RFC 9293 section 3.8.5).
+   */
+  tryGive(bytes: Uint8Array, urgent = false): number {
     if (this.#over) return -1
-    const taken = this.#sockets.write(this.id, bytes)
+    const taken = this.#sockets.write(this.id, bytes, urgent)
     return typeof taken === "number" ? taken : -1
   }
 
@@ -177,6 +182,9 @@ export class PlainConnection implements SocketOwner {
         break
       case "readable":
         this.#deliver()
+        break
+      case "urgent":
+        this.#handlers.onUrgent?.(this)
         break
       case "writable":
         this.#handlers.onDrain?.(this)

@@ -44,10 +44,10 @@ export const socketCalls = ({ host, owners, now, failure, called, remind }: Call
     if (typeof result === "object") called()
     return result
   },
-  write: (socket, bytes) => {
+  write: (socket, bytes, urgent) => {
     if (failure() !== undefined) return STACK_ENDED
     called()
-    return host.write(socket, bytes, now())
+    return host.write(socket, bytes, now(), urgent)
   },
   room: (socket) => (failure() === undefined ? host.room(socket) : 0),
   setOptions: (socket, options) => {

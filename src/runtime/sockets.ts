@@ -34,7 +34,7 @@ export interface Sockets {
   /** The next octets in order, `max` at most; the array is the caller's. */
   read(socket: SocketId, max: number): ReadResult
   /** Octets taken; the array must not change afterwards. */
-  write(socket: SocketId, bytes: Uint8Array): number | HostRefusal
+  write(socket: SocketId, bytes: Uint8Array, urgent?: boolean): number | HostRefusal
   /** Octets that `write` would take now; 0 makes a `writable` event follow. */
   room(socket: SocketId): number
   setOptions(socket: SocketId, options: Partial<SocketOptions>): HostRefusal | undefined

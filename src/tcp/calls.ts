@@ -2,9 +2,9 @@ import { RST } from "../wire/tcpSegment.ts"
 import type { Refused, Step, Why } from "./effect.ts"
 import { within } from "./fastOpen.ts"
 import { reset } from "./reset.ts"
-import { append } from "./sendQueue.ts"
+import { append, end } from "./sendQueue.ts"
 import { distance } from "./seq.ts"
-import { CLOSED, type SocketOptions, type Synchronized, type Tcb } from "./tcb.ts"
+import { CLOSED, type SocketOptions, type Synchronized, type SynSent, type Tcb } from "./tcb.ts"
 import { consumed, owe } from "./text.ts"
 import type { Micros } from "./time.ts"
 import { arm, cancelAll, type Out } from "./timers.ts"
@@ -13,24 +13,24 @@ import { announced, bareSeq, nextEdge } from "./window.ts"
 /** User calls of a connection (RFC 9293 sections 3.10.2 to 3.10.6); OPEN is in open.ts. */
 export type CallResult = Step | Refused
 
-/** SEND: the queue owns `bytes` from here on; `output` sends what may go. */
-export const send = (tcb: Tcb, bytes: Uint8Array): CallResult => {
+/** SEND: the queue owns `bytes` from here on; `output` sends what may go. `urgent`: the peer is to hear of them ahead of their turn. */
+export const send = (tcb: Tcb, bytes: Uint8Array, urgent = false): CallResult => {
   switch (tcb._tag) {
     case "CLOSED":
     case "LISTEN":
       return refuse("ENOTCONN", "RFC9293-3.10.2:no-connection")
     case "SYN-SENT":
-      return bytes.length > sendRoom(tcb) ? NO_ROOM : step({ ...tcb, queue: append(tcb.queue, bytes) })
+      return bytes.length > sendRoom(tcb) ? NO_ROOM : step(queued(tcb, bytes, urgent))
     case "SYN-RECEIVED":
-      if (tcb.open === "fast") return within(tcb, (inner) => send(inner, bytes))
+      if (tcb.open === "fast") return within(tcb, (inner) => send(inner, bytes, urgent))
       if (tcb.open === "passive") return refuse("ENOTCONN", "RFC9293-3.10.2:not-accepted")
       if (tcb.sent.closing) return CLOSING
       if (bytes.length > sendRoom(tcb)) return NO_ROOM
-      return step({ ...tcb, sent: { ...tcb.sent, queue: append(tcb.sent.queue, bytes) } })
+      return step({ ...tcb, sent: queued(tcb.sent, bytes, urgent) })
     case "ESTABLISHED":
     case "CLOSE-WAIT":
       if (bytes.length > sendRoom(tcb)) return NO_ROOM
-      return step({ ...tcb, queue: append(tcb.queue, bytes) })
+      return step(written(tcb, bytes, urgent))
     case "FIN-WAIT-1":
     case "FIN-WAIT-2":
     case "CLOSING":
@@ -38,6 +38,17 @@ export const send = (tcb: Tcb, bytes: Uint8Array): CallResult => {
     case "TIME-WAIT":
       return CLOSING
   }
+}
+
+const queued = (tcb: SynSent, bytes: Uint8Array, urgent: boolean): SynSent => {
+  const queue = append(tcb.queue, bytes)
+  return { ...tcb, queue, up: urgent ? end(queue) : tcb.up }
+}
+
+/** SND.UP is the end of the urgent octets: RFC 9293 section 3.10.2, with what is queued before them counted in. */
+const written = (tcb: Synchronized, bytes: Uint8Array, urgent: boolean): Synchronized => {
+  const queue = append(tcb.queue, bytes)
+  return urgent ? { ...tcb, queue, snd: { ...tcb.snd, up: end(queue) } } : { ...tcb, queue }
 }
 
 /** Octets that SEND would take now: twice the congestion window, within `tcpWmem` or what the socket asked for. */

@@ -1,9 +1,9 @@
 import { OPTION_SPACE } from "../wire/tcpOptionKind.ts"
-import { ACK, NO_OPTIONS, PSH, type SackBlock, type TcpOptions } from "../wire/tcpSegment.ts"
+import { ACK, NO_OPTIONS, PSH, type SackBlock, type TcpOptions, URG } from "../wire/tcpSegment.ts"
 import type { Why } from "./effect.ts"
 import { TIMESTAMP_LENGTH, timestamp } from "./handshake.ts"
 import { isWriteEnd } from "./sendQueue.ts"
-import { add, type Seq } from "./seq.ts"
+import { add, distance, type Seq } from "./seq.ts"
 import type { Negotiated, Rcv, Synchronized, Timers } from "./tcb.ts"
 import { type Micros, OFF } from "./time.ts"
 import { cancel, type Out } from "./timers.ts"
@@ -102,13 +102,15 @@ export const sendSegment = (
   const { queue } = tcb
   // The end of what the application wrote at once is pushed (RFC 9293 section 3.9.1.2, SHLD-28).
   const pushed = length > 0 && isWriteEnd(queue, add(seq, length)) ? PSH : 0
+  const urgent = distance(tcb.snd.up, seq)
   out.push({
     _tag: "Transmit",
     seq,
     ack: tcb.rcv.nxt,
-    flags: ACK | flags | pushed,
+    flags: ACK | flags | pushed | (urgent > 0 ? URG : 0),
     wnd: windowField(tcb.link, (edge - tcb.rcv.nxt) >>> 0),
-    up: 0,
+    // The octet after the urgent data, as far as the field reaches (RFC 9293 section 3.8.5).
+    up: urgent > 0 ? Math.min(urgent, 0xffff) : 0,
     options: optionsNow(tcb, now),
     queue: length > 0 ? queue : undefined,
     length,

@@ -24,6 +24,8 @@ interface Handshake {
   /** When it first left; OFF: not known. */
   readonly since: Micros
   readonly queue: SendQueue | undefined
+  /** SND.UP; undefined: nothing is urgent. */
+  readonly up: Seq | undefined
   readonly closing: boolean
   readonly shut: boolean
 }
@@ -37,10 +39,10 @@ export const fromSent = (
   announced: number,
   now: Micros,
 ): Handshake => {
-  const { context, path, local, remote, iss, tsOffset, options, rcvBuf, retransmits, since, queue, closing, shut } =
+  const { context, path, local, remote, iss, tsOffset, options, rcvBuf, retransmits, since, queue, up, closing, shut } =
     sent
   const link: Link = { context, path, local, remote, iss, irs, agreed, tsOffset, open: "active", establishedAt: now }
-  return { link, options, rcvBuf, announced, tsRecent, retransmits, since, queue, closing, shut }
+  return { link, options, rcvBuf, announced, tsRecent, retransmits, since, queue, up, closing, shut }
 }
 
 /** What a half-open request has come to. */
@@ -57,6 +59,7 @@ export const fromRequest = (request: Request, tsRecent: number, now: Micros): Ha
     retransmits,
     since,
     queue: undefined,
+    up: undefined,
     closing: false,
     shut: false,
   }
@@ -86,7 +89,7 @@ export const establish = (h: Handshake, seg: Segment, wnd: number, now: Micros):
       wl2: (seg.flags & ACK) !== 0 ? seg.ack : una,
       maxWnd: wnd,
       mss,
-      up: una,
+      up: h.up ?? una,
       small: una,
       fin: h.closing,
       at: OFF,

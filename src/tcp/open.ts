@@ -56,6 +56,7 @@ export const activeOpen = (
     since: now,
     retransmits: 0,
     queue: fast === undefined ? emptyQueue(add(iss, 1)) : append(emptyQueue(add(iss, 1)), fast.data),
+    up: add(iss, 1),
     closing: false,
     shut: false,
     fastOpen: fast?.option,

@@ -30,7 +30,7 @@ import * as timeWait from "./timeWait.ts"
 export type TcpEvent =
   | ActiveOpen
   | PassiveOpen
-  | { readonly _tag: "Send"; readonly bytes: Uint8Array }
+  | { readonly _tag: "Send"; readonly bytes: Uint8Array; readonly urgent?: boolean }
   | { readonly _tag: "Receive"; readonly count: number }
   | { readonly _tag: "Close" }
   | { readonly _tag: "Release" }
@@ -94,7 +94,7 @@ const happen = (tcb: Tcb, event: TcpEvent, now: Micros): Step | Refused => {
     case "PassiveOpen":
       return open(tcb, event, now)
     case "Send":
-      return calls.send(tcb, event.bytes)
+      return calls.send(tcb, event.bytes, event.urgent)
     case "Receive":
       return calls.receive(tcb, event.count, now)
     case "Close":

@@ -155,6 +155,8 @@ export interface SynSent {
   readonly retransmits: number
   /** Data and FIN of calls made before the connection is open. */
   readonly queue: SendQueue
+  /** SND.UP of what is queued. */
+  readonly up: Seq
   /** Set only once the SYNs have crossed: CLOSE waits for ESTABLISHED. */
   readonly closing: boolean
   /** The application is gone altogether: what then arrives is refused. */
