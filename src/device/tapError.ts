@@ -41,7 +41,9 @@ export type TapError =
 const ROOTLESS = "without root: bun run lab"
 
 /** Says what a failed system call means for whoever wanted the interface `device`. */
-export const explain = (device: string, cause: unknown): TapError => {
+export const explain = (name: string, cause: unknown): TapError => {
+  // A name that the kernel was to complete has no number yet.
+  const device = name.replace("%d", "")
   if (!(cause instanceof SystemError)) {
     return new TapSystemError({ device, call: "open", errno: "", message: `${device}: ${String(cause)}` })
   }
