@@ -7,6 +7,7 @@ import {
   type IpAddress,
   inPrefix,
   ipv4,
+  isLoopback,
   isMulticast,
   type MacAddress,
   sameAddress,
@@ -306,7 +307,7 @@ const broadcastOf = (address: IpAddress, prefixLength: number): IpAddress =>
 /** RFC 1122 section 3.2.1.3: no one may speak as a broadcast or multicast address, nor as loopback on a wire. */
 const validSource = (iface: InterfaceConfig, source: IpAddress): boolean =>
   !isMulticast(source) &&
-  source.d >>> 24 !== 127 &&
+  !isLoopback(source) &&
   source.d >>> 24 !== 0 &&
   source.d >>> 28 !== 0xf &&
   !iface.addresses.some(
