@@ -4,7 +4,8 @@ import type { SocketOptions, TcpContext } from "../tcp/tcb.ts"
 import type { Micros } from "../tcp/time.ts"
 import { type Endpoint, UNSPECIFIED4, UNSPECIFIED6 } from "../wire/address.ts"
 import { isDrop } from "../wire/drop.ts"
-import { type Ipv4Packet, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP } from "../wire/ipv4.ts"
+import type { IpPacket } from "../wire/ip.ts"
+import { PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP } from "../wire/ipv4.ts"
 import { decodeTcp } from "../wire/tcp.ts"
 import { decodeUdp } from "../wire/udp.ts"
 import { Counters } from "./counters.ts"
@@ -259,7 +260,7 @@ class Host implements HostApi {
   }
 
   /** A UDP datagram: nobody listens, and only a sound one is told so (RFC 1122 section 4.1.3.4). */
-  private nobodysDatagram(packet: Ipv4Packet, bytes: Uint8Array, vouched: boolean, cast: Cast, now: Micros): void {
+  private nobodysDatagram(packet: IpPacket, bytes: Uint8Array, vouched: boolean, cast: Cast, now: Micros): void {
     const udp = decodeUdp(
       bytes,
       packet.payloadOffset,
@@ -272,7 +273,7 @@ class Host implements HostApi {
     this.icmp.unreachable(packet, bytes, "port", cast, now)
   }
 
-  private datagram(packet: Ipv4Packet, bytes: Uint8Array, vouched: boolean, cast: Cast, now: Micros): void {
+  private datagram(packet: IpPacket, bytes: Uint8Array, vouched: boolean, cast: Cast, now: Micros): void {
     switch (packet.protocol) {
       case PROTOCOL_TCP: {
         // RFC 1122 section 4.2.3.10: a segment to everybody is nobody's.

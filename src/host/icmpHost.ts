@@ -11,7 +11,8 @@ import {
   PORT_UNREACHABLE,
   PROTOCOL_UNREACHABLE,
 } from "../wire/icmp.ts"
-import { IPV4_HEADER, type Ipv4Packet, PROTOCOL_ICMP } from "../wire/ipv4.ts"
+import type { IpPacket } from "../wire/ip.ts"
+import { PROTOCOL_ICMP } from "../wire/ipv4.ts"
 import type { Cast, Link } from "./link.ts"
 import type { SendFrame } from "./types.ts"
 
@@ -29,7 +30,7 @@ export class IcmpHost {
     private readonly onError: (quoted: Uint8Array, reason: CloseReason, now: Micros) => void,
   ) {}
 
-  input(packet: Ipv4Packet, bytes: Uint8Array, cast: Cast, now: Micros): void {
+  input(packet: IpPacket, bytes: Uint8Array, cast: Cast, now: Micros): void {
     const message = decodeIcmp(bytes, packet.payloadOffset, packet.payloadLength)
     if (isDrop(message)) return this.link.drop(message)
     switch (message._tag) {
@@ -50,10 +51,10 @@ export class IcmpHost {
   }
 
   /** Protocol or port unreachable (RFC 1122 section 3.2.2.1), only for what was sent to us alone. */
-  unreachable(packet: Ipv4Packet, bytes: Uint8Array, what: "protocol" | "port", cast: Cast, now: Micros): void {
+  unreachable(packet: IpPacket, bytes: Uint8Array, what: "protocol" | "port", cast: Cast, now: Micros): void {
     if (cast !== "unicast") return this.link.drop("icmp:no-error-about-broadcast")
     if (!this.allow(now)) return this.link.drop("icmp:rate-limit")
-    const start = packet.payloadOffset - IPV4_HEADER - Math.ceil(packet.options.length / 4) * 4
+    const start = packet.headerOffset
     const end = Math.min(packet.payloadOffset + packet.payloadLength, start + LONGEST_QUOTE)
     const code = what === "protocol" ? PROTOCOL_UNREACHABLE : PORT_UNREACHABLE
     const message: IcmpMessage = {
@@ -65,7 +66,7 @@ export class IcmpHost {
     this.send(packet, message, `RFC1122-3.2.2.1:${what}-unreachable`, now)
   }
 
-  private send(cause: Ipv4Packet, message: IcmpMessage, why: SendFrame["why"], now: Micros): void {
+  private send(cause: IpPacket, message: IcmpMessage, why: SendFrame["why"], now: Micros): void {
     const body = "quoted" in message ? message.quoted.length : message.payload.length
     this.link.datagramTo(
       cause.source,

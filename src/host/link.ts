@@ -25,7 +25,8 @@ import {
   NO_MAC,
   writeEthernet,
 } from "../wire/ethernet.ts"
-import { decodeIpv4, IPV4_HEADER, type Ipv4Packet, isFragment, writeIpv4 } from "../wire/ipv4.ts"
+import type { IpPacket } from "../wire/ip.ts"
+import { decodeIpv4, IPV4_HEADER, isFragment, writeIpv4 } from "../wire/ipv4.ts"
 import { EMPTY } from "../wire/tcpSegment.ts"
 import type { Deadlines, Scheduled } from "./deadlines.ts"
 import { type NeighbourEntry, Neighbours } from "./neighbours.ts"
@@ -39,7 +40,7 @@ export type Cast = "unicast" | "broadcast" | "multicast"
 /** Who takes the datagrams that are for us. */
 export type IpInput = (
   iface: number,
-  packet: Ipv4Packet,
+  packet: IpPacket,
   bytes: Uint8Array,
   checksumVouched: boolean,
   cast: Cast,

@@ -3,6 +3,7 @@ import { getIpv4, setIpv4 } from "./addressBytes.ts"
 import { getU8, getU16, setU8, setU16 } from "./bytes.ts"
 import { finish, sum } from "./checksum.ts"
 import type { WireDrop } from "./drop.ts"
+import type { IpPacket } from "./ip.ts"
 import { EMPTY } from "./tcpSegment.ts"
 
 /** An IPv4 header (RFC 791 section 3.1), lengths and checksum left to the codec. */
@@ -24,8 +25,8 @@ export interface Ipv4Header {
 }
 
 /** A header with the place of its payload, link padding cut off. */
-export interface Ipv4Packet extends Ipv4Header {
-  readonly payloadOffset: number
+export interface Ipv4Packet extends Ipv4Header, IpPacket {
+  readonly payloadLength: number
 }
 
 /** Without options. */
@@ -87,6 +88,7 @@ const read = (bytes: Uint8Array, offset: number, headerLength: number, payloadLe
     moreFragments: (fragment & MORE_FRAGMENTS) !== 0,
     fragmentOffset: (fragment & OFFSET_BITS) << 3,
     options: headerLength === IPV4_HEADER ? EMPTY : bytes.subarray(offset + IPV4_HEADER, offset + headerLength),
+    headerOffset: offset,
     payloadLength,
     payloadOffset: offset + headerLength,
   }

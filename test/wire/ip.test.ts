@@ -35,7 +35,7 @@ const changed = (writes: ReadonlyArray<readonly [number, number]>, headerLength 
 describe("ipv4", () => {
   test("a header of Linux's: read, and written again octet for octet", () => {
     const at = displaced(LINUX.synIpv4.subarray(14))
-    expect(decodeIpv4(at.bytes, at.offset, at.length)).toEqual({ ...header, payloadOffset: 23 })
+    expect(decodeIpv4(at.bytes, at.offset, at.length)).toEqual({ ...header, headerOffset: 3, payloadOffset: 23 })
     expect(toHex(written((out, offset) => writeIpv4(out, offset, header)))).toBe(toHex(LINUX.synIpv4.subarray(14, 34)))
   })
 
@@ -73,7 +73,7 @@ describe("ipv4", () => {
     const bytes = written((out, offset) => writeIpv4(out, offset, { ...header, options }))
     expect(bytes.length).toBe(28)
     const packet = decodeIpv4(bytes, 0, 68)
-    expect(packet).toEqual({ ...header, options, payloadOffset: 28 })
+    expect(packet).toEqual({ ...header, options, headerOffset: 0, payloadOffset: 28 })
   })
 
   test("options of an odd length: padded with zeros", () => {
@@ -111,7 +111,13 @@ describe("ipv4", () => {
 
   test("a quoted header, cut payload and spoilt checksum: read all the same", () => {
     const bytes = changed([[8, 1]], 0)
-    expect(decodeQuotedIpv4(bytes, 0, 28)).toEqual({ ...header, ttl: 1, payloadLength: 8, payloadOffset: 20 })
+    expect(decodeQuotedIpv4(bytes, 0, 28)).toEqual({
+      ...header,
+      ttl: 1,
+      payloadLength: 8,
+      headerOffset: 0,
+      payloadOffset: 20,
+    })
   })
 
   test("a quoted header with more behind the packet: the payload ends where the total length says", () => {
@@ -139,7 +145,11 @@ describe("ipv4", () => {
         (any) => {
           const bytes = written((out, offset) => writeIpv4(out, offset, any))
           const payloadOffset = bytes.length
-          expect(decodeIpv4(bytes, 0, payloadOffset + any.payloadLength)).toEqual({ ...any, payloadOffset })
+          expect(decodeIpv4(bytes, 0, payloadOffset + any.payloadLength)).toEqual({
+            ...any,
+            headerOffset: 0,
+            payloadOffset,
+          })
         },
       ),
     )
