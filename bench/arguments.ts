@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util"
 
-export const GROUPS = ["micro", "device", "e2e", "flood"] as const
+export const GROUPS = ["micro", "device", "peers", "flood"] as const
 export type Group = (typeof GROUPS)[number]
 
 export interface Arguments {
@@ -12,11 +12,11 @@ export interface Arguments {
   readonly help: boolean
 }
 
-export const USAGE = `usage: bun run bench [micro] [device] [e2e] [flood] [--quick] [--json] [--only TEXT]
+export const USAGE = `usage: bun run bench [micro] [device] [peers] [flood] [--quick] [--json] [--only TEXT]
 
   micro   codecs, reducers and the host without I/O; no privilege
   device  TAP frames through bun:ffi, in a network namespace of the bench's own
-  e2e     echo and bulk data over the memory wire, and over TAP against the kernel
+  peers   echo, bulk data, connections and memory beside the kernel, lwIP and gVisor, each over its own TAP
   flood   SYNs: what they cost, and what a flood of them does to others; virtual time, no privilege
   Without a group: all four.`
 

@@ -1,17 +1,17 @@
 /** `bun run bench`: see arguments.ts for what can be asked, report.ts for what comes out. */
 import { type Arguments, type Group, readArguments, USAGE } from "./arguments.ts"
 import { deviceSections } from "./device/sections.ts"
-import { endToEndSections } from "./endToEnd/sections.ts"
 import { floodSections } from "./flood/sections.ts"
 import { describeMachine, machine, stolenTicks } from "./machine.ts"
 import { microSections } from "./micro/sections.ts"
+import { peerSections } from "./peers/sections.ts"
 import { progressDone } from "./progress.ts"
 import { print, type Report, type Section } from "./report.ts"
 
 const MEASURE: Readonly<Record<Group, (given: Arguments) => Promise<ReadonlyArray<Section>>>> = {
   micro: async (given) => microSections(given),
   device: deviceSections,
-  e2e: endToEndSections,
+  peers: peerSections,
   flood: async (given) => floodSections(given),
 }
 

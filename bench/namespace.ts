@@ -4,7 +4,7 @@ import type { Arguments } from "./arguments.ts"
 import type { Section } from "./report.ts"
 
 /** Longer than the longest group of measurements takes. */
-const MILLIS = 420_000
+const MILLIS = 900_000
 
 /** Runs `script`, which prints sections as JSON, in a network namespace of its own; its progress goes to our terminal. */
 export const measureInside = async (

@@ -6,6 +6,8 @@
  *   load sink | source | bulkecho ADDRESS WARMUP SECONDS  one connection: send, receive, both
  *   load echo ADDRESS WARMUP SECONDS CONNECTIONS BYTES    request and answer, by turns, on each
  *   load connect ADDRESS WARMUP SECONDS CONNECTIONS       connect, echo one byte, close, again and again
+ *   load idle ADDRESS SETTLE PID CONNECTIONS              what open connections cost the process PID, octets of
+ *                                                         memory each: fresh, and after one echo
  *
  * A client prints one JSON line. Rates count what the server's stack has taken: of `sink`, what
  * is acknowledged. Everything echoed is compared with what was sent. Exit status 1 after an error.
@@ -28,7 +30,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CHUNK = 256 * 1024, PERIOD = 65521, LINES = 95 * 74, MOST = 4096, EVENTS = 256 };
+enum { CHUNK = 256 * 1024, PERIOD = 65521, LINES = 95 * 74, MOST = 16384, EVENTS = 256 };
 enum service { CLIENT, LISTEN_ECHO, LISTEN_DISCARD, LISTEN_CHARGEN, ECHO, DISCARD, CHARGEN };
 
 struct conn {
@@ -406,16 +408,80 @@ static int turns(int reconnects)
     return finish(done, (now - from) / 1e9);
 }
 
+/* Resident memory of a process, octets. */
+static double memory_of(int pid)
+{
+    char path[64];
+    long resident = 0;
+    snprintf(path, sizeof path, "/proc/%d/statm", pid);
+    FILE *f = fopen(path, "r");
+    if (f == NULL || fscanf(f, "%*d %ld", &resident) != 1)
+        fail(path);
+    fclose(f);
+    return (double)resident * sysconf(_SC_PAGESIZE);
+}
+
+/* Waits until all `count` connections are open, or have had their answer. */
+static int wait_for_all(int answers)
+{
+    struct epoll_event events[EVENTS];
+    int ready = 0, next = 0, pending = 0;
+    while (ready < count && !errors && nanos() < until) {
+        for (; next < count && pending < EVENTS; next++, pending++) {
+            if (answers)
+                next_request(&conns[next]);
+            else
+                start(&conns[next]);
+        }
+        int n = epoll_wait(ep, events, EVENTS, 20);
+        for (int i = 0; i < n; i++) {
+            struct conn *c = events[i].data.ptr;
+            int was = c->connected;
+            if (c->fd < 0 || !is_open(c))
+                continue;
+            if (!was)
+                watch(c, EPOLLIN);
+            if (answers ? receive_answer(c) : !was)
+                ready++, pending--;
+        }
+    }
+    return ready;
+}
+
+static void settle(double seconds)
+{
+    struct timespec t = { (time_t)seconds, (long)((seconds - (time_t)seconds) * 1e9) };
+    nanosleep(&t, NULL);
+}
+
+static int idle(double seconds, int pid)
+{
+    until = nanos() + 60000000000u;
+    double before = memory_of(pid), open = 0, echoed = 0;
+    int all = wait_for_all(0) == count;
+    settle(seconds);
+    open = memory_of(pid);
+    all = all && wait_for_all(1) == count;
+    settle(seconds);
+    echoed = memory_of(pid);
+    const char *error = all ? "" : mismatches ? "other octets than were sent" : errors && last_error ? strerror(last_error)
+                        : "not all were served within a minute";
+    printf("{\"open\":%.0f,\"echoed\":%.0f,\"error\":\"%s\"}\n", (open - before) / count, (echoed - before) / count, error);
+    return !all;
+}
+
 int main(int argc, char **argv)
 {
-    struct rlimit files = { 8192, 8192 };
+    struct rlimit files;
+    getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max < 2 * MOST ? files.rlim_max : 2 * MOST;
     setrlimit(RLIMIT_NOFILE, &files);
     signal(SIGPIPE, SIG_IGN);
     make_patterns();
     ep = epoll_create1(0);
     peer.sin_family = AF_INET;
     if (argc < 3 || inet_pton(AF_INET, argv[2], &peer.sin_addr) != 1) {
-        fprintf(stderr, "usage: load serve ADDRESS | sink|source|bulkecho|echo|connect ADDRESS WARMUP SECONDS [CONNECTIONS [BYTES]]\n");
+        fprintf(stderr, "usage: load serve ADDRESS | sink|source|bulkecho|echo|connect ADDRESS WARMUP SECONDS [CONNECTIONS [BYTES]] | idle ADDRESS SETTLE PID CONNECTIONS\n");
         return 2;
     }
     const char *mode = argv[1];
@@ -440,5 +506,10 @@ int main(int argc, char **argv)
         return turns(0);
     if (!strcmp(mode, "connect"))
         return turns(1);
+    if (!strcmp(mode, "idle")) {
+        int pid = atoi(argv[4]);
+        request_bytes = 1;
+        return idle(atof(argv[3]), pid);
+    }
     return 2;
 }

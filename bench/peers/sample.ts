@@ -9,6 +9,20 @@ export interface Sample {
   readonly error: string
 }
 
+/** What the client prints about idle connections: octets of the server's memory for each. */
+export interface IdleSample {
+  readonly open: number
+  readonly echoed: number
+  readonly error: string
+}
+
+/** In the order of IdleSample. */
+export const IDLE_JOBS = [
+  { title: "10,000 idle connections: memory each", unit: "octets" },
+  { title: "the same after one echo each", unit: "octets" },
+] as const
+export const IDLE_CONNECTIONS = 10_000
+
 export interface Job {
   readonly name: "echo" | "connect" | "sink" | "source" | "bulkecho"
   readonly title: string

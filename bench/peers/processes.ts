@@ -1,22 +1,5 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
-import type { Sample } from "./sample.ts"
-
-/** The client program, compiled for this run, or why there is none. */
-export const compileClient = (): { readonly program: string; readonly remove: () => void } | string => {
-  const compiler = ["cc", "gcc", "clang"].find((name) => Bun.which(name) !== null)
-  if (compiler === undefined) return "no C compiler (cc, gcc or clang) to compile bench/client/load.c with"
-  const directory = mkdtempSync(join(tmpdir(), "netfold-bench-"))
-  const remove = (): void => rmSync(directory, { recursive: true, force: true })
-  const program = join(directory, "load")
-  const built = Bun.spawnSync([compiler, "-O2", "-o", program, join(import.meta.dir, "../client/load.c")], {
-    stderr: "pipe",
-  })
-  if (built.success) return { program, remove }
-  remove()
-  return `${compiler} cannot compile bench/client/load.c: ${built.stderr.toString().trim().split("\n")[0] ?? ""}`
-}
+import { readFileSync } from "node:fs"
+import type { IdleSample, Sample } from "./sample.ts"
 
 /** A server under measurement. */
 export interface Server {
@@ -57,16 +40,31 @@ const TICKS = 100
 
 /** One run of a client, which prints a Sample as JSON. */
 export const sampleOf = async (words: ReadonlyArray<string>, seconds: number): Promise<Sample> => {
+  const printed = await outputOf(words, seconds + 15)
+  if (printed === "") return { rate: 0, user: 0, system: 0, error: "the client printed nothing" }
+  const sample: Sample = JSON.parse(printed)
+  return sample
+}
+
+export const idleOf = async (words: ReadonlyArray<string>): Promise<IdleSample> => {
+  const printed = await outputOf(words, IDLE_SECONDS)
+  if (printed === "") return { open: 0, echoed: 0, error: "the client printed nothing" }
+  const sample: IdleSample = JSON.parse(printed)
+  return sample
+}
+
+/** The client gives up after a minute of its own. */
+const IDLE_SECONDS = 90
+
+const outputOf = async (words: ReadonlyArray<string>, seconds: number): Promise<string> => {
   const child = Bun.spawn([...words], {
     stdin: "ignore",
     stdout: "pipe",
     stderr: "inherit",
-    timeout: (seconds + 15) * 1000,
+    timeout: seconds * 1000,
     killSignal: "SIGKILL",
   })
   const printed = await child.stdout.text()
   await child.exited
-  if (printed.trim() === "") return { rate: 0, user: 0, system: 0, error: "the client printed nothing" }
-  const sample: Sample = JSON.parse(printed)
-  return sample
+  return printed.trim()
 }
