@@ -54,7 +54,7 @@ export const HOUSE: Readonly<Record<string, Room>> = {
   },
   net: {
     rooms: ["wire", "tcp", "ip", "host", "ffi", "device", "runtime"],
-    modules: ["effect", "@effect/platform", "@effect/platform/*", "bun", "node:*"],
+    modules: ["effect", "@effect/platform", "@effect/platform/*", "dns-packet", "bun", "node:*"],
     ...SHELL,
   },
   // Virtual time: it runs a host as the shell would, without the shell.
