@@ -177,7 +177,7 @@ const nowhere = (): Device => {
   return {
     name: "nowhere",
     mac: MAC,
-    capabilities: { mtu: 1500, layer: "ip", checksumOffload: false, segmentationOffload: 0 },
+    capabilities: { mtu: 1500, layer: "ip", checksumOffload: false, segmentationOffload: 0, framesStay: false },
     counters: noCounters(),
     receive: () => 0,
     reserve: () => memory,

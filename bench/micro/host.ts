@@ -176,6 +176,7 @@ const noWire = (offload: boolean): Device => {
       layer: "ethernet",
       checksumOffload: offload,
       segmentationOffload: offload ? 65000 : 0,
+      framesStay: false,
     },
     counters: noCounters(),
     receive: () => 0,

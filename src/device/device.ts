@@ -10,9 +10,11 @@ export interface Capabilities {
   readonly checksumOffload: boolean
   /** Largest TCP payload that it cuts into segments itself; 0: it takes whole frames only. */
   readonly segmentationOffload: number
+  /** Received frames stay valid until the next `receive`, not only inside their visit. */
+  readonly framesStay: boolean
 }
 
-/** A received frame: a window on device memory, valid only inside the visit. The object is reused. */
+/** A received frame: a window on device memory, valid only inside the visit (see `framesStay`). The object is reused. */
 export interface ReceivedFrame {
   bytes: Uint8Array
   offset: number

@@ -35,7 +35,9 @@ const EMPTY = new Uint8Array(0)
  */
 class Ring {
   readonly slots: ReadonlyArray<Slot>
+  /** Slots before `head` are the sender's again; those from there to `seen` stay as the receiver saw them until its batch ends. */
   head = 0
+  seen = 0
   published = 0
   tail = 0
   /** Called when frames are published; the receiving device's. */
@@ -95,8 +97,9 @@ class MemoryDevice implements Device {
     const ring = this.#in
     const frame = this.#frame
     let visited = 0
-    while (visited < budget && ring.head < ring.published && !this.#closed) {
-      const slot = ring.at(ring.head)
+    ring.head = ring.seen
+    while (visited < budget && ring.seen < ring.published && !this.#closed) {
+      const slot = ring.at(ring.seen)
       if (slot === undefined) break
       frame.bytes = slot.bytes
       frame.offset = 0
@@ -106,12 +109,8 @@ class MemoryDevice implements Device {
       visited++
       this.counters.rxPackets++
       this.counters.rxBytes += slot.length
-      try {
-        visit(frame)
-      } finally {
-        // Only now may the sender have the slot again.
-        ring.head++
-      }
+      ring.seen++
+      visit(frame)
     }
     return visited
   }
@@ -147,6 +146,8 @@ class MemoryDevice implements Device {
   }
 
   flush(): void {
+    // The batch has ended: the sender may have the slots again.
+    this.#in.head = this.#in.seen
     const ring = this.#out
     if (ring.published === ring.tail) return
     ring.published = ring.tail
@@ -156,7 +157,7 @@ class MemoryDevice implements Device {
   wake(onReady: () => void): void {
     if (this.#closed) return
     this.#onReady = onReady
-    if (this.#in.head < this.#in.published) this.#fireSoon()
+    if (this.#in.seen < this.#in.published) this.#fireSoon()
   }
 
   failure(): undefined {
@@ -194,6 +195,7 @@ export const memoryPair = (options: MemoryOptions = {}): readonly [Device, Devic
     layer: "ethernet",
     checksumOffload: options.checksumOffload ?? false,
     segmentationOffload: options.segmentationOffload === true ? MAX_SEGMENTED_PAYLOAD : 0,
+    framesStay: true,
   }
   const capacity = options.capacity ?? DEFAULT_CAPACITY
   const [leftName, rightName] = options.names ?? ["memory0", "memory1"]

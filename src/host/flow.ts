@@ -6,6 +6,7 @@ import type { Way } from "./egress.ts"
 import type { Guard } from "./guards.ts"
 import { ALONE, type Sharing } from "./portTable.ts"
 import type { ConnectionSocket, ListenerSocket } from "./socket.ts"
+import type { Train } from "./trains.ts"
 import type { SocketId } from "./types.ts"
 
 /** A block in the connection table: half-open, open, or in TIME-WAIT. */
@@ -29,6 +30,8 @@ export class Flow implements Scheduled, Way {
   listener: ListenerSocket | undefined = undefined
   /** IPv4 identification of its next packet: counted per connection, so that nobody can count a host's packets. */
   identification = 0
+  /** Segments of this batch that wait to be handled as one: see `Trains`. */
+  train: Train | undefined = undefined
   /** What its segments are held to beside the state machine. */
   guard: Guard | undefined = undefined
 

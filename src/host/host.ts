@@ -61,7 +61,10 @@ class Host implements HostApi {
       config,
       this.deadlines,
       emit,
-      (_, packet, bytes, vouched, cast, now) => this.datagram(packet, bytes, vouched, cast, now),
+      (index, packet, bytes, vouched, cast, now) => {
+        const stays = config.interfaces[index]?.framesStay ?? false
+        this.datagram(packet, bytes, vouched, cast, stays, now)
+      },
       (lost, now) => this.tcp.unreachable(lost, now),
     )
     this.icmp = new IcmpHost(this.link, (quoted, reason, now) => this.tcp.icmpError(quoted, reason, now))
@@ -89,6 +92,7 @@ class Host implements HostApi {
   }
 
   advance(now: Micros): void {
+    this.tcp.endTrains()
     for (;;) {
       const due = this.deadlines.takeDue(now)
       if (due === undefined) return
@@ -98,6 +102,7 @@ class Host implements HostApi {
   }
 
   flush(now: Micros): void {
+    this.tcp.endTrains()
     this.tcp.flush(now)
   }
 
@@ -106,6 +111,7 @@ class Host implements HostApi {
   }
 
   take(): ReadonlyArray<HostEffect> {
+    this.tcp.endTrains()
     const { effects } = this
     if (effects.length === 0) return NOTHING
     this.effects = []
@@ -183,6 +189,7 @@ class Host implements HostApi {
   }
 
   setOptions(id: SocketId, options: Partial<SocketOptions>, now: Micros): HostRefusal | undefined {
+    this.tcp.endTrains()
     const socket = this.tcp.sockets.get(id)
     if (socket === undefined) return BAD_ID
     if (!isUsable(options)) return BAD_KEYS
@@ -221,11 +228,13 @@ class Host implements HostApi {
   }
 
   status(id: SocketId): SocketStatus | undefined {
+    this.tcp.endTrains()
     const socket = this.tcp.sockets.get(id)
     return socket === undefined ? undefined : statusOf(socket)
   }
 
   sockets(): ReadonlyArray<SocketStatus> {
+    this.tcp.endTrains()
     return [...this.tcp.sockets.values()].map(statusOf).concat([...this.tcp.orphans()].map(statusOfFlow))
   }
 
@@ -236,6 +245,7 @@ class Host implements HostApi {
   }
 
   private connection(id: SocketId): ConnectionSocket | undefined {
+    this.tcp.endTrains()
     const socket = this.tcp.sockets.get(id)
     return socket?.kind === "connection" ? socket : undefined
   }
@@ -247,6 +257,7 @@ class Host implements HostApi {
   }
 
   private giveUp(id: SocketId, call: (flow: Flow) => void, now: Micros): void {
+    this.tcp.endTrains()
     const socket = this.tcp.sockets.get(id)
     if (socket === undefined) return
     if (socket.kind === "idle") return this.calls.forget(id)
@@ -273,7 +284,14 @@ class Host implements HostApi {
     this.icmp.unreachable(packet, bytes, "port", cast, now)
   }
 
-  private datagram(packet: IpPacket, bytes: Uint8Array, vouched: boolean, cast: Cast, now: Micros): void {
+  private datagram(
+    packet: IpPacket,
+    bytes: Uint8Array,
+    vouched: boolean,
+    cast: Cast,
+    stays: boolean,
+    now: Micros,
+  ): void {
     switch (packet.protocol) {
       case PROTOCOL_TCP: {
         // RFC 1122 section 4.2.3.10: a segment to everybody is nobody's.
@@ -286,7 +304,7 @@ class Host implements HostApi {
           packet.destination,
           !vouched,
         )
-        if (!isDrop(tcp)) return this.tcp.segment(tcp, now, bytes, packet)
+        if (!isDrop(tcp)) return this.tcp.segment(tcp, now, bytes, packet, stays)
         this.count.add("InErrs", 1)
         if (tcp === "tcp:bad-checksum") this.count.add("InCsumErrors", 1)
         return this.link.drop(tcp)

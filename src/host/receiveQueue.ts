@@ -16,6 +16,13 @@ export class ReceiveQueue {
     }
   }
 
+  /** Keeps `bytes`, which nobody else may change any more. */
+  take(bytes: Uint8Array): void {
+    this.length += bytes.length
+    this.spare = undefined
+    this.chunks.push(bytes)
+  }
+
   /** The next octets, at most `max` of them; undefined when there are none. */
   shift(max: number): Uint8Array | undefined {
     const chunk = this.chunks[this.head]

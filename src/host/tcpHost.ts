@@ -35,6 +35,7 @@ import { Listening } from "./listening.ts"
 import { PortTable } from "./portTable.ts"
 import { type FastOpenCookie, Remembered } from "./remembered.ts"
 import type { AnySocket, ConnectionSocket, ListenerSocket } from "./socket.ts"
+import { Trains } from "./trains.ts"
 import type { SendSegment, SocketEvent, SocketId } from "./types.ts"
 
 const TCP_HEADER = 20
@@ -65,6 +66,13 @@ export class TcpHost {
   /** Fast Open cookies that servers gave us. */
   readonly cookies = new Remembered<FastOpenCookie>()
   private readonly guards: Guards
+  private readonly trains = new Trains((flow, segment, now, gathered) => {
+    this.gathered = gathered ? segment.payload : undefined
+    this.arrives(flow, segment, now)
+    this.gathered = undefined
+  })
+  /** The payload at hand is an array of its own, which the receive queue may keep. */
+  private gathered: Uint8Array | undefined = undefined
   private dirty: Array<Flow> = []
   private reported: Array<ConnectionSocket | ListenerSocket> = []
   private timeWaits = 0
@@ -80,12 +88,15 @@ export class TcpHost {
   }
 
   /** A segment for one of our addresses (RFC 9293 section 3.10.7): the established table, then listeners, then nobody. */
-  segment(packet: TcpPacket, now: Micros, bytes?: Uint8Array, carrier?: Carrier): void {
+  segment(packet: TcpPacket, now: Micros, bytes?: Uint8Array, carrier?: Carrier, stays = false): void {
     const { source, destination, sourcePort, destinationPort, segment } = packet
     this.shell.counters.add("InSegs", 1)
     const flow = this.flows.find(destination, destinationPort, source, sourcePort)
     if (flow !== undefined) {
       if (this.guards.refuses(flow.guard, flow.tcb, packet, bytes, carrier)) return
+      if (stays && flow.guard === undefined) {
+        if (this.trains.takes(flow, segment, now)) return
+      } else this.trains.end(flow)
       if (this.listening.reopens(flow, packet, now)) return
       return this.arrives(flow, segment, now)
     }
@@ -125,6 +136,11 @@ export class TcpHost {
     }
   }
 
+  /** What frames of this batch still wait to be handled together is handled. */
+  endTrains(): void {
+    this.trains.endAll()
+  }
+
   /** An ICMP error about a segment that went out (RFC 5927 section 4.1: its sequence number must be in flight). */
   icmpError(quoted: Uint8Array, reason: CloseReason, now: Micros): void {
     const quote = decodeQuote(quoted)
@@ -132,6 +148,7 @@ export class TcpHost {
     if (quote.ip.protocol !== PROTOCOL_TCP) return this.shell.link.drop("icmp:nobody-asked")
     const flow = this.flows.find(quote.ip.source, quote.sourcePort, quote.ip.destination, quote.destinationPort)
     if (flow === undefined) return this.shell.link.drop("icmp:no-connection")
+    this.trains.end(flow)
     if (this.guards.ignoresIcmp(flow.guard, flow.tcb, quote.ip.ttl, reason === "ConnectionRefused")) return
     this.apply(flow, icmpArrives(flow.tcb, quote.seq, reason), now)
   }
@@ -264,7 +281,8 @@ export class TcpHost {
         return // The heap's entry finds nothing to do when it comes up.
       case "Deliver":
         if (socket === undefined) return
-        socket.received.push(effect.bytes)
+        if (effect.bytes === this.gathered) socket.received.take(effect.bytes)
+        else socket.received.push(effect.bytes)
         return this.notify(socket, "readable")
       case "Acknowledged":
         this.shell.link.progress(flow.remote.address, now)

@@ -18,6 +18,8 @@ export interface InterfaceConfig {
   /** Largest TCP payload of one SendSegment effect; 0: one MSS (see Capabilities.segmentationOffload). */
   readonly burst: number
   readonly addresses: ReadonlyArray<InterfaceAddress>
+  /** Frames stay where they are until the batch's `flush`, so that those of a connection can be handled as one. Default false. */
+  readonly framesStay?: boolean
 }
 
 export interface InterfaceAddress {
@@ -139,7 +141,7 @@ export interface SocketStatus {
  * answers a burst and a reply carries it. `take` hands the effects over.
  */
 export interface HostApi {
-  /** A frame from an interface; the memory may be reused after the call. */
+  /** A frame from an interface; the memory may be reused after the call, or after `flush` where the interface says `framesStay`. */
   frame(iface: number, bytes: Uint8Array, offset: number, length: number, checksumVouched: boolean, now: Micros): void
   /** Fires the timers that are due. */
   advance(now: Micros): void

@@ -120,6 +120,7 @@ const hostConfig = (options: StackOptions): Effect.Effect<HostConfig, InvalidArg
         // What the device does not cut is cut here: the reducers take large steps either way.
         burst: device.capabilities.segmentationOffload || MAX_SEGMENTED_PAYLOAD,
         addresses: parsed,
+        framesStay: device.capabilities.framesStay,
       })),
     )
     return { interfaces, routes: options.routes ?? [], settings: { ...defaultSettings, ...options.settings }, secret }

@@ -24,6 +24,7 @@ const octetsOf = ({ bytes, offset, length }: ReceivedFrame) => [...bytes.subarra
 const receiveAll = (device: Device, budget = 1000): Array<Array<number>> => {
   const frames: Array<Array<number>> = []
   device.receive((frame) => frames.push(octetsOf(frame)), budget)
+  device.flush()
   return frames
 }
 
@@ -114,6 +115,18 @@ describe("memory pair: the wire", () => {
 })
 
 describe("memory pair: bounds", () => {
+  test("frames that were seen stay as they are until the batch ends; then the sender has their places", () => {
+    const [left, right] = memoryPair({ capacity: 2 })
+    const views: Array<Uint8Array> = []
+    for (const octet of [1, 2]) send(left, [octet])
+    left.flush()
+    right.receive(({ bytes, offset }) => views.push(bytes.subarray(offset, offset + 1)), 10)
+    expect(send(left, [3])).toBe(false)
+    expect(views.map(([octet]) => octet)).toEqual([1, 2])
+    right.flush()
+    expect(send(left, [3])).toBe(true)
+  })
+
   test("a full wire drops the newest frame and counts it", () => {
     const [left, right] = memoryPair({ capacity: 2 })
     expect([1, 2, 3].map((octet) => send(left, [octet]))).toEqual([true, true, false])

@@ -31,6 +31,7 @@ export interface NodeOptions {
   readonly burst?: number
   readonly layer?: "ethernet" | "ip"
   readonly prefixLength?: number
+  readonly framesStay?: boolean
   readonly settings?: Partial<TcpSettings>
   readonly secret?: number
   readonly more?: Partial<HostConfig>
@@ -44,6 +45,7 @@ const configOf = (o: NodeOptions): HostConfig => {
     mtu: o.mtu ?? 1500,
     burst: o.burst ?? 0,
     addresses: [{ address: o.address ?? A, prefixLength: o.prefixLength ?? 24 }],
+    framesStay: o.framesStay ?? false,
   }
   return {
     interfaces: [iface],

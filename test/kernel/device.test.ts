@@ -154,6 +154,7 @@ kernelSuite("TAP device: making one", import.meta.path, (test) => {
         layer: "ethernet",
         checksumOffload: false,
         segmentationOffload: 0,
+        framesStay: true,
       })
       expect(device.mac).not.toBe(checkedMac(interfaceMac("nf0")))
     })

@@ -46,7 +46,14 @@ const recorder = (
   const device: Device = {
     name: "recorder",
     mac: MAC,
-    capabilities: { mtu: 1500, layer: "ethernet", checksumOffload: false, segmentationOffload: 0, ...capabilities },
+    capabilities: {
+      mtu: 1500,
+      layer: "ethernet",
+      checksumOffload: false,
+      segmentationOffload: 0,
+      framesStay: false,
+      ...capabilities,
+    },
     counters: noCounters(),
     receive: () => 0,
     reserve: () => (sent.length < room ? memory.fill(0xa5) : undefined),
