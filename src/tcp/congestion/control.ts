@@ -35,6 +35,8 @@ export interface AckSample {
   readonly deliveryRate: number
   /** The sample was taken while the application had nothing more to send. */
   readonly appLimited: boolean
+  /** What leaves is spread over the round trip, so that an ACK of much lets no burst out (RFC 9406 section 4.3). */
+  readonly paced: boolean
   /** Octets delivered over the connection: now, and when the newest segment acknowledged was sent. */
   readonly totalDelivered: number
   readonly deliveredAtSend: number
@@ -50,7 +52,10 @@ export interface CongestionControl<S extends CcState> {
   /** `initial`: the first window. */
   readonly start: (initial: number, mss: number, now: Micros) => S
   readonly onAck: (state: S, ack: AckSample, mss: number, now: Micros) => S
-  /** A loss, or an ECN echo, begins an episode: `ssthresh` (and what else) answers to it, once per window of data. */
+  /**
+   * A loss, or an ECN echo, begins an episode: `ssthresh` (and what else) answers to it, once per window of data.
+   * `flight`: RFC 5681's FlightSize, all that is not acknowledged cumulatively.
+   */
   readonly onCongestion: (state: S, event: "loss" | "ecn", flight: number, mss: number, now: Micros) => S
   /** The episode is over: all that was in flight at its start is acknowledged. */
   readonly onRecovered: (state: S, flight: number, mss: number, now: Micros) => S
@@ -58,8 +63,8 @@ export interface CongestionControl<S extends CcState> {
   readonly onTimeout: (state: S, flight: number, mss: number, now: Micros, again: boolean) => S
   /** The congestion was none (D-SACK, F-RTO, Eifel): as if it had not happened. `before`: the state then. */
   readonly onUndo: (state: S, before: S, now: Micros) => S
-  /** Sending begins again after `idle` without anything in flight, longer than an RTO. */
-  readonly onIdle: (state: S, idle: Micros, initial: number, now: Micros) => S
+  /** Sending begins again after `idle` without anything in flight, longer than `rto` (RFC 2861). */
+  readonly onIdle: (state: S, idle: Micros, rto: Micros, initial: number, now: Micros) => S
   /** Octets per second at which to send; 0: the caller derives it from `cwnd` and SRTT. */
   readonly pacingRate: (state: S) => number
   /** It governs the window during recovery too, so PRR stays out (BBR). */
