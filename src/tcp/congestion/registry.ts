@@ -1,30 +1,31 @@
 import type { Micros } from "../time.ts"
-import type { AckSample, CongestionControl } from "./control.ts"
+import type { Bbr } from "./bbr/state.ts"
+import { bbr } from "./bbr.ts"
+import type { AckSample, CcName, CongestionControl } from "./control.ts"
 import { type Cubic, cubic } from "./cubic.ts"
 import { hyStartDone } from "./hystart.ts"
 import { type Reno, reno } from "./reno.ts"
 import { INFINITE_SSTHRESH } from "./window.ts"
 
 /** The state of whichever algorithm a connection uses. */
-export type Cc = Reno | Cubic
+export type Cc = Reno | Cubic | Bbr
 
-/** What a connection may ask for by name (TCP_CONGESTION). */
-export type Algorithm = Cc["algorithm"]
-
-const CONTROLS: { readonly [N in Algorithm]: CongestionControl<Extract<Cc, { readonly algorithm: N }>> } = {
+const CONTROLS: { readonly [N in CcName]: CongestionControl<Extract<Cc, { readonly algorithm: N }>> } = {
   reno,
   cubic,
+  bbr,
 }
 
-export const ALGORITHMS: ReadonlyArray<Algorithm> = ["reno", "cubic"]
+/** What a connection may ask for by name (TCP_CONGESTION). */
+export const ALGORITHMS: ReadonlyArray<CcName> = ["reno", "cubic", "bbr"]
 
-export const isAlgorithm = (name: string): name is Algorithm => Object.hasOwn(CONTROLS, name)
+export const isAlgorithm = (name: string): name is CcName => Object.hasOwn(CONTROLS, name)
 
 /** The algorithm itself, of a name that is known where it is written. */
-export const controlOf = <N extends Algorithm>(name: N): (typeof CONTROLS)[N] => CONTROLS[name]
+export const controlOf = <N extends CcName>(name: N): (typeof CONTROLS)[N] => CONTROLS[name]
 
 /** `initial`: the first window, octets. */
-export const start = (name: Algorithm, initial: number, mss: number, now: Micros): Cc =>
+export const start = (name: CcName, initial: number, mss: number, now: Micros): Cc =>
   CONTROLS[name].start(initial, mss, now)
 
 export const onAck = (cc: Cc, ack: AckSample, mss: number, now: Micros): Cc => {
@@ -33,6 +34,8 @@ export const onAck = (cc: Cc, ack: AckSample, mss: number, now: Micros): Cc => {
       return reno.onAck(cc, ack, mss, now)
     case "cubic":
       return cubic.onAck(cc, ack, mss, now)
+    case "bbr":
+      return bbr.onAck(cc, ack, mss, now)
   }
 }
 
@@ -42,6 +45,8 @@ export const onCongestion = (cc: Cc, event: "loss" | "ecn", flight: number, mss:
       return reno.onCongestion(cc, event, flight, mss, now)
     case "cubic":
       return cubic.onCongestion(cc, event, flight, mss, now)
+    case "bbr":
+      return bbr.onCongestion(cc, event, flight, mss, now)
   }
 }
 
@@ -51,6 +56,8 @@ export const onRecovered = (cc: Cc, flight: number, mss: number, now: Micros): C
       return reno.onRecovered(cc, flight, mss, now)
     case "cubic":
       return cubic.onRecovered(cc, flight, mss, now)
+    case "bbr":
+      return bbr.onRecovered(cc, flight, mss, now)
   }
 }
 
@@ -60,6 +67,8 @@ export const onTimeout = (cc: Cc, flight: number, mss: number, now: Micros, agai
       return reno.onTimeout(cc, flight, mss, now, again)
     case "cubic":
       return cubic.onTimeout(cc, flight, mss, now, again)
+    case "bbr":
+      return bbr.onTimeout(cc, flight, mss, now, again)
   }
 }
 
@@ -67,6 +76,7 @@ export const onTimeout = (cc: Cc, flight: number, mss: number, now: Micros, agai
 export const onUndo = (cc: Cc, before: Cc, now: Micros): Cc => {
   if (cc.algorithm === "reno" && before.algorithm === "reno") return reno.onUndo(cc, before, now)
   if (cc.algorithm === "cubic" && before.algorithm === "cubic") return cubic.onUndo(cc, before, now)
+  if (cc.algorithm === "bbr" && before.algorithm === "bbr") return bbr.onUndo(cc, before, now)
   return withWindow(cc, Math.max(cc.cwnd, before.cwnd), Math.max(cc.ssthresh, before.ssthresh))
 }
 
@@ -76,6 +86,8 @@ export const onIdle = (cc: Cc, idle: Micros, rto: Micros, initial: number, now: 
       return reno.onIdle(cc, idle, rto, initial, now)
     case "cubic":
       return cubic.onIdle(cc, idle, rto, initial, now)
+    case "bbr":
+      return bbr.onIdle(cc, idle, rto, initial, now)
   }
 }
 
@@ -86,13 +98,15 @@ export const pacingRate = (cc: Cc): number => {
       return reno.pacingRate(cc)
     case "cubic":
       return cubic.pacingRate(cc)
+    case "bbr":
+      return bbr.pacingRate(cc)
   }
 }
 
 export const governsRecovery = (cc: Cc): boolean => CONTROLS[cc.algorithm].governsRecovery
 
 /** Another algorithm takes over while the connection runs: from the windows that it finds. */
-export const switchTo = (name: Algorithm, cc: Cc, mss: number, now: Micros): Cc => {
+export const switchTo = (name: CcName, cc: Cc, mss: number, now: Micros): Cc => {
   if (name === cc.algorithm) return cc
   switch (name) {
     case "reno":
@@ -103,6 +117,8 @@ export const switchTo = (name: Algorithm, cc: Cc, mss: number, now: Micros): Cc 
       const hystart = cc.ssthresh < INFINITE_SSTHRESH ? hyStartDone : started.hystart
       return { ...started, hystart, ssthresh: cc.ssthresh }
     }
+    case "bbr":
+      return withWindow(bbr.start(cc.cwnd, mss, now), cc.cwnd, cc.ssthresh)
   }
 }
 
