@@ -104,7 +104,8 @@ describe("losses", () => {
     expect(lost).toMatchObject({ cwnd: steady.cwnd, priorCwnd: steady.cwnd, bw: steady.bw })
     const first = acked(lost, { recovering: true, lost: 2 * M, flight: 98 * M })
     expect(first).toMatchObject({ conserving: true, cwnd: 99 * M })
-    const second = acked(first, { recovering: true, flight: 97 * M })
+    // Sent before the loss was seen: not yet of the next round.
+    const second = acked(first, { recovering: true, flight: 97 * M, deliveredAtSend: 1000 * M })
     expect(second).toMatchObject({ conserving: true, cwnd: 99 * M })
     const nextRound = acked(second, { recovering: true, deliveredAtSend: 1001 * M, totalDelivered: 1100 * M })
     expect(nextRound).toMatchObject({ conserving: false, cwnd: 100 * M })
@@ -145,13 +146,20 @@ describe("samples", () => {
 
   test("no rate: the bandwidth stays", () => expect(acked(steady, { deliveryRate: 0 }).bw).toEqual(steady.bw))
 
-  test("ten rounds with a lower rate: believed", () => {
+  test("a lower rate: believed after ten rounds", () => {
     let state = steady
+    const best: Array<number> = []
     for (let round = 1; round <= 11; round++) {
       const at = { deliveredAtSend: (1000 + round) * M, totalDelivered: (1001 + round) * M }
       state = acked(state, { ...at, deliveryRate: 500_000 }, SECOND + round * 100 * MS)
+      best.push(state.bw.best)
     }
-    expect(state.bw.best).toBe(500_000)
+    expect(best).toEqual([...new Array<number>(10).fill(1_000_000), 500_000])
+  })
+
+  test("a round trip that only the handshake told: taken", () => {
+    const first = bbr.onAck(bbr.start(10 * M, M, 0), ack({ rtt: undefined, minRtt: 30 * MS }), M, SECOND)
+    expect(first.minRtt).toBe(30 * MS)
   })
 
   test("what was sent in a dip says nothing about the bandwidth", () => {
@@ -159,6 +167,94 @@ describe("samples", () => {
     expect(dipping).toMatchObject({ mode: "probeRtt", quietFrom: 1001 * M, quietTo: 1101 * M, cwnd: 4 * M })
     const sentInDip = { deliveredAtSend: 1050 * M, totalDelivered: 1051 * M, deliveryRate: 40_000 }
     expect(acked({ ...dipping, round: 100 }, sentInDip).bw).toEqual(steady.bw)
+  })
+})
+
+describe("startup", () => {
+  test("ends with the third round that brings less than a quarter more", () => {
+    let state = bbr.start(10 * M, M, 0)
+    const modes: Array<string> = []
+    for (const [round, deliveryRate] of [1000, 1250, 1563, 1900, 1900, 1900].entries()) {
+      const at = { deliveredAtSend: round * 10 * M, totalDelivered: (round + 1) * 10 * M, flight: 1000 * M }
+      state = bbr.onAck(state, ack({ ...at, deliveryRate: deliveryRate * 1000 }), M, (round + 1) * 100 * MS)
+      modes.push(state.mode)
+    }
+    expect(modes).toEqual(["startup", "startup", "startup", "startup", "startup", "drain"])
+    // 190 segments fill the path; three bursts of five at the pace of startup, rounded up to an even number.
+    expect(state.ssthresh).toBe(206 * M)
+  })
+
+  test("drain ends when no more than that is in flight", () => {
+    const drain: Bbr = { ...steady, mode: "drain" }
+    expect(acked(drain, { flight: 107 * M }).mode).toBe("drain")
+    expect(acked(drain, { flight: 106 * M }).mode).toBe("probeBw")
+  })
+})
+
+describe("the cycle: a round trip of 100 ms each, but", () => {
+  const [short, long] = [50 * MS, 101 * MS]
+  test.each([
+    // phase, since, in flight before the ACK, lost, next phase
+    ["cruising, not yet", 3, short, 50, 0, 3],
+    ["cruising, over", 3, long, 50, 0, 4],
+    ["the last, over", 7, long, 50, 0, 0],
+    ["draining, more in flight than the path holds", 1, short, 107, 0, 1],
+    ["draining, no more than that", 1, short, 106, 0, 2],
+    ["draining, over whatever is in flight", 1, long, 200, 0, 2],
+    ["probing, over, not enough in flight", 0, long, 131, 0, 0],
+    ["probing, over, enough in flight", 0, long, 132, 0, 1],
+    ["probing, over, a loss", 0, long, 50, 1, 1],
+    ["probing, not yet, whatever happens", 0, short, 200, 1, 0],
+  ] as const)("%s", (_what, cycle, since, priorFlight, lost, next) => {
+    const state = { ...steady, cycle, cycleAt: SECOND - since }
+    expect(acked(state, { priorFlight: priorFlight * M, lost: lost * M }).cycle).toBe(next)
+  })
+
+  test("the policer's rate has been used for long enough: the cycle begins again", () => {
+    const since = { cycle: 3, cycleAt: SECOND - short }
+    const using = { ...steady, ...since, policer: { ...steady.policer, using: true, rate: 500_000, rounds: 47 } }
+    const at = { deliveredAtSend: 1000 * M, totalDelivered: 1001 * M }
+    expect(acked(using, { ...at, deliveredAtSend: 900 * M }).pacingRate).toBe(495_000)
+    expect(acked(using, at)).toMatchObject({ policer: { using: false }, cycleAt: SECOND, mode: "probeBw" })
+  })
+})
+
+describe("the window", () => {
+  const wide = { ...steady, cwnd: 500 * M }
+  test("steady state: twice the product, and what one ACK brought beyond the bandwidth", () => {
+    // 200, 1 and 3 * 2, rounded up to an even number.
+    expect(acked(wide).cwnd).toBe(208 * M)
+    expect(acked(wide, { delivered: 20 * M }).cwnd).toBe(226 * M)
+  })
+
+  test("below that: what an ACK delivered is added", () => {
+    expect(acked({ ...steady, cwnd: 100 * M }, { delivered: 20 * M }).cwnd).toBe(120 * M)
+  })
+
+  test("a later round of recovery: what is lost is taken off first", () => {
+    const repairing: Bbr = { ...steady, losing: "recovery", cwnd: 100 * M }
+    expect(acked(repairing, { recovering: true, lost: 5 * M }).cwnd).toBe(96 * M)
+  })
+})
+
+describe("a dip", () => {
+  const dip: Bbr = { ...steady, mode: "probeRtt", dipUntil: SECOND, cwnd: 4 * M, priorCwnd: 200 * M, minRttAt: 0 }
+  const round = { deliveredAtSend: 1000 * M, flight: 4 * M }
+  test.each([
+    ["its time is not over", { ...dip, dipUntil: 2 * SECOND }, round, "probeRtt"],
+    ["no round trip has passed", dip, { flight: 4 * M }, "probeRtt"],
+    ["both are over", dip, round, "probeBw"],
+    ["both are over, the pipe was never full", { ...dip, pipeFilled: false }, round, "startup"],
+  ] as const)("%s", (_what, state, more, mode) => {
+    expect(acked(state, more, SECOND + 1).mode).toBe(mode)
+  })
+
+  test("its time begins when no more than four segments are in flight", () => {
+    const fresh = { ...dip, dipUntil: -1 }
+    expect(acked(fresh, { flight: 5 * M }, 2 * SECOND).dipUntil).toBe(-1)
+    // And the round trip that it has to take begins as well.
+    const begun = acked(fresh, { flight: 4 * M }, 2 * SECOND)
+    expect(begun).toMatchObject({ dipUntil: 2.2 * SECOND, roundEnd: 1001 * M })
   })
 })
 

@@ -45,6 +45,29 @@ describe("a policer", () => {
     expect(trips(policer, 1, INTERVAL_MAX_ROUNDS + 1, few)).toMatchObject({ sampling: false, rate: 0 })
   })
 
+  test.each([
+    [19_000, false],
+    [20_000, true],
+  ])("of 100,000 delivered %d are lost: an interval ends, %p", (lossPerTrip, ends) => {
+    expect(trips(policer, 1, 4, { lossPerTrip }).rate > 0).toBe(ends)
+  })
+
+  test.each([
+    // octets per second after 2,000,000; used?
+    [2_240_000, 2_120_000],
+    [1_760_000, 1_880_000],
+    [2_260_000, 0],
+    [1_740_000, 0],
+  ])("then an interval at %d: the mean is used if they are within an eighth (%d)", (rate, mean) => {
+    const first = trips(policer, 1, 4, policed)
+    const time = 4 * TRIP
+    const delivered = first.delivered + (rate * time) / 1_000_000
+    const last = { delivered, lost: first.lost + delivered / 2, lossy: true }
+    const quiet = trips(first, 5, 3, { lossy: false, delivered: first.delivered, lost: first.lost })
+    const state = withSample(quiet, { roundStart: true, appLimited: false, cruising: true, ...last }, first.at + time)
+    expect(state).toMatchObject(mean > 0 ? { using: true, rate: mean } : { using: false, rate })
+  })
+
   test("rates that differ by more than an eighth: the later one is kept, and not used", () => {
     const first = trips(policer, 1, 4, policed)
     const state = withSample(
