@@ -51,6 +51,10 @@ export interface CongestionControl<S extends CcState> {
   readonly name: S["algorithm"]
   /** `initial`: the first window. */
   readonly start: (initial: number, mss: number, now: Micros) => S
+  /**
+   * An ACK that made progress. Windows grow by `delivered`, so what SACK reported earlier counts once;
+   * whether SACKed data alone is progress (it is where the path reorders) the caller decides.
+   */
   readonly onAck: (state: S, ack: AckSample, mss: number, now: Micros) => S
   /**
    * A loss, or an ECN echo, begins an episode: `ssthresh` (and what else) answers to it, once per window of data.

@@ -1,7 +1,7 @@
 import { type Micros, OFF } from "../time.ts"
 import type { AckSample, CcState, CongestionControl } from "./control.ts"
 import { growth, type HyStart, hyStart, onAck as hyStartAck, hyStartDone } from "./hystart.ts"
-import { atLeastTwo, creditOf, decayed, INFINITE_SSTHRESH, MAX_CWND, rememberedSsthresh } from "./window.ts"
+import { atLeastTwo, decayed, INFINITE_SSTHRESH, MAX_CWND, rememberedSsthresh } from "./window.ts"
 
 /**
  * CUBIC (RFC 9438): in congestion avoidance the window follows a cubic function of the time since the
@@ -49,7 +49,7 @@ const onAck = (state: Cubic, ack: AckSample, mss: number, now: Micros): Cubic =>
   // The time that recovery takes is not of congestion avoidance, whose stage begins after it.
   if (ack.recovering) return state
   if (state.cwnd < state.ssthresh) return slowStart(state, ack, mss, now)
-  return avoid(state, ack, creditOf(ack.acked, ack.delivered), mss, now)
+  return avoid(state, ack, ack.delivered, mss, now)
 }
 
 const slowStart = (state: Cubic, ack: AckSample, mss: number, now: Micros): Cubic => {
@@ -58,7 +58,7 @@ const slowStart = (state: Cubic, ack: AckSample, mss: number, now: Micros): Cubi
     // No loss has told W_max: the function starts from here, with K 0 (section 4.10).
     return { ...state, hystart, ssthresh: state.cwnd, cwndPrior: state.cwnd, wMax: 0, epoch: false }
   }
-  const credit = ack.cwndLimited ? creditOf(ack.acked, ack.delivered) : 0
+  const credit = ack.cwndLimited ? ack.delivered : 0
   if (credit === 0) return hystart === state.hystart ? state : { ...state, hystart }
   const grown = state.cwnd + growth(hystart, credit, ack.paced, mss)
   if (grown < state.ssthresh) return { ...state, hystart, cwnd: Math.min(grown, MAX_CWND), epoch: false }

@@ -1,5 +1,5 @@
 import type { AckSample, CcState, CongestionControl } from "./control.ts"
-import { atLeastTwo, creditOf, decayed, INFINITE_SSTHRESH, MAX_CWND, rememberedSsthresh } from "./window.ts"
+import { atLeastTwo, decayed, INFINITE_SSTHRESH, MAX_CWND, rememberedSsthresh } from "./window.ts"
 
 /** RFC 5681 with octets counted (RFC 3465), and what RFC 6582 says of windows. */
 export interface Reno extends CcState {
@@ -21,7 +21,7 @@ const limitOf = (state: Reno, paced: boolean, mss: number): number => {
 
 const onAck = (state: Reno, ack: AckSample, mss: number): Reno => {
   if (ack.recovering || !ack.cwndLimited) return state
-  const credit = creditOf(ack.acked, ack.delivered)
+  const credit = ack.delivered
   if (credit === 0) return state
   if (state.cwnd >= state.ssthresh) return avoid(state, state.cwnd, credit, mss)
   const grown = state.cwnd + Math.min(credit, limitOf(state, ack.paced, mss))

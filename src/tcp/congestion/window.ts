@@ -11,12 +11,6 @@ export const MAX_CWND = 65_535 * 2 ** 14
 /** The floor of SSTHRESH (RFC 5681 section 3.1, equation 4). */
 export const atLeastTwo = (octets: number, mss: number): number => Math.max(octets, 2 * mss)
 
-/**
- * What an ACK lets the window grow by: octets that it delivered, if it moved SND.UNA. Those that SACK
- * reported earlier were counted then, so an ACK that closes a hole brings no more than what it tells.
- */
-export const creditOf = (acked: number, delivered: number): number => (acked > 0 ? delivered : 0)
-
 /** RFC 2861 section 3.1: half the window for each RTO without sending, no less than the restart window. */
 export const decayed = (cwnd: number, idle: Micros, rto: Micros, initial: number): number => {
   const floor = Math.min(cwnd, initial)

@@ -29,7 +29,8 @@ describe("an ACK (RFC 5681 section 3.1, RFC 3465)", () => {
       0,
     ],
     ["SACK told of nine of ten before: one counts", at(10, 100), { acked: 10 * M, delivered: M }, 11 * M, 0],
-    ["SND.UNA stays", at(10, 100), { acked: 0, delivered: M }, 10 * M, 0],
+    ["SACKed data that the caller takes for progress", at(10, 100), { acked: 0, delivered: M }, 11 * M, 0],
+    ["nothing delivered", at(10, 100), { acked: 10 * M, delivered: 0 }, 10 * M, 0],
     ["slow start ends within the ACK: the rest counts", at(9, 10), { acked: 4 * M }, 10 * M, 3 * M],
     ["avoidance, less than a window", at(10, 10), { acked: 4 * M }, 10 * M, 4 * M],
     ["avoidance, a window is full", at(10, 10, { acked: 9 * M }), { acked: 2 * M }, 11 * M, M],
@@ -42,7 +43,7 @@ describe("an ACK (RFC 5681 section 3.1, RFC 3465)", () => {
 
   test("nothing to change: the same state, not a copy", () => {
     const state = at(10, 10)
-    for (const told of [{ cwndLimited: false }, { recovering: true }, { acked: 0, delivered: M }]) {
+    for (const told of [{ cwndLimited: false }, { recovering: true }, { delivered: 0 }]) {
       expect(acked(state, told)).toBe(state)
     }
   })
