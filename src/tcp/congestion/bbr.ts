@@ -138,7 +138,10 @@ const leaveStartup = (s: Draft, flight: number, mss: number, now: Micros): void 
 }
 
 const sampleRoundTrip = (s: Draft, ack: AckSample, roundStart: boolean, mss: number, now: Micros): void => {
-  if (s.minRtt === OFF && ack.minRtt > 0) s.minRtt = ack.minRtt
+  if (s.minRtt === OFF && ack.minRtt > 0) {
+    s.minRtt = ack.minRtt
+    s.minRttAt = now
+  }
   const expired = now > s.minRttAt + MIN_RTT_WINDOW
   if (ack.rtt !== undefined && (s.minRtt === OFF || ack.rtt < s.minRtt || expired)) {
     s.minRtt = Math.max(ack.rtt, 1)
