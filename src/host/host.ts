@@ -1,6 +1,9 @@
-import { abort, close, receive, release, send, sendRoom } from "../tcp/calls.ts"
-import type { Refused } from "../tcp/effect.ts"
-import type { SocketOptions, TcpContext } from "../tcp/tcb.ts"
+import { abort, close, receive, release, send, sendRoom, shutReading } from "../tcp/calls.ts"
+import type { CloseReason, Refused } from "../tcp/effect.ts"
+import { AT_MARK, toMark } from "../tcp/mark.ts"
+import { optionsOf, refusal, setOptions } from "../tcp/setOptions.ts"
+import type { TcpSettings } from "../tcp/settings.ts"
+import type { SocketOptions } from "../tcp/tcb.ts"
 import type { Micros } from "../tcp/time.ts"
 import { type Endpoint, UNSPECIFIED4, UNSPECIFIED6 } from "../wire/address.ts"
 import { isDrop } from "../wire/drop.ts"
@@ -43,7 +46,8 @@ class Host implements HostApi {
   private effects: Array<HostEffect> = []
   private readonly deadlines = new Deadlines<Scheduled>()
   private readonly keys: HostKeys
-  private readonly context: TcpContext
+  /** Shared by all blocks, which look at it when they need it: `configure` changes what they see. */
+  private readonly context: { settings: TcpSettings; readonly keys: HostKeys }
   private readonly link: Link
   private readonly icmp: IcmpHost
   private readonly tcp: TcpHost
@@ -79,12 +83,24 @@ class Host implements HostApi {
       },
       this.keys.tableSeed,
     )
-    const ports = new Ports(config.settings.ipLocalPortRange, this.keys, this.tcp)
+    const ports = new Ports(this.context, this.keys, this.tcp)
     this.calls = new SocketCalls(this.context, this.link, this.tcp, ports, () => ++this.lastId as SocketId)
   }
 
   get counters(): Readonly<Record<string, number>> {
     return this.count.values
+  }
+
+  get settings(): TcpSettings {
+    return this.context.settings
+  }
+
+  configure(changed: Partial<TcpSettings>): HostRefusal | undefined {
+    const settings = { ...this.context.settings, ...changed }
+    // Devices and signatures lay options out as they were told at the start.
+    if (settings.profile.optionLayout !== this.context.settings.profile.optionLayout) return FIXED_LAYOUT
+    this.context.settings = settings
+    return undefined
   }
 
   frame(iface: number, bytes: Uint8Array, offset: number, length: number, checksumVouched: boolean, now: Micros): void {
@@ -160,21 +176,38 @@ class Host implements HostApi {
   read(id: SocketId, max: number, now: Micros): ReadResult {
     const socket = this.connection(id)
     if (socket === undefined) return BAD_ID
-    const bytes = socket.received.shift(max)
-    if (bytes === undefined) return socket.ended || socket.closed !== undefined ? "end" : "empty"
+    const bytes = socket.received.shift(Math.min(max, toMark(socket.flow.tcb)))
+    if (bytes === undefined) return nothingToRead(socket)
     const step = receive(socket.flow.tcb, bytes.length, now)
     // After the end of a connection what it delivered can still be read, and nobody is to be told.
     if (!("_tag" in step)) this.tcp.apply(socket.flow, step, now)
     return bytes
   }
 
-  write(id: SocketId, bytes: Uint8Array, now: Micros, urgent = false): number | HostRefusal {
+  peek(id: SocketId, max: number): ReadResult {
+    const socket = this.connection(id)
+    return socket === undefined ? BAD_ID : (socket.received.peek(max) ?? nothingToRead(socket))
+  }
+
+  atMark(id: SocketId): boolean {
+    const socket = this.connection(id)
+    return socket !== undefined && toMark(socket.flow.tcb) === AT_MARK
+  }
+
+  takeError(id: SocketId): CloseReason | undefined {
+    const socket = this.connection(id)
+    if (socket?.closed === undefined || socket.errorTaken) return undefined
+    socket.errorTaken = true
+    return socket.closed.reason === "done" ? undefined : socket.closed.reason
+  }
+
+  write(id: SocketId, bytes: Uint8Array, now: Micros, urgent = false, more = false): number | HostRefusal {
     const socket = this.connection(id)
     if (socket === undefined) return BAD_ID
     const { flow } = socket
     const n = Math.min(bytes.length, sendRoom(flow.tcb))
     if (n < bytes.length) socket.wantsRoom = true
-    const step = send(flow.tcb, n === bytes.length ? bytes : bytes.subarray(0, n), urgent)
+    const step = send(flow.tcb, n === bytes.length ? bytes : bytes.subarray(0, n), urgent, more)
     if ("_tag" in step) return step
     this.tcp.apply(flow, step, now)
     return n
@@ -193,6 +226,8 @@ class Host implements HostApi {
     const socket = this.tcp.sockets.get(id)
     if (socket === undefined) return BAD_ID
     if (!isUsable(options)) return BAD_KEYS
+    const wrong = refusal(options)
+    if (wrong !== undefined) return wrong
     if (socket.kind === "idle") {
       socket.options = { ...socket.options, ...options }
       return undefined
@@ -202,14 +237,18 @@ class Host implements HostApi {
       return undefined
     }
     if (!this.tcp.reguard(socket.flow, options)) return BAD_KEYS
-    const { tcb } = socket.flow
-    if (tcb._tag === "SYN-RECEIVED" && tcb.open === "active") {
-      const sent = { ...tcb.sent, options: { ...tcb.sent.options, ...options } }
-      this.tcp.apply(socket.flow, { tcb: { ...tcb, sent }, effects: [] }, now)
-      return undefined
-    }
-    if (!("options" in tcb)) return refuse("EINVAL", "RFC9293-3.10:connection-over")
-    this.tcp.apply(socket.flow, { tcb: { ...tcb, options: { ...tcb.options, ...options } }, effects: [] }, now)
+    const refused = this.carry(socket.flow, setOptions(socket.flow.tcb, options, now), now)
+    if (refused === undefined) this.tcp.optionsSet(socket)
+    return refused
+  }
+
+  shutdownRead(id: SocketId, now: Micros): HostRefusal | undefined {
+    const socket = this.connection(id)
+    if (socket === undefined) return BAD_ID
+    const refused = this.carry(socket.flow, shutReading(socket.flow.tcb), now)
+    if (refused !== undefined) return refused
+    socket.shut = true
+    this.tcp.notify(socket, "readable")
     return undefined
   }
 
@@ -220,7 +259,11 @@ class Host implements HostApi {
   }
 
   close(id: SocketId, now: Micros): void {
-    this.giveUp(id, (flow) => this.carry(flow, release(flow.tcb, now), now), now)
+    this.giveUp(
+      id,
+      (flow) => this.carry(flow, lingersNot(flow.tcb) ? abort(flow.tcb) : release(flow.tcb, now), now),
+      now,
+    )
   }
 
   abort(id: SocketId, now: Micros): void {
@@ -320,3 +363,11 @@ class Host implements HostApi {
 }
 
 const NOTHING: ReadonlyArray<HostEffect> = []
+
+const FIXED_LAYOUT = refuse("EINVAL", "netfold:option-layout-is-fixed")
+
+const nothingToRead = ({ ended, shut, closed }: ConnectionSocket): ReadResult =>
+  ended || shut || closed !== undefined ? "end" : "empty"
+
+/** SO_LINGER with no time: close is ABORT. */
+const lingersNot = (tcb: Flow["tcb"]): boolean => optionsOf(tcb)?.linger === 0

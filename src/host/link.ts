@@ -181,6 +181,12 @@ export class Link {
     if (hop !== undefined) this.neighbours[hop.interface]?.progress(hop.neighbour, now)
   }
 
+  /** `destination` has been silent for long: is its next hop still there (RFC 1122 section 3.3.1.4)? */
+  doubt(destination: IpAddress, now: Micros): void {
+    const hop = this.route(destination)
+    if (hop !== undefined) this.neighbours[hop.interface]?.doubt(hop.neighbour, now)
+  }
+
   /** A neighbour's timer has ended. */
   timeout(entry: NeighbourEntry<Packet>, now: Micros): void {
     this.neighbours[entry.iface]?.timeout(entry, now)

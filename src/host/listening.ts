@@ -2,6 +2,7 @@ import { deadlineOf } from "../tcp/deadline.ts"
 import type { Spawn, Step } from "../tcp/effect.ts"
 import { settled } from "../tcp/fastOpen.ts"
 import * as listen from "../tcp/listen.ts"
+import { clamped } from "../tcp/open.ts"
 import * as request from "../tcp/request.ts"
 import { add, type Seq } from "../tcp/seq.ts"
 import { cookiesPending } from "../tcp/syncookie.ts"
@@ -125,6 +126,7 @@ export class Listening {
     this.shell.counters.add("PassiveOpens", 1)
     this.proven.set(flow.remote.address, true)
     const socket = new ConnectionSocket(flow.id, flow)
+    socket.lowWater = listener.tcb.options.receiveLowWater
     flow.socket = socket
     flow.listener = undefined
     this.tcp.sockets.set(socket.id, socket)
@@ -178,7 +180,11 @@ export class Listening {
     const proven = this.proven.has(remote.address)
     const iface = this.shell.link.route(remote.address)?.interface ?? 0
     // What an interface can carry is known only now that the peer is.
-    const here = iface === 0 ? listener.tcb : { ...listener.tcb, path: this.tcp.path(iface, remote.address.family) }
+    const { options } = listener.tcb
+    const here =
+      iface === 0
+        ? listener.tcb
+        : { ...listener.tcb, path: clamped(this.tcp.path(iface, remote.address.family), options) }
     const step = listen.segmentArrives(here, segment, local, remote, proven, now, reopens)
     listener.tcb = iface === 0 ? step.tcb : { ...step.tcb, path: listener.tcb.path }
     for (const effect of step.effects) {

@@ -59,6 +59,12 @@ export class Neighbours<P> {
     if (state !== entry.state) this.take(entry, { entry: state, effects: [] }, now)
   }
 
+  /** An upper layer has waited in vain: the next packet there asks whether it is. */
+  doubt(address: IpAddress, now: Micros): void {
+    const entry = this.entries.get(address.d)
+    if (entry?.state !== undefined) this.take(entry, { entry: nud.doubt(entry.state), effects: [] }, now)
+  }
+
   timeout(entry: NeighbourEntry<P>, now: Micros): void {
     const { state } = entry
     if (state === undefined) return

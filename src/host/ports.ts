@@ -1,3 +1,4 @@
+import type { TcpContext } from "../tcp/tcb.ts"
 import type { Endpoint, IpAddress } from "../wire/address.ts"
 import type { HostKeys } from "./keyedHash.ts"
 import type { TcpHost } from "./tcpHost.ts"
@@ -10,7 +11,7 @@ export class Ports {
   private counter = 0
 
   constructor(
-    private readonly range: readonly [number, number],
+    private readonly context: TcpContext,
     private readonly keys: HostKeys,
     private readonly tcp: TcpHost,
   ) {}
@@ -30,7 +31,7 @@ export class Ports {
   }
 
   private search(offset: number, free: (port: number) => boolean): number | undefined {
-    const [low, high] = this.range
+    const [low, high] = this.context.settings.ipLocalPortRange
     const count = high - low + 1
     for (let tries = 0; tries < count; tries++) {
       const port = low + ((offset + this.counter++) % count)

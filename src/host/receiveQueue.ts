@@ -45,6 +45,21 @@ export class ReceiveQueue {
     return chunk
   }
 
+  /** The octets that `shift` would give next, copied and left; across chunks, unlike `shift`. */
+  peek(max: number): Uint8Array | undefined {
+    if (this.length === 0 || max <= 0) return undefined
+    const out = new Uint8Array(Math.min(max, this.length))
+    let at = 0
+    for (let index = this.head; at < out.length; index++) {
+      const chunk = this.chunks[index]
+      if (chunk === undefined) break
+      const part = chunk.length > out.length - at ? chunk.subarray(0, out.length - at) : chunk
+      out.set(part, at)
+      at += part.length
+    }
+    return out
+  }
+
   clear(): void {
     this.chunks = []
     this.head = 0

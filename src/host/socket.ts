@@ -14,6 +14,12 @@ export class ConnectionSocket {
   /** The peer's FIN is behind what is queued. */
   ended = false
   closed: { readonly reason: CloseReason; readonly why: Why } | undefined = undefined
+  /** SHUT_RD: after what is queued comes the end. */
+  shut = false
+  /** SO_ERROR has been read. */
+  errorTaken = false
+  /** Unread octets from which on `readable` is told (SO_RCVLOWAT). */
+  lowWater = 1
   /** An application waits for room to write. */
   wantsRoom = false
   /** Events of this batch that have been reported already. */

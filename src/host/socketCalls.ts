@@ -111,6 +111,7 @@ export class SocketCalls {
     flow.sharing = options
     flow.guard = guardOfOpen(options, step.tcb.iss, local, remote)
     const connection = new ConnectionSocket(id, flow)
+    connection.lowWater = options.receiveLowWater
     flow.socket = connection
     this.forget(id)
     this.tcp.sockets.set(id, connection)

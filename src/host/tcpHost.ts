@@ -1,9 +1,10 @@
-import { sendRoom } from "../tcp/calls.ts"
+import { worthWaking } from "../tcp/calls.ts"
 import { deadlineOf } from "../tcp/deadline.ts"
 import type { CloseReason, Step, TcpEffect } from "../tcp/effect.ts"
 import { icmpArrives } from "../tcp/icmpError.ts"
 import { outputOf, synReceivedArrives } from "../tcp/reduce.ts"
 import { answerNobody } from "../tcp/reset.ts"
+import { optionsOf } from "../tcp/setOptions.ts"
 import * as synchronized from "../tcp/synchronized.ts"
 import * as synSent from "../tcp/synSent.ts"
 import {
@@ -44,7 +45,15 @@ const TCP_HEADER = 20
 const LOOPBACK_BUDGET = 1024
 
 /** Why a host reports a state of a socket, as bits of `reported`. */
-const EVENT_BITS = { connected: 1, acceptable: 2, readable: 4, writable: 8, closed: 16, urgent: 32 } as const
+const EVENT_BITS = {
+  connected: 1,
+  acceptable: 2,
+  readable: 4,
+  writable: 8,
+  closed: 16,
+  urgent: 32,
+  finished: 64,
+} as const
 
 /** What the parts of a host share. */
 export interface Shell {
@@ -228,6 +237,7 @@ export class TcpHost {
     const { tcb, effects } = step
     if (tcb._tag !== "LISTEN") flow.tcb = tcb
     for (const effect of effects) this.carryOut(flow, effect, now)
+    if (flow.socket !== undefined && owesFin(before) && finished(tcb)) this.notify(flow.socket, "finished")
     if (tcb._tag === "CLOSED") this.remove(flow, before)
     else if (tcb._tag === "TIME-WAIT" && before._tag !== "TIME-WAIT") this.enterTimeWait(flow)
     else if (isSynchronized(tcb) || isFast(tcb)) this.markDirty(flow)
@@ -283,7 +293,8 @@ export class TcpHost {
         if (socket === undefined) return
         if (effect.bytes === this.gathered) socket.received.take(effect.bytes)
         else socket.received.push(effect.bytes)
-        return this.notify(socket, "readable")
+        if (socket.received.length >= socket.lowWater || cannotFill(flow.tcb)) this.notify(socket, "readable")
+        return
       case "Acknowledged":
         this.shell.link.progress(flow.remote.address, now)
         if (socket?.wantsRoom === true) this.offerRoom(socket)
@@ -304,6 +315,8 @@ export class TcpHost {
         return this.shell.link.drop(effect.why)
       case "Count":
         return this.shell.counters.add(effect.counter, 1)
+      case "Doubt":
+        return this.shell.link.doubt(flow.remote.address, now)
       case "RememberCookie":
         return this.cookies.set(flow.remote.address, { option: effect.cookie, mss: effect.mss })
       case "Urgent":
@@ -314,12 +327,17 @@ export class TcpHost {
     }
   }
 
+  /** What a socket keeps of its options beside the block. */
+  optionsSet(socket: ConnectionSocket): void {
+    socket.lowWater = optionsOf(socket.flow.tcb)?.receiveLowWater ?? socket.lowWater
+    if (socket.received.length > 0 && socket.received.length >= socket.lowWater) this.notify(socket, "readable")
+  }
+
   private offerRoom(socket: ConnectionSocket): void {
     const { tcb } = socket.flow
     if (!isSynchronized(tcb)) return
-    const room = sendRoom(tcb)
-    // A third of the buffer at a time, so that a writer is not woken for every segment (Linux's sk_stream_is_writeable).
-    if (room * 3 < room + tcb.queue.length) return
+    // Not for every segment.
+    if (!worthWaking(tcb)) return
     socket.wantsRoom = false
     this.notify(socket, "writable")
   }
@@ -351,5 +369,13 @@ export class TcpHost {
 
 const hasRoom = (listener: ListenerSocket | undefined): boolean =>
   listener !== undefined && listener.accepted.length <= listener.tcb.backlog
+
+/** Our FIN is on its way, or will be: the peer has not acknowledged it (Linux's sk_stream_closing). */
+const owesFin = ({ _tag }: Tcb): boolean => _tag === "FIN-WAIT-1" || _tag === "CLOSING" || _tag === "LAST-ACK"
+
+const finished = (tcb: Tcb): boolean => !owesFin(tcb) && tcb._tag !== "CLOSED"
+
+/** The window is closed: what a reader waits for cannot come (Linux's tcp_epollin_ready). */
+const cannotFill = (tcb: Tcb): boolean => isSynchronized(tcb) && tcb.rcv.buf - tcb.rcv.unread <= tcb.rcv.mss
 
 const isFast = (tcb: Tcb): tcb is FastOpened => tcb._tag === "SYN-RECEIVED" && tcb.open === "fast"

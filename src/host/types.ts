@@ -99,14 +99,14 @@ export interface SendFrame {
 
 /**
  * Something an application waits for. Level, not count: `readable` may cover many segments.
- * connected: an active open completed. acceptable: a listener has a connection waiting.
+ * connected: an active open completed. finished: the peer has acknowledged our FIN, and all before it. acceptable: a listener has a connection waiting.
  * readable: data or end of data. urgent: data ahead is urgent (RFC 9293 section 3.8.5). writable: room in the send buffer again. closed: the connection
  * is over, `status` says why.
  */
 export interface SocketEvent {
   readonly _tag: "SocketEvent"
   readonly socket: SocketId
-  readonly event: "connected" | "acceptable" | "readable" | "urgent" | "writable" | "closed"
+  readonly event: "connected" | "acceptable" | "readable" | "urgent" | "writable" | "finished" | "closed"
 }
 
 export interface Dropped {
@@ -165,11 +165,19 @@ export interface HostApi {
   accept(listener: SocketId): SocketId | undefined
   /** The next octets in order, at most `max`; the array is the caller's. */
   read(socket: SocketId, max: number, now: Micros): ReadResult
-  /** Queues as many octets as the send buffer has room for and says how many; the array must not change afterwards. */
-  write(socket: SocketId, bytes: Uint8Array, now: Micros, urgent?: boolean): number | HostRefusal
+  /** MSG_PEEK: as `read`, and they stay. */
+  peek(socket: SocketId, max: number): ReadResult
+  /** SIOCATMARK: the next octet is the last of the urgent data (RFC 6093). `read` stops before it. */
+  atMark(socket: SocketId): boolean
+  /** SO_ERROR: why the connection ended, told once; undefined: in order, or not at all. */
+  takeError(socket: SocketId): CloseReason | undefined
+  /** Queues as many octets as the send buffer has room for and says how many; the array must not change afterwards. `more`: MSG_MORE. */
+  write(socket: SocketId, bytes: Uint8Array, now: Micros, urgent?: boolean, more?: boolean): number | HostRefusal
   /** Half-close: FIN after what is queued (RFC 9293 CLOSE). Reading goes on. */
   shutdown(socket: SocketId, now: Micros): HostRefusal | undefined
-  /** Gives the socket up as close(2) does: FIN in order, RST where unread data is thrown away. The id is dead afterwards. */
+  /** SHUT_RD: reading gives what is queued, then the end; data that comes after our FIN is answered with a RST. */
+  shutdownRead(socket: SocketId, now: Micros): HostRefusal | undefined
+  /** Gives the socket up as close(2) does: FIN in order, RST where unread data is thrown away or SO_LINGER is 0. The id is dead afterwards. */
   close(socket: SocketId, now: Micros): void
   /** RST (RFC 9293 ABORT). The id is dead afterwards. */
   abort(socket: SocketId, now: Micros): void
@@ -179,4 +187,10 @@ export interface HostApi {
   status(socket: SocketId): SocketStatus | undefined
   sockets(): ReadonlyArray<SocketStatus>
   readonly counters: Readonly<Record<string, number>>
+  readonly settings: TcpSettings
+  /**
+   * Changes settings of the running host, as sysctl(8) does: connections that exist obey from their
+   * next step on, and keep what their handshake agreed. EINVAL: another option layout.
+   */
+  configure(changed: Partial<TcpSettings>): HostRefusal | undefined
 }

@@ -122,6 +122,10 @@ export const progress = <P>(entry: Neighbour<P>, now: Micros): Neighbour<P> =>
     ? entry
     : { state: "REACHABLE", mac: entry.mac, deadline: now + REACHABLE_TIME }
 
+/** An upper layer has heard nothing for long: the address must be confirmed anew (RFC 4861 section 7.3.1). */
+export const doubt = <P>(entry: Neighbour<P>): Neighbour<P> =>
+  entry.state === "REACHABLE" ? { state: "STALE", mac: entry.mac } : entry
+
 export const deadlineOf = <P>(entry: Neighbour<P>): Micros => (entry.state === "STALE" ? OFF : entry.deadline)
 
 const release = <P>(entry: Neighbour<P> | undefined, mac: MacAddress): ReadonlyArray<NeighbourEffect<P>> =>

@@ -41,7 +41,7 @@ const takeWindow = (tcb: Synchronized, seg: Segment, out: Out): Synchronized => 
   const wnd = seg.wnd * 2 ** link.agreed.sndScale
   if (wnd === snd.wnd && snd.wl1 === seg.seq && snd.wl2 === seg.ack) return tcb
   const opened = snd.wnd === 0 && wnd > 0
-  const timers = opened ? cancel(tcb.timers, "persist", out) : tcb.timers
+  const timers = opened ? cancel(cancel(tcb.timers, "persist", out), "user", out) : tcb.timers
   return {
     ...tcb,
     timers,
@@ -75,9 +75,7 @@ const advance = (tcb: Synchronized, seg: Segment, now: Micros, out: Out): Synchr
     ? arm(tcb.timers, "retransmit", now + interval(rto, settings), out)
     : cancel(tcb.timers, "retransmit", out)
   if (timers.persist !== OFF) timers = cancel(timers, "persist", out)
-  if (tcb.options.userTimeout > 0) {
-    timers = outstanding ? arm(timers, "user", now + tcb.options.userTimeout, out) : cancel(timers, "user", out)
-  }
+  timers = cancel(timers, "user", out)
 
   const moved: Synchronized = {
     ...tcb,

@@ -1,20 +1,21 @@
 import { RST } from "../wire/tcpSegment.ts"
 import type { Refused, Step, Why } from "./effect.ts"
 import { within } from "./fastOpen.ts"
+import { finTimeout } from "./patience.ts"
 import { reset } from "./reset.ts"
 import { append, end } from "./sendQueue.ts"
 import { distance } from "./seq.ts"
 import { CLOSED, type SocketOptions, type Synchronized, type SynSent, type Tcb } from "./tcb.ts"
 import { consumed, owe } from "./text.ts"
 import type { Micros } from "./time.ts"
-import { arm, cancelAll, type Out } from "./timers.ts"
+import { arm, cancel, cancelAll, type Out } from "./timers.ts"
 import { announced, bareSeq, nextEdge } from "./window.ts"
 
 /** User calls of a connection (RFC 9293 sections 3.10.2 to 3.10.6); OPEN is in open.ts. */
 export type CallResult = Step | Refused
 
-/** SEND: the queue owns `bytes` from here on; `output` sends what may go. `urgent`: the peer is to hear of them ahead of their turn. */
-export const send = (tcb: Tcb, bytes: Uint8Array, urgent = false): CallResult => {
+/** SEND: the queue owns `bytes` from here on; `output` sends what may go. `urgent`: the peer is to hear of them ahead of their turn. `more`: a short segment may wait for what follows (MSG_MORE). */
+export const send = (tcb: Tcb, bytes: Uint8Array, urgent = false, more = false): CallResult => {
   switch (tcb._tag) {
     case "CLOSED":
     case "LISTEN":
@@ -22,7 +23,7 @@ export const send = (tcb: Tcb, bytes: Uint8Array, urgent = false): CallResult =>
     case "SYN-SENT":
       return bytes.length > sendRoom(tcb) ? NO_ROOM : step(queued(tcb, bytes, urgent))
     case "SYN-RECEIVED":
-      if (tcb.open === "fast") return within(tcb, (inner) => send(inner, bytes, urgent))
+      if (tcb.open === "fast") return within(tcb, (inner) => send(inner, bytes, urgent, more))
       if (tcb.open === "passive") return refuse("ENOTCONN", "RFC9293-3.10.2:not-accepted")
       if (tcb.sent.closing) return CLOSING
       if (bytes.length > sendRoom(tcb)) return NO_ROOM
@@ -30,7 +31,7 @@ export const send = (tcb: Tcb, bytes: Uint8Array, urgent = false): CallResult =>
     case "ESTABLISHED":
     case "CLOSE-WAIT":
       if (bytes.length > sendRoom(tcb)) return NO_ROOM
-      return step(written(tcb, bytes, urgent))
+      return step(written(tcb, bytes, urgent, more))
     case "FIN-WAIT-1":
     case "FIN-WAIT-2":
     case "CLOSING":
@@ -46,9 +47,12 @@ const queued = (tcb: SynSent, bytes: Uint8Array, urgent: boolean): SynSent => {
 }
 
 /** SND.UP is the end of the urgent octets: RFC 9293 section 3.10.2, with what is queued before them counted in. */
-const written = (tcb: Synchronized, bytes: Uint8Array, urgent: boolean): Synchronized => {
+const written = (tcb: Synchronized, bytes: Uint8Array, urgent: boolean, more: boolean): Synchronized => {
   const queue = append(tcb.queue, bytes)
-  return urgent ? { ...tcb, queue, snd: { ...tcb.snd, up: end(queue) } } : { ...tcb, queue }
+  const { snd } = tcb
+  return urgent || more !== snd.more
+    ? { ...tcb, queue, snd: { ...snd, more, up: urgent ? end(queue) : snd.up } }
+    : { ...tcb, queue }
 }
 
 /** Octets that SEND would take now: twice the congestion window, within `tcpWmem` or what the socket asked for. */
@@ -61,12 +65,35 @@ export const sendRoom = (tcb: Tcb): number => {
       return tcb.open === "active" ? sendRoom(tcb.sent) : 0
     case "ESTABLISHED":
     case "CLOSE-WAIT":
-      return tcb.snd.fin
-        ? 0
-        : Math.max(0, sendLimit(tcb.options, tcb.link.context.settings.tcpWmem, tcb.cc.cwnd) - tcb.queue.length)
+      return tcb.snd.fin ? 0 : Math.min(bufferRoom(tcb), unsentRoom(tcb))
     default:
       return 0
   }
+}
+
+const bufferRoom = (tcb: Synchronized): number =>
+  Math.max(0, sendLimit(tcb.options, tcb.link.context.settings.tcpWmem, tcb.cc.cwnd) - tcb.queue.length)
+
+/** TCP_NOTSENT_LOWAT: below it at least a segment is taken, above it nothing (Linux's tcp_stream_memory_free). */
+const unsentRoom = (tcb: Synchronized): number => {
+  const most = notSentLowWater(tcb)
+  const free = most - unsent(tcb)
+  return free > 0 ? Math.max(free, tcb.snd.mss) : 0
+}
+
+const notSentLowWater = ({ options, link }: Synchronized): number =>
+  options.notSentLowWater > 0 ? options.notSentLowWater : link.context.settings.tcpNotsentLowat
+
+/** Octets given and not yet sent. */
+const unsent = ({ queue, snd }: Synchronized): number => Math.max(0, distance(end(queue), snd.nxt))
+
+/**
+ * Whether a writer that waits is worth waking: a third of the buffer is free (Linux's
+ * sk_stream_is_writeable), and what is unsent has sunk below half of its mark.
+ */
+export const worthWaking = (tcb: Synchronized): boolean => {
+  const room = bufferRoom(tcb)
+  return room * 3 >= room + tcb.queue.length && unsent(tcb) * 2 < notSentLowWater(tcb)
 }
 
 const sendLimit = (options: SocketOptions, [, first, most]: readonly [number, number, number], cwnd: number): number =>
@@ -151,8 +178,10 @@ export const release = (tcb: Tcb, now: Micros): CallResult => {
       const shut: Synchronized = { ...tcb, rcv: { ...tcb.rcv, shut: true } }
       if (tcb._tag === "ESTABLISHED" || tcb._tag === "CLOSE-WAIT") return close(shut)
       if (tcb._tag !== "FIN-WAIT-2") return step(shut)
+      const wait = finTimeout(shut)
+      if (wait < 0) return resetAndForget(shut, "Linux:TCP_LINGER2", "TCPAbortOnLinger")
       const out: Out = []
-      const timers = arm(shut.timers, "linger", now + shut.link.context.settings.tcpFinTimeout, out)
+      const timers = arm(cancel(shut.timers, "keepalive", out), "linger", now + wait, out)
       return { tcb: { ...shut, timers }, effects: out }
     }
     case "TIME-WAIT":
@@ -164,6 +193,26 @@ export const release = (tcb: Tcb, now: Micros): CallResult => {
     case "LISTEN":
     case "SYN-SENT":
       return close(tcb)
+  }
+}
+
+/** SHUT_RD: what has been delivered can still be read, then the end; once we have sent a FIN, later data is refused. */
+export const shutReading = (tcb: Tcb): CallResult => {
+  switch (tcb._tag) {
+    case "ESTABLISHED":
+    case "CLOSE-WAIT":
+    case "FIN-WAIT-1":
+    case "FIN-WAIT-2":
+    case "CLOSING":
+    case "LAST-ACK":
+      return step({ ...tcb, rcv: { ...tcb.rcv, deaf: true } })
+    case "SYN-RECEIVED":
+      return tcb.open === "fast" ? within(tcb, shutReading) : refuse("ENOTCONN", "Linux:inet_shutdown:not-connected")
+    case "SYN-SENT":
+    case "LISTEN":
+    case "CLOSED":
+    case "TIME-WAIT":
+      return refuse("ENOTCONN", "Linux:inet_shutdown:not-connected")
   }
 }
 
@@ -193,7 +242,11 @@ export const abort = (tcb: Tcb): CallResult => {
   }
 }
 
-const resetAndForget = (tcb: Synchronized, why: Why, counter: "TCPAbortOnClose" | undefined): Step => {
+const resetAndForget = (
+  tcb: Synchronized,
+  why: Why,
+  counter: "TCPAbortOnClose" | "TCPAbortOnLinger" | undefined,
+): Step => {
   const out: Out = [reset(bareSeq(tcb.snd, tcb.link), tcb.rcv.nxt, RST | ACK_FLAG, why)]
   if (counter !== undefined) out.push({ _tag: "Count", counter })
   cancelAll(tcb.timers, out)

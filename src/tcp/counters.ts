@@ -34,6 +34,8 @@ export const counters = [
   "TWRecycled",
   "TCPTimeWaitOverflow",
   "TCPWinProbe",
+  "TCPKeepAlive",
+  "TCPAbortOnLinger",
   "TCPReqQFullDrop",
   "TCPReqQFullDoCookies",
   "SyncookiesSent",

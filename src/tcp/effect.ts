@@ -20,6 +20,7 @@ export type TcpEffect =
   | PeerClosed
   | Urgent
   | RememberCookie
+  | Doubt
   | ConnectionClosed
   | Drop
   | Count
@@ -97,6 +98,12 @@ export interface RememberCookie {
   readonly cookie: NonNullable<TcpOptions["fastOpen"]>
   /** The MSS that it announced. */
   readonly mss: number
+}
+
+/** The peer has been silent for R1: the next hop may be dead (RFC 9293 section 3.8.3). */
+export interface Doubt {
+  readonly _tag: "Doubt"
+  readonly why: Why
 }
 
 export type CloseReason =

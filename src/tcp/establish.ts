@@ -1,13 +1,15 @@
 import { ACK, type Segment } from "../wire/tcpSegment.ts"
 import { afterLostSyn, initialCc } from "./congestion.ts"
 import { effectiveMss, synAckWindow } from "./handshake.ts"
+import { startKeepalive } from "./keepalive.ts"
 import { EMPTY_REASSEMBLY } from "./reassembly.ts"
+import { initialDrs } from "./receiveBuffer.ts"
 import { initialRto, measured } from "./rto.ts"
 import { emptyQueue, type SendQueue } from "./sendQueue.ts"
 import { add, type Seq } from "./seq.ts"
 import type { Link, Negotiated, Request, Rto, SocketOptions, Synchronized, SynSent } from "./tcb.ts"
 import { type Micros, OFF } from "./time.ts"
-import { NO_TIMERS } from "./timers.ts"
+import { NO_TIMERS, type Out } from "./timers.ts"
 
 /** MSS that a peer is taken to use until its segments show more (Linux's tcp_initialize_rcv_mss). */
 const FIRST_GUESS_MSS = 536
@@ -66,7 +68,7 @@ export const fromRequest = (request: Request, tsRecent: number, now: Micros): Ha
 }
 
 /** SYN-SENT or SYN-RECEIVED becomes ESTABLISHED with the segment that acknowledges our SYN (RFC 9293 section 3.10.7.4). */
-export const establish = (h: Handshake, seg: Segment, wnd: number, now: Micros): Synchronized => {
+export const establish = (h: Handshake, seg: Segment, wnd: number, now: Micros, out: Out): Synchronized => {
   const { link, options } = h
   const { settings } = link.context
   const { profile } = settings
@@ -76,7 +78,7 @@ export const establish = (h: Handshake, seg: Segment, wnd: number, now: Micros):
   const announced = h.announced
   const rto = initialRto(settings)
   const cc = initialCc(mss, profile.initialWindowSegments, link.iss)
-  return {
+  const tcb: Synchronized = {
     _tag: "ESTABLISHED",
     link,
     options,
@@ -93,6 +95,8 @@ export const establish = (h: Handshake, seg: Segment, wnd: number, now: Micros):
       small: una,
       fin: h.closing,
       at: OFF,
+      more: false,
+      push: una,
     },
     rcv: {
       nxt,
@@ -102,7 +106,7 @@ export const establish = (h: Handshake, seg: Segment, wnd: number, now: Micros):
       up: nxt,
       lastAck: nxt,
       mss: Math.min(FIRST_GUESS_MSS, link.path.mss),
-      quick: profile.initialQuickAcks,
+      quick: options.quickAck ? profile.initialQuickAcks : 0,
       due: "none",
       dueWhy: "RFC9293-3.10.7.4:text-in-order",
       tsRecent: h.tsRecent,
@@ -113,13 +117,17 @@ export const establish = (h: Handshake, seg: Segment, wnd: number, now: Micros):
       at: OFF,
       fin: false,
       shut: h.shut,
+      deaf: false,
+      clamp: options.windowClamp > 0 ? options.windowClamp : Number.POSITIVE_INFINITY,
+      heardAt: now,
     },
     rto: firstRto(rto, h, now),
     cc: h.retransmits > 1 ? afterLostSyn(cc, mss) : cc,
-    drs: { at: now, copied: 0 },
+    drs: initialDrs(nxt, Math.min(announced, profile.initialWindowSegments * link.path.mss), now),
     queue: h.queue ?? emptyQueue(una as Seq),
     timers: NO_TIMERS,
   }
+  return startKeepalive(tcb, now, out)
 }
 
 /** The handshake is the first measurement; a lost SYN is not one, nor is a cookie, whose sending nobody remembers. */

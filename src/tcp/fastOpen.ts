@@ -76,7 +76,7 @@ export const accept = (
   const out: Out = [{ _tag: "Established", why: "RFC7413-4.2.2:valid-cookie" }]
   const seg = withoutSyn(syn)
   // Nothing is measured yet, and the window of a SYN is never scaled (RFC 7323 section 2.2).
-  const fresh = establish(fromRequest({ ...request, since: OFF }, request.tsRecent, now), seg, seg.wnd, now)
+  const fresh = establish(fromRequest({ ...request, since: OFF }, request.tsRecent, now), seg, seg.wnd, now, out)
   const taken = seg.payload.length > 0 || hasFin(seg) ? afterHandshake(fresh, seg, now, out) : fresh
   const inner = acknowledgedBySynAck(isSynchronized(taken) ? taken : fresh)
   const tcb: FastOpened = { _tag: "SYN-RECEIVED", open: "fast", request, tcb: inner }

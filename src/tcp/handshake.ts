@@ -20,14 +20,18 @@ const ONE_SACK_BLOCK = 12
 
 /** Payload octets that a receive buffer starts with: half of tcpRmem's, the rest is Linux's bookkeeping. */
 export const initialReceiveBuffer = (settings: TcpSettings, options: SocketOptions): number =>
-  options.receiveBuffer > 0 ? options.receiveBuffer : settings.tcpRmem[1] / 2
+  clamped(options.receiveBuffer > 0 ? options.receiveBuffer : settings.tcpRmem[1] / 2, options)
+
+/** The window of a SYN, and all after it, stays below TCP_WINDOW_CLAMP. */
+const clamped = (buffer: number, { windowClamp }: SocketOptions): number =>
+  windowClamp > 0 ? Math.min(buffer, windowClamp) : buffer
 
 export const largestReceiveBuffer = (settings: TcpSettings, options: SocketOptions): number =>
   options.receiveBuffer > 0 ? options.receiveBuffer : settings.tcpRmem[2] / 2
 
 /** The least shift with which 16 bits can announce the largest buffer that this socket may grow to. */
 export const scaleFor = (settings: TcpSettings, options: SocketOptions): number => {
-  const most = options.receiveBuffer > 0 ? options.receiveBuffer : settings.tcpRmem[2]
+  const most = clamped(options.receiveBuffer > 0 ? options.receiveBuffer : settings.tcpRmem[2], options)
   let scale = 0
   while (scale < MAX_SCALE && most / 2 ** scale >= 65536) scale++
   return scale

@@ -18,7 +18,7 @@ export const passiveOpen = (
   _tag: "LISTEN",
   context,
   options,
-  path,
+  path: clamped(path, options),
   // A negative one is a very large one, as in Linux.
   backlog: backlog < 0 ? context.settings.somaxconn : Math.min(backlog, context.settings.somaxconn),
   requests: 0,
@@ -46,7 +46,7 @@ export const activeOpen = (
     _tag: "SYN-SENT",
     context,
     options,
-    path,
+    path: clamped(path, options),
     local,
     remote,
     iss,
@@ -68,6 +68,10 @@ export const activeOpen = (
   if (options.userTimeout > 0) timers = arm(timers, "user", now + options.userTimeout, out)
   return { tcb: { ...sent, timers }, effects: out }
 }
+
+/** TCP_MAXSEG: what is announced is what the peer may send, and neither of us sends more. */
+export const clamped = (path: PathLimits, { maxSegment }: SocketOptions): PathLimits =>
+  maxSegment > 0 && maxSegment < path.mss ? { ...path, mss: maxSegment } : path
 
 /** Fast Open, the client's side (RFC 7413 section 4.2.1): data for the SYN, and the cookie that lets it go. */
 export interface FastConnect {

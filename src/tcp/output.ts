@@ -86,7 +86,7 @@ const allowance = (tcb: Synchronized): number => {
 
 /** `windowLimits`: it is the peer's window that `window` comes from, not congestion. */
 const textAllowance = (tcb: Synchronized, text: number, window: number, windowLimits: boolean): number => {
-  const { snd, options } = tcb
+  const { snd } = tcb
   const mss = segmentSize(tcb)
   const burst = Math.max(mss, tcb.link.path.burst - (tcb.link.path.burst % mss))
   const n = Math.min(text, window, burst)
@@ -95,7 +95,7 @@ const textAllowance = (tcb: Synchronized, text: number, window: number, windowLi
     return n === text && mayBeShort(tcb, n % mss) ? n : n - (n % mss)
   }
   if (before(snd.rtx, snd.nxt)) return n
-  if (options.cork && !snd.fin) return 0
+  if (isCorked(tcb) && !snd.fin && !before(snd.rtx, snd.push)) return 0
   if (n === text) return mayBeShort(tcb, n) ? n : 0
   // The window is the limit: half of the largest ever seen is worth a segment (RFC 9293 section 3.8.6.2.1, case 3).
   return windowLimits && n * 2 >= snd.maxWnd && mayBeShort(tcb, n) ? n : 0
@@ -103,7 +103,13 @@ const textAllowance = (tcb: Synchronized, text: number, window: number, windowLi
 
 /** Nagle's algorithm with Minshall's change: one short segment unacknowledged at a time. */
 const mayBeShort = (tcb: Synchronized, tail: number): boolean =>
-  tail === 0 || tcb.snd.fin || (!tcb.options.cork && (tcb.options.noDelay || !after(tcb.snd.small, tcb.snd.una)))
+  tail === 0 ||
+  tcb.snd.fin ||
+  before(tcb.snd.rtx, tcb.snd.push) ||
+  (!isCorked(tcb) && (tcb.options.noDelay || !after(tcb.snd.small, tcb.snd.una)))
+
+/** TCP_CORK, or MSG_MORE of the last write: a short segment waits for what fills it, or for the persist timer. */
+const isCorked = ({ options, snd }: Synchronized): boolean => options.cork || snd.more
 
 /** Sends `n` sequence numbers from `from` on, the FIN being the last of them where it is reached. */
 export const sendFrom = (tcb: Synchronized, from: Seq, n: number, now: Micros, why: Why, out: Out): Synchronized => {
@@ -128,9 +134,6 @@ export const sendFrom = (tcb: Synchronized, from: Seq, n: number, now: Micros, w
     if (timers.persist !== OFF) {
       out.push({ _tag: "CancelTimer", timer: "persist" })
       timers = { ...timers, persist: OFF }
-    }
-    if (sent.options.userTimeout > 0 && timers.user === OFF) {
-      timers = arm(timers, "user", now + sent.options.userTimeout, out)
     }
   }
   return {

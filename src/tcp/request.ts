@@ -90,7 +90,7 @@ export const accepted = (request: Request, seg: Segment, now: Micros): Step<Sync
   ]
   const { tsVal } = seg.options
   const tsRecent = tsVal !== undefined && atOrAfter(tsVal, request.tsRecent) ? tsVal : request.tsRecent
-  const tcb = establish(fromRequest(request, tsRecent, now), seg, seg.wnd * 2 ** request.agreed.sndScale, now)
+  const tcb = establish(fromRequest(request, tsRecent, now), seg, seg.wnd * 2 ** request.agreed.sndScale, now, out)
   return { tcb: seg.payload.length > 0 || hasFin(seg) ? takeFirst(tcb, seg, now, out) : tcb, effects: out }
 }
 

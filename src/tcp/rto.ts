@@ -9,6 +9,7 @@ export const initialRto = (settings: TcpSettings): Rto => ({
   rto: settings.profile.initialRto,
   backoff: 0,
   retransmits: 0,
+  since: OFF,
   timedSeq: 0,
   timedAt: OFF,
   probes: 0,

@@ -12,10 +12,19 @@ export interface TcpSettings {
   readonly tcpMaxSynBacklog: number
   readonly tcpSynRetries: number
   readonly tcpSynackRetries: number
-  /** Retransmissions of data before the connection is given up (R2 of RFC 9293 section 3.8.3). */
+  /**
+   * R1 and R2 of RFC 9293 section 3.8.3, as Linux reads them: each stands for the time that so many
+   * retransmissions take which begin at 200 ms, and double. After R1 the way to the peer is doubted,
+   * after R2 the connection is given up. Window probes are counted.
+   */
+  readonly tcpRetries1: number
   readonly tcpRetries2: number
-  /** The same for connections that no application holds any more. */
+  /** R2 of connections that no application holds any more; 0: 8 as long as the timer's interval is below its largest, else none. */
   readonly tcpOrphanRetries: number
+  /** Keep-alive (RFC 9293 section 3.8.4), for sockets that ask for it: silence before the first probe, between probes, and probes without an answer. */
+  readonly tcpKeepaliveTime: Micros
+  readonly tcpKeepaliveIntvl: Micros
+  readonly tcpKeepaliveProbes: number
   /** SYN cookies. 0: never, 1: when the SYN queue is full, 2: always. */
   readonly tcpSyncookies: 0 | 1 | 2
   /** TCP Fast Open, bits as in Linux: 1 client, 2 server, 0x200 server without cookies. */
@@ -34,9 +43,13 @@ export interface TcpSettings {
   readonly tcpRfc1337: boolean
   /** At most one challenge ACK, or ACK of an out-of-window segment, per connection in this time (RFC 5961 section 7). */
   readonly tcpInvalidRatelimit: Micros
-  /** Receive buffer: smallest, first, largest. */
+  /** Octets given and not yet sent up to which a socket takes more; see `notSentLowWater`. */
+  readonly tcpNotsentLowat: number
+  /** Receive buffers grow with what the application takes in a round trip, up to `tcpRmem`'s largest. */
+  readonly tcpModerateRcvbuf: boolean
+  /** Receive buffer: smallest, first, largest; half of each is payload, the rest stands for Linux's bookkeeping. */
   readonly tcpRmem: readonly [number, number, number]
-  /** Send buffer: smallest, first, largest. */
+  /** Send buffer: smallest, first, largest; all of it is payload. It follows twice the congestion window. */
   readonly tcpWmem: readonly [number, number, number]
   /** Smallest MSS that is believed of a peer. */
   readonly tcpMinSndMss: number
@@ -124,8 +137,12 @@ export const defaultSettings: TcpSettings = {
   tcpMaxSynBacklog: 1024,
   tcpSynRetries: 6,
   tcpSynackRetries: 5,
+  tcpRetries1: 3,
   tcpRetries2: 15,
-  tcpOrphanRetries: 8,
+  tcpOrphanRetries: 0,
+  tcpKeepaliveTime: 7200 * SECOND,
+  tcpKeepaliveIntvl: 75 * SECOND,
+  tcpKeepaliveProbes: 9,
   tcpSyncookies: 1,
   tcpFastopen: 1,
   tcpAbortOnOverflow: false,
@@ -137,8 +154,11 @@ export const defaultSettings: TcpSettings = {
   tcpMaxTwBuckets: 65536,
   tcpRfc1337: false,
   tcpInvalidRatelimit: 500_000,
-  tcpRmem: [4096, 131072, 6291456],
-  tcpWmem: [4096, 16384, 4194304],
+  tcpNotsentLowat: 0xffffffff,
+  tcpModerateRcvbuf: true,
+  // Linux's largest are 6 and 4 MiB, which hold 240 Mbit/s at 100 ms: these hold 1 Gbit/s, whose 12.5 MB are in flight then.
+  tcpRmem: [4096, 131072, 33554432],
+  tcpWmem: [4096, 16384, 33554432],
   tcpMinSndMss: 48,
   ipLocalPortRange: [32768, 60999],
   // Linux says 1024; inside a process nobody is more privileged than the rest.

@@ -53,7 +53,7 @@ const established = (tcb: SynReceived, seg: Segment, unscaled: boolean, now: Mic
   out.push({ _tag: "Established", why: "RFC9293-3.10.7.4:ACK-of-SYN" })
   const announced = synAckWindow(sent.context.settings, sent.rcvBuf, sent.path, agreed)
   const handshake = fromSent(sent, irs, agreed, seg.options.tsVal ?? tcb.tsRecent, announced, now)
-  const fresh = establish(handshake, seg, unscaled ? seg.wnd : seg.wnd * 2 ** agreed.sndScale, now)
+  const fresh = establish(handshake, seg, unscaled ? seg.wnd : seg.wnd * 2 ** agreed.sndScale, now, out)
   const open: Synchronized = sent.closing ? { ...fresh, _tag: "FIN-WAIT-1" } : fresh
   // The peer's SYN-ACK is answered: ours may have been lost, and then only an ACK opens the peer.
   const next = unscaled ? owe(open, "now", "RFC9293-3.10.7.4:SYN-ACK-of-crossed-SYNs") : open

@@ -69,7 +69,7 @@ const established = (sent: SynSent, seg: Segment, now: Micros): Step => {
   const announced = initialWindow(context.settings, sent.rcvBuf, path.mss)
   const handshake = fromSent(sent, seg.seq, agreed, seg.options.tsVal ?? 0, announced, now)
   // The window of a SYN is never scaled (RFC 7323 section 2.2).
-  const fresh = establish(handshake, seg, seg.wnd, now)
+  const fresh = establish(handshake, seg, seg.wnd, now, out)
   const tcb = sent.synData > 0 ? withSynData(fresh, sent, seg, out) : fresh
   // The third segment leaves at once unless data carries the ACK.
   const acked = tcb.queue.length > 0 ? owe(tcb, "now", why) : sendAck(tcb, now, why, out)

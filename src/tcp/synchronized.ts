@@ -4,12 +4,14 @@ import { ackAcceptable, finAcknowledged, takeAck } from "./ackField.ts"
 import { answerUnacceptable, challenge } from "./challenge.ts"
 import type { Step, Why } from "./effect.ts"
 import { sendAck } from "./emit.ts"
+import { heard } from "./keepalive.ts"
+import { finTimeout } from "./patience.ts"
 import { drop, resetFor } from "./reset.ts"
 import { add, after, before, distance, earliest } from "./seq.ts"
 import { CLOSED, type Synchronized, type Tcb } from "./tcb.ts"
 import { finArrived, owe, takeText } from "./text.ts"
 import type { Micros } from "./time.ts"
-import { arm, cancelAll, type Out } from "./timers.ts"
+import { arm, cancel, cancelAll, type Out } from "./timers.ts"
 import { isRecent, pawsRejects } from "./timestamps.ts"
 import { enterTimeWait } from "./timeWait.ts"
 import { announced } from "./window.ts"
@@ -69,7 +71,7 @@ const process = (start: Synchronized, seg: Segment, now: Micros, out: Out): Tcb 
       tcb = { ...tcb, rcv: { ...rcv, tsRecent, tsRecentAt: now } }
     }
   }
-  const acked = afterAck(takeAck(tcb, seg, now, out), now, out)
+  const acked = afterAck(heard(takeAck(tcb, seg, now, out), now), now, out)
   if (acked._tag === "CLOSED" || acked._tag === "TIME-WAIT") return acked
 
   if (edgeOnly && segmentLength(seg) > 0) {
@@ -93,7 +95,7 @@ export const afterHandshake = (start: Synchronized, seg: Segment, now: Micros, o
   if (!tcb.rcv.fin) {
     if (hasUrg(seg)) tcb = takeUrgent(tcb, seg, out)
     if (seg.payload.length > 0 || hasFin(seg)) {
-      if (tcb.rcv.shut && after(add(seg.seq, seg.payload.length), tcb.rcv.nxt)) return refuseText(tcb, seg, out)
+      if (isDeaf(tcb) && after(add(seg.seq, seg.payload.length), tcb.rcv.nxt)) return refuseText(tcb, seg, out)
       tcb = takeText(tcb, seg, now, out)
     }
     // Eighth: FIN.
@@ -131,12 +133,28 @@ const afterAck = (
 const payOwedAck = (tcb: Synchronized, now: Micros, out: Out): Synchronized =>
   tcb.rcv.due === "none" ? tcb : sendAck(tcb, now, tcb.rcv.dueWhy, out)
 
-/** FIN-WAIT-2; when nobody reads any more the peer has `tcpFinTimeout` to finish. */
-const enterFinWait2 = (tcb: Synchronized, now: Micros, out: Out): Synchronized => ({
-  ...tcb,
-  _tag: "FIN-WAIT-2",
-  timers: tcb.rcv.shut ? arm(tcb.timers, "linger", now + tcb.link.context.settings.tcpFinTimeout, out) : tcb.timers,
-})
+/** FIN-WAIT-2; when nobody reads any more the peer has `finTimeout` to finish. */
+const enterFinWait2 = (
+  tcb: Synchronized,
+  now: Micros,
+  out: Out,
+): (Synchronized & { _tag: "FIN-WAIT-2" }) | { _tag: "CLOSED" } => {
+  if (!tcb.rcv.shut) return { ...tcb, _tag: "FIN-WAIT-2" }
+  const wait = finTimeout(tcb)
+  if (wait < 0) {
+    cancelAll(tcb.timers, out)
+    out.push(
+      { _tag: "Count", counter: "TCPAbortOnLinger" },
+      { _tag: "Closed", reason: "done", why: "Linux:TCP_LINGER2" },
+    )
+    return CLOSED
+  }
+  return { ...tcb, _tag: "FIN-WAIT-2", timers: arm(cancel(tcb.timers, "keepalive", out), "linger", now + wait, out) }
+}
+
+/** Nobody will read: the application has gone, or has shut both directions down (Linux's tcp_rcv_state_process). */
+const isDeaf = ({ _tag, rcv }: Synchronized): boolean =>
+  rcv.shut || (rcv.deaf && (_tag === "FIN-WAIT-1" || _tag === "FIN-WAIT-2"))
 
 const resetByPeer = (tcb: Synchronized, why: Why, out: Out): Tcb => {
   cancelAll(tcb.timers, out)

@@ -46,14 +46,35 @@ export interface TcpContext {
 export interface SocketOptions {
   /** TCP_NODELAY: RFC 9293 section 3.7.4's Nagle algorithm is off. */
   readonly noDelay: boolean
-  /** TCP_CORK: only full segments leave. */
+  /** TCP_CORK: only full segments leave, or what has waited for a time-out. */
   readonly cork: boolean
-  /** Octets; 0: `tcpRmem`'s first size, growing by itself up to the largest. */
+  /** TCP_QUICKACK: false makes ACKs wait for data to go with; true sends the next ones at once. Neither lasts. */
+  readonly quickAck: boolean
+  /** SO_RCVBUF in octets of payload, none of them doubled; 0: `tcpRmem`'s first size, growing by itself up to the largest. */
   readonly receiveBuffer: number
-  /** Octets; 0: `tcpWmem`'s. */
+  /** SO_SNDBUF in octets of payload; 0: `tcpWmem`'s. */
   readonly sendBuffer: number
-  /** RFC 5482, microseconds; 0: by count of retransmissions. */
+  /** SO_RCVLOWAT: unread octets from which on `readable` is told. */
+  readonly receiveLowWater: number
+  /** TCP_NOTSENT_LOWAT: octets given and not yet sent up to which more is taken; 0: `tcpNotsentLowat`. */
+  readonly notSentLowWater: number
+  /** TCP_WINDOW_CLAMP: the largest window that is announced; 0: the buffer's. */
+  readonly windowClamp: number
+  /** TCP_MAXSEG: the largest MSS that is announced and used; 0: the path's. Heeded when the connection opens. */
+  readonly maxSegment: number
+  /** TCP_USER_TIMEOUT (RFC 5482), microseconds, from the first retransmission or window probe on; 0: `tcpRetries2`. */
   readonly userTimeout: Micros
+  /** TCP_SYNCNT: retransmissions of a SYN; 0: `tcpSynRetries`. */
+  readonly synCount: number
+  /** SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT (RFC 9293 section 3.8.4); 0: the stack's settings. */
+  readonly keepAlive: boolean
+  readonly keepIdle: Micros
+  readonly keepInterval: Micros
+  readonly keepCount: number
+  /** SO_LINGER: negative: off; 0: close resets; else how long close waits for the FIN to be acknowledged. */
+  readonly linger: Micros
+  /** TCP_LINGER2: how long FIN-WAIT-2 lasts after close; 0: `tcpFinTimeout`; negative: not at all. */
+  readonly linger2: Micros
   /** SO_REUSEADDR and SO_REUSEPORT: with whom a port is shared. */
   readonly reuseAddress: boolean
   readonly reusePort: boolean
@@ -74,9 +95,21 @@ export interface SocketOptions {
 export const defaultSocketOptions: SocketOptions = {
   noDelay: false,
   cork: false,
+  quickAck: true,
   receiveBuffer: 0,
   sendBuffer: 0,
+  receiveLowWater: 1,
+  notSentLowWater: 0,
+  windowClamp: 0,
+  maxSegment: 0,
   userTimeout: 0,
+  synCount: 0,
+  keepAlive: false,
+  keepIdle: 0,
+  keepInterval: 0,
+  keepCount: 0,
+  linger: -1,
+  linger2: 0,
   reuseAddress: false,
   reusePort: false,
   freeBind: false,
@@ -252,6 +285,10 @@ export interface Snd {
   readonly fin: boolean
   /** When data last left. */
   readonly at: Micros
+  /** The last write said that more follows (MSG_MORE): as if corked until then. */
+  readonly more: boolean
+  /** What is queued before here leaves whatever corks it: TCP_NODELAY was set (Linux's TCP_NAGLE_PUSH). */
+  readonly push: Seq
 }
 
 export interface Rcv {
@@ -282,8 +319,14 @@ export interface Rcv {
   readonly at: Micros
   /** The peer's FIN has been received and counted. */
   readonly fin: boolean
-  /** The application reads no more: data that arrives now is refused with a RST. */
+  /** The application has gone: data that arrives now is refused with a RST. */
   readonly shut: boolean
+  /** SHUT_RD: once we have sent a FIN, data is refused too (Linux's RCV_SHUTDOWN). */
+  readonly deaf: boolean
+  /** The largest window to announce (TCP_WINDOW_CLAMP); Infinity: none. */
+  readonly clamp: number
+  /** When the peer was last heard of; kept while the socket has keep-alive on. */
+  readonly heardAt: Micros
 }
 
 /** Nothing to acknowledge; before the delayed-ACK timer ends; as soon as output runs. */
@@ -296,12 +339,13 @@ export interface Rto {
   readonly rto: Micros
   /** Doublings of the interval since the last measurement (section 5.5; Karn). */
   readonly backoff: number
-  /** Time-outs in a row without SND.UNA moving. */
+  /** Time-outs in a row without SND.UNA moving, and when the first of them was. */
   readonly retransmits: number
+  readonly since: Micros
   /** The octet being timed, and when it left (OFF: none). Never a retransmitted one (Karn). */
   readonly timedSeq: Seq
   readonly timedAt: Micros
-  /** Window probes in a row that nothing has answered. */
+  /** Window or keep-alive probes in a row that nothing has answered. */
   readonly probes: number
 }
 
@@ -316,10 +360,20 @@ export interface Cc {
   readonly acked: number
 }
 
-/** Dynamic sizing of the receive buffer: what the application has taken since the trip began. */
+/** Dynamic right-sizing of the receive buffer; see receiveBuffer.ts. */
 export interface Drs {
+  /** When this trip began, and octets that the application has taken since. */
   readonly at: Micros
   readonly copied: number
+  /** The most that it took in one. */
+  readonly space: number
+  /** Round trip as the receiver sees it; 0: not known. */
+  readonly rtt: Micros
+  /** The last timestamp echo that was measured. */
+  readonly echo: number
+  /** A window of data is under way since, and ends here. */
+  readonly windowAt: Micros
+  readonly windowEnd: Seq
 }
 
 /** Deadlines; OFF when not armed. */
@@ -329,7 +383,9 @@ export interface Timers {
   readonly delayedAck: Micros
   /** FIN-WAIT-2 of a connection that nobody reads, and TIME-WAIT. */
   readonly linger: Micros
+  /** The user timeout runs out: since data was first sent again, or the closed window probed. */
   readonly user: Micros
+  readonly keepalive: Micros
 }
 
 export type TimerName = keyof Timers

@@ -1,8 +1,8 @@
 import { hasFin, type Segment } from "../wire/tcpSegment.ts"
 import type { Why } from "./effect.ts"
 import { sendAck } from "./emit.ts"
-import { largestReceiveBuffer } from "./handshake.ts"
 import { heldPart, insert, takeAt } from "./reassembly.ts"
+import { measureTrip, sizeBuffer } from "./receiveBuffer.ts"
 import { add, after, atOrBefore, before, distance, earliest, type Seq } from "./seq.ts"
 import type { AckDue, Rcv, Synchronized } from "./tcb.ts"
 import type { Micros } from "./time.ts"
@@ -19,7 +19,8 @@ export const takeText = (tcb: Synchronized, seg: Segment, now: Micros, out: Out)
   const from = before(seg.seq, rcv.nxt) ? rcv.nxt : seg.seq
   const to = earliest(end, rcv.edge)
   const fin = hasFin(seg) && to === end
-  const repeated = rcvDuplicate(tcb, seg, end)
+  const drs = seg.payload.length > 0 ? measureTrip(tcb, seg, now) : tcb.drs
+  const repeated = rcvDuplicate(drs === tcb.drs ? tcb : { ...tcb, drs }, seg, end)
   if (!before(from, to) && !(fin && from === to)) {
     // Nothing new in the window: say where we are.
     return owe(repeated, "now", "RFC9293-3.10.7.4:nothing-new")
@@ -122,20 +123,6 @@ export const consumed = (tcb: Synchronized, n: number, now: Micros): Synchronize
   const { rcv } = tcb
   const { drs, buf } = sizeBuffer(tcb, n, now)
   return { ...tcb, rcv: { ...rcv, unread: Math.max(0, rcv.unread - n), buf }, drs }
-}
-
-/**
- * Dynamic right-sizing: the buffer should hold twice what the application takes in a round trip,
- * so that a sender whose window doubles each trip is never held back by us.
- */
-const sizeBuffer = (tcb: Synchronized, n: number, now: Micros): { drs: Synchronized["drs"]; buf: number } => {
-  const { drs, rcv, link, options, rto } = tcb
-  const copied = drs.copied + n
-  const trip = Math.max(rto.srtt, 1000)
-  if (now - drs.at < trip) return { drs: { at: drs.at, copied }, buf: rcv.buf }
-  const most = largestReceiveBuffer(link.context.settings, options)
-  const wanted = Math.min(2 * copied + 16 * link.path.mss, most)
-  return { drs: { at: now, copied: 0 }, buf: Math.max(rcv.buf, wanted) }
 }
 
 const view = (payload: Uint8Array, skip: number, length: number): Uint8Array =>

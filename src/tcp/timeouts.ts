@@ -2,8 +2,10 @@ import { timedOut } from "./congestion.ts"
 import type { Step, Why } from "./effect.ts"
 import { sendAck, sendOldSequence } from "./emit.ts"
 import * as fastOpen from "./fastOpen.ts"
+import { keepaliveTimeout } from "./keepalive.ts"
 import { syn } from "./open.ts"
 import { firstUnacknowledged, sendEnd, sendFrom } from "./output.ts"
+import { endOfProbes, endOfRetransmissions, hopDoubtful, startUserTimeout, synRetries } from "./patience.ts"
 import * as request from "./request.ts"
 import { interval } from "./rto.ts"
 import { distance } from "./seq.ts"
@@ -83,23 +85,30 @@ const ofConnection = (tcb: Synchronized, timer: TimerName, now: Micros): Step =>
     }
     case "user":
       return giveUp(tcb.timers, USER_TIMEOUT)
+    case "keepalive":
+      return keepaliveTimeout(tcb, now)
   }
 }
 
 /** The first unacknowledged segment once more; everything after it counts as lost (RFC 6298 section 5.4 to 5.6, RFC 5681 section 3.1). */
 const retransmit = (tcb: Synchronized, now: Micros): Step => {
-  const { snd, rto, cc, rcv, link } = tcb
-  const { settings } = link.context
-  // A peer that has closed its window and answers is alive, however long it takes (RFC 9293 section 3.8.6.1).
-  const silent = snd.wnd === 0 ? rto.probes : rto.retransmits
-  if (silent >= (rcv.shut ? settings.tcpOrphanRetries : settings.tcpRetries2)) {
-    return giveUp(tcb.timers, "RFC9293-3.8.3:R2")
-  }
+  const { snd, rto, cc } = tcb
+  const hopeless = endOfRetransmissions(tcb, now)
+  if (hopeless !== undefined) return giveUp(tcb.timers, hopeless)
   const out: Out = [{ _tag: "Count", counter: "TCPTimeouts" }]
+  if (hopDoubtful(tcb, now)) out.push({ _tag: "Doubt", why: "RFC9293-3.8.3:R1" })
   const again = rto.retransmits > 0
   const backed: Synchronized = {
     ...tcb,
-    rto: { ...rto, backoff: rto.backoff + 1, retransmits: rto.retransmits + 1, probes: rto.probes + 1, timedAt: OFF },
+    timers: startUserTimeout(tcb, now, out),
+    rto: {
+      ...rto,
+      backoff: rto.backoff + 1,
+      retransmits: rto.retransmits + 1,
+      since: again ? rto.since : now,
+      probes: rto.probes + 1,
+      timedAt: OFF,
+    },
     cc: timedOut(cc, distance(snd.nxt, snd.una), snd.mss, snd.nxt, again),
     snd: { ...snd, rtx: snd.una },
   }
@@ -111,13 +120,12 @@ const retransmit = (tcb: Synchronized, now: Micros): Step => {
 
 /** Is the window still closed? (RFC 9293 section 3.8.6.1). The interval doubles, the connection stays as long as the peer answers. */
 const probe = (tcb: Synchronized, now: Micros): Step => {
-  const { snd, rto, rcv, link } = tcb
+  const { snd, rto, link } = tcb
   const { settings } = link.context
   const waiting = distance(sendEnd(tcb), snd.nxt)
   if (waiting <= 0) return { tcb, effects: [] }
-  if (rto.probes >= (rcv.shut ? settings.tcpOrphanRetries : settings.tcpRetries2)) {
-    return giveUp(tcb.timers, "RFC9293-3.8.6.1:no-answer-to-probes")
-  }
+  const hopeless = endOfProbes(tcb)
+  if (hopeless !== undefined) return giveUp(tcb.timers, hopeless)
   const out: Out = [{ _tag: "Count", counter: "TCPWinProbe" }]
   if (snd.wnd > 0) {
     // The window is open but small: the override that ends silly-window avoidance (RFC 9293 section 3.8.6.2.1, case 4).
@@ -126,6 +134,7 @@ const probe = (tcb: Synchronized, now: Micros): Step => {
   }
   const backed: Synchronized = {
     ...tcb,
+    timers: startUserTimeout(tcb, now, out),
     rto: { ...rto, backoff: rto.backoff + 1, probes: rto.probes + 1, timedAt: OFF },
   }
   const why = "RFC9293-3.8.6.1:zero-window-probe"
@@ -139,8 +148,7 @@ const probe = (tcb: Synchronized, now: Micros): Step => {
 }
 
 const synAgain = (tcb: SynSent, now: Micros): Step => {
-  const { settings } = tcb.context
-  if (tcb.retransmits >= settings.tcpSynRetries) return giveUp(tcb.timers, "RFC9293-3.8.3:R2-of-SYN")
+  if (tcb.retransmits >= synRetries(tcb)) return giveUp(tcb.timers, "RFC9293-3.8.3:R2-of-SYN")
   // What a SYN with data met may dislike the data: the next one is plain (RFC 7413 section 4.1.3.1).
   const next: SynSent = { ...tcb, retransmits: tcb.retransmits + 1, fastOpen: undefined, synData: 0 }
   const out: Out = [syn(next, now, "RFC6298-5.4:retransmit"), ...SYN_COUNTS]

@@ -5,7 +5,14 @@ import { type Micros, OFF } from "./time.ts"
 /** Effects in the making, in order. Local to one reducer call. */
 export type Out = Array<TcpEffect>
 
-export const NO_TIMERS: Timers = { retransmit: OFF, persist: OFF, delayedAck: OFF, linger: OFF, user: OFF }
+export const NO_TIMERS: Timers = {
+  retransmit: OFF,
+  persist: OFF,
+  delayedAck: OFF,
+  linger: OFF,
+  user: OFF,
+  keepalive: OFF,
+}
 
 export const arm = (timers: Timers, timer: TimerName, at: Micros, out: Out): Timers => {
   if (timers[timer] === at) return timers
@@ -23,7 +30,14 @@ export const cancelAll = (timers: Timers, out: Out): void => {
   for (const timer of TIMER_NAMES) cancel(timers, timer, out)
 }
 
-export const TIMER_NAMES: ReadonlyArray<TimerName> = ["retransmit", "persist", "delayedAck", "linger", "user"]
+export const TIMER_NAMES: ReadonlyArray<TimerName> = [
+  "retransmit",
+  "persist",
+  "delayedAck",
+  "linger",
+  "user",
+  "keepalive",
+]
 
 /** When the first of the timers ends, or OFF. */
 export const earliestDeadline = (t: Timers): Micros => {
@@ -32,5 +46,6 @@ export const earliestDeadline = (t: Timers): Micros => {
   if (t.delayedAck !== OFF && (at === OFF || t.delayedAck < at)) at = t.delayedAck
   if (t.linger !== OFF && (at === OFF || t.linger < at)) at = t.linger
   if (t.user !== OFF && (at === OFF || t.user < at)) at = t.user
+  if (t.keepalive !== OFF && (at === OFF || t.keepalive < at)) at = t.keepalive
   return at
 }

@@ -10,7 +10,7 @@ export const announced = (rcv: Rcv): number => Math.max(0, distance(rcv.edge, rc
  */
 export const nextEdge = (rcv: Rcv, link: Link): Seq => {
   const now = announced(rcv)
-  const free = Math.min(Math.max(0, rcv.buf - rcv.unread), maxWindow(link))
+  const free = Math.min(Math.max(0, rcv.buf - rcv.unread), maxWindow(link), rcv.clamp)
   const gain = free - now
   return gain > 0 && gain >= Math.min(rcv.buf >> 1, link.path.mss) ? add(rcv.nxt, free) : add(rcv.nxt, now)
 }

@@ -222,7 +222,7 @@ describe("netfold ss", () => {
 
   test("a filter and -H -i: what it asks for, with TCP's view of it, and no State column for one state", async () => {
     const { stdout } = await ss("-Hi", "state", "established", "sport", "=", ":7")
-    expect(stdout).toMatch(/^0 +0 +198\.18\.0\.2:7 +198\.18\.0\.1:\d+\n\t ts sack reno wscale:7,7 rto:\d+/)
+    expect(stdout).toMatch(/^0 +0 +198\.18\.0\.2:7 +198\.18\.0\.1:\d+\n\t ts sack reno wscale:10,10 rto:\d+/)
     expect(stdout.trim().split("\n").length).toBe(2)
   }, 30_000)
 

@@ -75,7 +75,7 @@ const witness = async (options: PeersOptions, body: (peers: Peers) => Promise<un
 }
 
 /** The stack's own defaults, in case the machine's differ. */
-const BUFFERS = { tcp_rmem: "4096 131072 6291456" }
+const BUFFERS = { tcp_rmem: "4096 131072 33554432" }
 
 /** The SYN, or the SYN-ACK, that one of them sends. */
 const opening = (shapes: ReadonlyArray<Shape>, flags: number): Shape | undefined =>
@@ -115,7 +115,7 @@ kernelSuite("The linux profile on the wire", import.meta.path, (test) => {
       flags: SYN,
       window: 64_240,
       urgent: 0,
-      options: "mss 1460,sackOK,TS,nop,wscale 7",
+      options: "mss 1460,sackOK,TS,nop,wscale 10",
     })
   })
 
@@ -129,7 +129,7 @@ kernelSuite("The linux profile on the wire", import.meta.path, (test) => {
       flags: SYN | ACK,
       window: 65_160,
       urgent: 0,
-      options: "mss 1460,sackOK,TS,nop,wscale 7",
+      options: "mss 1460,sackOK,TS,nop,wscale 10",
     })
   })
 

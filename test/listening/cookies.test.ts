@@ -95,7 +95,7 @@ describe("what a cookie keeps", () => {
         [
           `timestamps, SACK and window scale ${windowScale}`,
           { ...OFFER, windowScale },
-          { timestamps: true, sack: true, scaling: true, sndScale: windowScale, rcvScale: 7, peerMss: 1460 },
+          { timestamps: true, sack: true, scaling: true, sndScale: windowScale, rcvScale: 10, peerMss: 1460 },
         ] as const,
     ),
     [
@@ -123,7 +123,7 @@ describe("what a cookie keeps", () => {
     const { options } = baker.bake(SECOND, { mss: 1460, windowScale: 7, sackPermitted: true })
     expect([options.windowScale, options.sackPermitted, options.tsVal]).toEqual([undefined, false, undefined])
     const all = baker.bake(SECOND, OFFER).options
-    expect([all.windowScale, all.sackPermitted, all.tsEcr]).toEqual([7, true, 1000])
+    expect([all.windowScale, all.sackPermitted, all.tsEcr]).toEqual([10, true, 1000])
   })
 
   test("its timestamp is at most 64 ticks behind the clock, and never ahead of it", () => {

@@ -61,7 +61,7 @@ describe("sockets of a stack", () => {
             open: "passive",
             timestamps: true,
             sack: true,
-            scale: { send: 7, receive: 7 },
+            scale: { send: 10, receive: 10 },
             advertisedMss: 1460,
             backoff: 0,
             unacked: 0,

@@ -143,7 +143,7 @@ describe("the retransmission timer (RFC 6298 section 5)", () => {
   })
 
   test("progress between time-outs: R2 is counted anew", () => {
-    let scene = open({ habits: { timestamps: false }, settings: { tcpRetries2: 2 } }, [[100, "SEND 4048"]])
+    let scene = open({ habits: { timestamps: false }, settings: { tcpRetries2: 5 } }, [[100, "SEND 4048"]])
     for (let i = 0; i < 3; i++) {
       for (let j = 0; j < 2; j++) {
         const at = deadline(scene, "retransmit") / MS

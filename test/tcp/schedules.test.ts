@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test"
+import { modelTimeout } from "../../src/tcp/patience.ts"
 import type { TimerName } from "../../src/tcp/tcb.ts"
 import { OFF } from "../../src/tcp/time.ts"
 import { earliestDeadline } from "../../src/tcp/timers.ts"
@@ -173,17 +174,71 @@ describe("user timeout (RFC 9293 section 3.8.3, RFC 5482)", () => {
     expect(closing(end)).toEqual(gaveUp("RFC9293-3.10.8:USER-TIMEOUT"))
   })
 
-  test("idle: not running; data out: from there on; progress: from there on; all acknowledged: off", () => {
-    let scene = open(patient)
+  test("data out: not before it is sent again; progress: off", () => {
+    let scene = open(patient, [[200, "SEND 2000"]])
     expect(timersOf(scene.tcb).user).toBe(OFF)
-    scene = next(scene, 200, "SEND 2000")
-    expect(deadline(scene, "user")).toBe(5200 * MS)
-    scene = next(scene, 300, "SEND 100")
-    expect(deadline(scene, "user")).toBe(5200 * MS)
-    scene = next(scene, 400, "<ACK> seq=rcv.nxt ack=snd.una+1000")
-    expect(deadline(scene, "user")).toBe(5400 * MS)
-    scene = next(scene, 500, "<ACK> seq=rcv.nxt ack=snd.nxt")
+    const first = deadline(scene, "retransmit")
+    scene = next(scene, first / MS, "retransmit timeout")
+    expect(deadline(scene, "user")).toBe(first + 5 * SECOND)
+    scene = next(scene, deadline(scene, "retransmit") / MS, "retransmit timeout")
+    expect(deadline(scene, "user")).toBe(first + 5 * SECOND)
+    scene = next(scene, scene.now / MS + 1, "<ACK> seq=rcv.nxt ack=snd.una+1000")
     expect(timersOf(scene.tcb).user).toBe(OFF)
+  })
+
+  test("a closed window: from the first probe on, though the peer answers; the window opens: off", () => {
+    let scene = open(patient, [
+      [200, "<ACK> seq=rcv.nxt ack=snd.nxt wnd=0"],
+      [200, "SEND 500"],
+    ])
+    const first = deadline(scene, "persist")
+    scene = next(scene, first / MS, "persist timeout")
+    scene = next(scene, first / MS + 1, "<ACK> seq=rcv.nxt ack=snd.una wnd=0")
+    expect(deadline(scene, "user")).toBe(first + 5 * SECOND)
+    scene = next(scene, first / MS + 2, "<ACK> seq=rcv.nxt ack=snd.una wnd=1000")
+    expect(timersOf(scene.tcb).user).toBe(OFF)
+  })
+})
+
+describe("R2 (RFC 9293 section 3.8.3)", () => {
+  // Time since the first retransmission; the wait that is over when it is passed ends the connection.
+  test.each([
+    [15, 924.6],
+    [8, 102.2],
+    [3, 3],
+    [0, 0.2],
+  ] as const)("tcpRetries2 %d: silence of %d s from the first retransmission on", (tcpRetries2, seconds) => {
+    expect(modelTimeout(tcpRetries2, 120 * SECOND)).toBe(Math.round(seconds * SECOND))
+    const { at, end } = silence(open({ settings: { tcpRetries2 } }, [[200, "SEND 100"]]), "retransmit")
+    expect(closing(end)).toEqual(gaveUp("RFC9293-3.8.3:R2"))
+    const [first = 0] = at
+    const last = at.at(-1) ?? 0
+    expect(last - first).toBeGreaterThanOrEqual(seconds)
+    expect((at.at(-2) ?? 0) - first < seconds || at.length === 2).toBe(true)
+  })
+
+  test("an orphan, tcpOrphanRetries 0: as with 8", () => {
+    const orphan = (tcpOrphanRetries: number) =>
+      silence(
+        open({ settings: { tcpOrphanRetries } }, [
+          [200, "SEND 100"],
+          [200, "RELEASE"],
+        ]),
+        "retransmit",
+      ).at
+    expect(orphan(0)).toEqual(orphan(8))
+    expect(orphan(2).length).toBeLessThan(orphan(8).length)
+  })
+
+  test("R1 passed: the next hop is doubted, at every time-out", () => {
+    let scene = open({ settings: { tcpRetries1: 1 } }, [[200, "SEND 100"]])
+    const doubts: Array<boolean> = []
+    for (let i = 0; i < 4; i++) {
+      scene = next(scene, deadline(scene, "retransmit") / MS, "retransmit timeout")
+      doubts.push(scene.effects.some((e) => e._tag === "Doubt"))
+    }
+    // 600 ms by the model; 300, 600, 1200 and 2400 ms of waiting.
+    expect(doubts).toEqual([false, true, true, true])
   })
 })
 
@@ -254,7 +309,7 @@ describe("TIME-WAIT and FIN-WAIT-2", () => {
 })
 
 test("earliest deadline, any timers: the first of those that run", () => {
-  const off = { retransmit: OFF, persist: OFF, delayedAck: OFF, linger: OFF, user: OFF }
+  const off = { retransmit: OFF, persist: OFF, delayedAck: OFF, linger: OFF, user: OFF, keepalive: OFF }
   expect(earliestDeadline(off)).toBe(OFF)
   for (const name of Object.keys(off)) expect(earliestDeadline({ ...off, [name]: 5 })).toBe(5)
   expect(earliestDeadline({ ...off, linger: 3, user: 9, retransmit: 4 })).toBe(3)

@@ -225,6 +225,13 @@ matrix("CLOSE-WAIT", CLOSE_WAIT_SCENES, [
     "RFC9293-3.8.6.1:zero-window-probe",
   ],
   ["user timeout", "CLOSED", [], "closed ConnectionTimedOut, cancel retransmit", "RFC9293-3.10.8:USER-TIMEOUT"],
+  [
+    "keepalive timeout",
+    "CLOSE-WAIT",
+    ["<ACK> seq=snd.una-1 ack=rcv.nxt"],
+    "arm keepalive 75s",
+    "RFC9293-3.8.4:keep-alive",
+  ],
 
   // ... of a timer that is not armed
   [["delayedAck timeout", "linger timeout"], "CLOSE-WAIT", [], "", ""],

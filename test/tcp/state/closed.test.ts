@@ -109,7 +109,14 @@ matrix("CLOSED", CLOSED_SCENES, [
   ["ABORT", "CLOSED", [], "refused ENOTCONN", "RFC9293-3.10.5:no-connection"],
   ["STATUS", "CLOSED", [], "refused ENOTCONN", "RFC9293-3.10.6:no-connection"],
   [
-    ["retransmit timeout", "persist timeout", "delayedAck timeout", "linger timeout", "user timeout"],
+    [
+      "retransmit timeout",
+      "persist timeout",
+      "delayedAck timeout",
+      "linger timeout",
+      "user timeout",
+      "keepalive timeout",
+    ],
     "CLOSED",
     [],
     "",

@@ -217,6 +217,7 @@ matrix("CLOSING", CLOSING_SCENES, [
     "RFC9293-3.8.6.1:zero-window-probe",
   ],
   ["user timeout", "CLOSED", [], "closed ConnectionTimedOut, cancel retransmit", "RFC9293-3.10.8:USER-TIMEOUT"],
+  ["keepalive timeout", "CLOSING", [], "arm keepalive 10s", ""],
 
   // ... of a timer that is not armed
   [["delayedAck timeout", "linger timeout"], "CLOSING", [], "", ""],

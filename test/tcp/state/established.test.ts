@@ -301,6 +301,13 @@ matrix("ESTABLISHED", ESTABLISHED_SCENES, [
   ],
   ["user timeout", "CLOSED", [], "closed ConnectionTimedOut, cancel retransmit", "RFC9293-3.10.8:USER-TIMEOUT"],
   ["delayedAck timeout", "ESTABLISHED", [ACK], "", "RFC9293-3.8.6.3:delayed-ACK"],
+  [
+    "keepalive timeout",
+    "ESTABLISHED",
+    ["<ACK> seq=snd.una-1 ack=rcv.nxt"],
+    "arm keepalive 75s",
+    "RFC9293-3.8.4:keep-alive",
+  ],
 
   // ... of a timer that is not armed
   ["linger timeout", "ESTABLISHED", [], "", ""],

@@ -302,6 +302,7 @@ matrix("FIN-WAIT-1", FIN_WAIT_1_SCENES, [
   ],
   ["user timeout", "CLOSED", [], "closed ConnectionTimedOut, cancel retransmit", "RFC9293-3.10.8:USER-TIMEOUT"],
   ["delayedAck timeout", "FIN-WAIT-1", [ACK], "", "RFC9293-3.8.6.3:delayed-ACK"],
+  ["keepalive timeout", "FIN-WAIT-1", [], "arm keepalive 10s", ""],
 
   // ... of a timer that is not armed
   ["linger timeout", "FIN-WAIT-1", [], "", ""],

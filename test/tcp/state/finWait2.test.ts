@@ -265,6 +265,13 @@ matrix("FIN-WAIT-2", FIN_WAIT_2_SCENES, [
   // Timeouts
   ["delayedAck timeout", "FIN-WAIT-2", [ACK], "", "RFC9293-3.8.6.3:delayed-ACK"],
   ["linger timeout", "CLOSED", [], "closed done", "Linux:tcp_fin_timeout"],
+  [
+    "keepalive timeout",
+    "FIN-WAIT-2",
+    ["<ACK> seq=snd.una-1 ack=rcv.nxt"],
+    "arm keepalive 75s",
+    "RFC9293-3.8.4:keep-alive",
+  ],
 
   // ... of a timer that is not armed
   [["retransmit timeout", "persist timeout", "user timeout"], "FIN-WAIT-2", [], "", ""],

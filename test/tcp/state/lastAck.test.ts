@@ -222,6 +222,7 @@ matrix("LAST-ACK", LAST_ACK_SCENES, [
     "RFC9293-3.8.6.1:zero-window-probe",
   ],
   ["user timeout", "CLOSED", [], "closed ConnectionTimedOut, cancel retransmit", "RFC9293-3.10.8:USER-TIMEOUT"],
+  ["keepalive timeout", "LAST-ACK", [], "arm keepalive 10s", ""],
 
   // ... of a timer that is not armed
   [["delayedAck timeout", "linger timeout"], "LAST-ACK", [], "", ""],

@@ -119,7 +119,14 @@ matrix("LISTEN", LISTEN_SCENES, [
   ["ABORT", "CLOSED", [], "closed ConnectionAborted", "RFC9293-3.10.5:ABORT"],
   ["STATUS", "LISTEN", [], "", ""],
   [
-    ["retransmit timeout", "persist timeout", "delayedAck timeout", "linger timeout", "user timeout"],
+    [
+      "retransmit timeout",
+      "persist timeout",
+      "delayedAck timeout",
+      "linger timeout",
+      "user timeout",
+      "keepalive timeout",
+    ],
     "LISTEN",
     [],
     "",

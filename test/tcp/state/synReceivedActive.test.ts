@@ -208,5 +208,5 @@ matrix("SYN-RECEIVED (active)", CROSSED_SCENES, [
     "RFC6298-5.4:retransmit",
   ],
   ["user timeout", "CLOSED", [], "closed ConnectionTimedOut, cancel retransmit", "RFC9293-3.10.8:USER-TIMEOUT"],
-  [["persist timeout", "delayedAck timeout", "linger timeout"], "SYN-RECEIVED", [], "", ""],
+  [["persist timeout", "delayedAck timeout", "linger timeout", "keepalive timeout"], "SYN-RECEIVED", [], "", ""],
 ])

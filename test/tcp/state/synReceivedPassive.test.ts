@@ -195,5 +195,11 @@ matrix("SYN-RECEIVED (passive)", REQUEST_SCENES, [
     "arm retransmit 2s",
     "RFC6298-5.4:retransmit",
   ],
-  [["persist timeout", "delayedAck timeout", "linger timeout", "user timeout"], "SYN-RECEIVED", [], "", ""],
+  [
+    ["persist timeout", "delayedAck timeout", "linger timeout", "user timeout", "keepalive timeout"],
+    "SYN-RECEIVED",
+    [],
+    "",
+    "",
+  ],
 ])

@@ -163,5 +163,5 @@ matrix("SYN-SENT", SYN_SENT_SCENES, [
   // Timeouts
   ["retransmit timeout", "SYN-SENT", ["<SYN> seq=iss"], "arm retransmit 2s", "RFC6298-5.4:retransmit"],
   ["user timeout", "CLOSED", [], "closed ConnectionTimedOut, cancel retransmit", "RFC9293-3.10.8:USER-TIMEOUT"],
-  [["persist timeout", "delayedAck timeout", "linger timeout"], "SYN-SENT", [], "", ""],
+  [["persist timeout", "delayedAck timeout", "linger timeout", "keepalive timeout"], "SYN-SENT", [], "", ""],
 ])

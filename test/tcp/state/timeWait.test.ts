@@ -180,5 +180,11 @@ matrix("TIME-WAIT", TIME_WAIT_SCENES, [
 
   // Timeouts
   ["linger timeout", "CLOSED", [], "", "RFC9293-3.10.8:TIME-WAIT-timeout"],
-  [["retransmit timeout", "persist timeout", "delayedAck timeout", "user timeout"], "TIME-WAIT", [], "", ""],
+  [
+    ["retransmit timeout", "persist timeout", "delayedAck timeout", "user timeout", "keepalive timeout"],
+    "TIME-WAIT",
+    [],
+    "",
+    "",
+  ],
 ])

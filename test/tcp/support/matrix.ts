@@ -35,6 +35,7 @@ export interface Scenes {
   readonly delayedAck?: Scene
   readonly linger?: Scene
   readonly user?: Scene
+  readonly keepalive?: Scene
 }
 
 /** The table of a state: a test for every cell, and one that finds the missing. */

@@ -107,6 +107,7 @@ export const STIMULI = [
   "delayedAck timeout",
   "linger timeout",
   "user timeout",
+  "keepalive timeout",
 ] as const
 
 export type Stimulus = (typeof STIMULI)[number]
