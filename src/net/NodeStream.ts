@@ -1,4 +1,5 @@
 import { Duplex } from "node:stream"
+import { Duration } from "effect"
 import { formatAddress } from "../wire/addressText.ts"
 import type { ConnectionError } from "./errors.ts"
 import { type Handlers, type PlainConnection, READ_SIZE } from "./plain.ts"
@@ -73,8 +74,10 @@ export class NodeStream extends Duplex {
     return this
   }
 
-  /** This stack sends no keep-alive probes (RFC 9293 section 3.8.4 makes them optional, and off by default). */
-  setKeepAlive(_on?: boolean, _delay?: number): this {
+  /** Probes after `delay` milliseconds of silence, in whole seconds as in node:net; 0: as set before, or the stack's default. */
+  setKeepAlive(on = false, delay = 0): this {
+    const seconds = Math.floor(delay / 1000)
+    this.connection.setKeepAlive(on && seconds > 0 ? { idle: Duration.seconds(seconds) } : on)
     return this
   }
 

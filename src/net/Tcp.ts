@@ -22,7 +22,7 @@ export { formatAddress, formatEndpoint, parseAddress } from "../wire/addressText
 export { type Connection, fromPlain } from "./connection.ts"
 export * from "./errors.ts"
 export type { AcceptError, Listener } from "./listener.ts"
-export type { ConnectionOptions, ConnectOptions, ListenOptions } from "./options.ts"
+export type { ConnectionOptions, ConnectOptions, KeepAlive, ListenOptions, LiveOptions } from "./options.ts"
 export { type Handlers, type PlainConnection, READ_SIZE } from "./plain.ts"
 
 const TIMEOUT_WHY = "netfold:connect-timeout"

@@ -1,7 +1,9 @@
-import { Chunk, Effect, Option, Sink, Stream } from "effect"
+import { Chunk, Duration, Effect, Option, Sink, Stream } from "effect"
 import type { SocketStatus } from "../host/types.ts"
+import { optionsOf } from "../tcp/setOptions.ts"
 import type { Endpoint } from "../wire/address.ts"
 import type { ConnectionError, TcpError } from "./errors.ts"
+import type { LiveOptions } from "./options.ts"
 import type { Handlers, PlainConnection } from "./plain.ts"
 import { notWritable, writeQueue } from "./writeQueue.ts"
 
@@ -28,7 +30,14 @@ export interface Connection {
   readonly sink: Sink.Sink<void, Uint8Array, never, ConnectionError>
   /** Half-close: a FIN after what was written; reading goes on. */
   readonly shutdown: Effect.Effect<void, TcpError>
-  /** Gives the connection up in order; does not wait for the peer. */
+  /** SHUT_RD: reads give what waits unread, then the end. */
+  readonly shutdownRead: Effect.Effect<void, TcpError>
+  /** Changes options of the open connection, all or none. */
+  readonly setOptions: (options: LiveOptions) => Effect.Effect<void, TcpError>
+  /**
+   * Gives the connection up in order. Waits for the peer only where `linger` says how long: until
+   * it has acknowledged all, or the time is over; the rest then goes on in the background.
+   */
   readonly close: Effect.Effect<void>
   /** Resets the connection. */
   readonly abort: Effect.Effect<void>
@@ -44,6 +53,7 @@ const ENDED = Option.none<Uint8Array>()
 export const fromPlain = (plain: PlainConnection): Connection => {
   const readers: Array<() => void> = []
   const closers: Array<() => void> = []
+  const lingerers: Array<() => void> = []
   const { write, drain } = writeQueue(plain)
 
   const wake = (waiting: Array<() => void>): void => {
@@ -53,7 +63,9 @@ export const fromPlain = (plain: PlainConnection): Connection => {
   const handlers: Handlers = {
     onReadable: () => wake(readers),
     onDrain: drain,
+    onFinished: () => wake(lingerers),
     onClose: () => {
+      wake(lingerers)
       wake(readers)
       drain()
       wake(closers)
@@ -92,6 +104,24 @@ export const fromPlain = (plain: PlainConnection): Connection => {
           return Effect.sync(() => remove(closers, again))
         }),
   )
+  /** The FIN leaves, and is waited for; what is unread means a RST, for which nobody waits. */
+  const finished = Effect.async<void>((resume) => {
+    const refused = plain.shutdown()
+    const status = plain.status()
+    if (status === undefined || (refused !== undefined && !OWES_FIN.has(status.state))) return resume(Effect.void)
+    const done = (): void => resume(Effect.void)
+    lingerers.push(done)
+    return Effect.sync(() => remove(lingerers, done))
+  })
+  const close = Effect.suspend(() => {
+    const letGo = Effect.sync(() => plain.close())
+    const status = plain.status()
+    const linger = status === undefined ? 0 : (optionsOf(status.tcb)?.linger ?? 0)
+    return linger > 0 && status?.recvQ === 0
+      ? Effect.ensuring(Effect.timeoutOption(Effect.interruptible(finished), Duration.micros(BigInt(linger))), letGo)
+      : letGo
+  }).pipe(Effect.asVoid)
+
   const over = (): Effect.Effect<void, ConnectionError> =>
     plain.error === undefined ? Effect.void : notWritable(plain)
 
@@ -107,16 +137,21 @@ export const fromPlain = (plain: PlainConnection): Connection => {
     ),
     write,
     sink: Sink.forEach(write),
-    shutdown: Effect.suspend(() => {
-      const error = plain.shutdown()
-      return error === undefined ? Effect.void : Effect.fail(error)
-    }),
-    close: Effect.sync(() => plain.close()),
+    shutdown: Effect.suspend(() => failing(plain.shutdown())),
+    shutdownRead: Effect.suspend(() => failing(plain.shutdownRead())),
+    close,
     abort: Effect.sync(() => plain.abort()),
     closed,
+    setOptions: (options) => Effect.suspend(() => failing(plain.setOptions(options))),
     status: Effect.sync(() => plain.status()),
   }
 }
+
+/** The peer has not yet acknowledged our FIN. */
+const OWES_FIN: ReadonlySet<string> = new Set(["FIN-WAIT-1", "CLOSING", "LAST-ACK"])
+
+const failing = (error: TcpError | undefined): Effect.Effect<void, TcpError> =>
+  error === undefined ? Effect.void : Effect.fail(error)
 
 const remove = <A>(list: Array<A>, item: A): void => {
   const index = list.indexOf(item)

@@ -1,4 +1,5 @@
 import { Duration, Either } from "effect"
+import { outOfRange } from "../tcp/setOptions.ts"
 import { defaultSocketOptions, type SocketOptions } from "../tcp/tcb.ts"
 import type { Micros } from "../tcp/time.ts"
 import { type IpAddress, UNSPECIFIED4 } from "../wire/address.ts"
@@ -10,16 +11,43 @@ import { InvalidArgument } from "./errors.ts"
 export interface ConnectionOptions extends AuthenticationOptions {
   /** Send small segments at once instead of waiting for an acknowledgment (Nagle's algorithm off). Default false. */
   readonly noDelay?: boolean
-  /** Octets of received data held unread; fixes the size that `tcpRmem` would let grow. */
+  /** Hold back what does not fill a segment, some 200 ms at most (TCP_CORK). Default false. */
+  readonly cork?: boolean
+  /** False: let ACKs wait for data to go with, from the first on (TCP_QUICKACK). Default true. */
+  readonly quickAck?: boolean
+  /** Octets of received data held unread; fixes the size that `tcpRmem` would let grow. All of it is data: nothing is doubled as Linux's SO_RCVBUF is. */
   readonly receiveBuffer?: number
   /** Octets of sent data held unacknowledged; fixes the size that `tcpWmem` would let grow. */
   readonly sendBuffer?: number
-  /** Give up when sent data stays unacknowledged this long (RFC 5482). Default: by `tcpRetries2`. */
+  /** Octets that must be there before a reader is told of them (SO_RCVLOWAT). Default 1. */
+  readonly receiveLowWater?: number
+  /** Take no more than so many octets that cannot be sent yet (TCP_NOTSENT_LOWAT). Default: the stack's `tcpNotsentLowat`. */
+  readonly notSentLowWater?: number
+  /** Largest window announced, in octets (TCP_WINDOW_CLAMP). */
+  readonly windowClamp?: number
+  /** Largest segment announced and sent, 88 to 32767 octets (TCP_MAXSEG); heeded when the connection opens. Default: what the path carries. */
+  readonly maxSegment?: number
+  /** Give up when sent data, or a closed window, stays unanswered this long (RFC 5482). Default: by `tcpRetries2`. */
   readonly userTimeout?: Duration.DurationInput
+  /** Probe a silent peer, and reset the connection if it has gone. True: after the stack's `tcpKeepaliveTime`. Default false. */
+  readonly keepAlive?: boolean | KeepAlive
+  /** What closing does: "reset" throws away what is not sent, a duration is how long `close` waits until the peer has everything. Default: neither; all is sent in the background. */
+  readonly linger?: Duration.DurationInput | "reset"
+  /** How long a closed connection waits for the peer's FIN (TCP_LINGER2), 2 minutes at most; "none": not at all. Default: the stack's `tcpFinTimeout`. */
+  readonly finTimeout?: Duration.DurationInput | "none"
   /** TTL of what is sent, 1 to 255. Default 64; 255 for a peer that has `minTtl` (RFC 5082). */
   readonly ttl?: number
   /** Drop what comes with a smaller TTL, 1 to 255: 255 takes the peer for a neighbour. Default: take anything. */
   readonly minTtl?: number
+}
+
+/** Durations of one second or more; absent: the stack's `tcpKeepaliveTime`, `tcpKeepaliveIntvl`, `tcpKeepaliveProbes`. */
+export interface KeepAlive {
+  /** Silence before the first probe. */
+  readonly idle?: Duration.DurationInput
+  readonly interval?: Duration.DurationInput
+  /** Probes without an answer before the connection is reset. */
+  readonly count?: number
 }
 
 export interface ListenOptions extends ConnectionOptions {
@@ -45,6 +73,8 @@ export interface ConnectOptions extends ConnectionOptions {
   /** An IPv4 or IPv6 address. Names are not resolved. */
   readonly host: string | IpAddress
   readonly port: number
+  /** SYNs sent again before the attempt is given up (TCP_SYNCNT), 127 at most. Default: the stack's `tcpSynRetries`. */
+  readonly synCount?: number
   /** Default: the address that the route to `host` leaves by, and a free port. */
   readonly local?: { readonly host?: string | IpAddress; readonly port?: number }
   /**
@@ -74,17 +104,71 @@ export const portOf = (port: number, smallest: 0 | 1): Either.Either<number, Inv
 
 export const socketOptions = (options: ConnectionOptions): Either.Either<SocketOptions, InvalidArgument> =>
   Either.gen(function* () {
-    return {
+    return yield* inRange({
       ...defaultSocketOptions,
-      noDelay: options.noDelay ?? false,
-      receiveBuffer: options.receiveBuffer ?? 0,
-      sendBuffer: options.sendBuffer ?? 0,
-      userTimeout: micros(options.userTimeout),
+      ...changeOf(options),
       authentication: yield* authenticationOf(options),
       ttl: yield* ttlOf("ttl", options.ttl),
       minTtl: yield* ttlOf("minTtl", options.minTtl),
-    }
+    })
   })
+
+/** What can be chosen anew while a connection is open. */
+export type LiveOptions = Omit<ConnectionOptions, keyof AuthenticationOptions | "ttl" | "minTtl" | "maxSegment">
+
+/** For `setOptions`: only what is given. */
+export const liveOptions = (options: LiveOptions): Either.Either<Partial<SocketOptions>, InvalidArgument> =>
+  inRange(changeOf(options))
+
+/** The part of the options that is only renamed. */
+const changeOf = (
+  options: LiveOptions & Pick<ConnectionOptions, "maxSegment"> & Pick<Partial<ConnectOptions>, "synCount">,
+): Partial<SocketOptions> => {
+  const { keepAlive, linger, finTimeout, userTimeout } = options
+  const change: { -readonly [K in keyof SocketOptions]?: SocketOptions[K] } = {}
+  for (const name of SAME_NAME) {
+    const value = options[name]
+    if (value !== undefined) Object.assign(change, { [name]: value })
+  }
+  if (userTimeout !== undefined) change.userTimeout = micros(userTimeout)
+  if (linger !== undefined) change.linger = linger === "reset" ? 0 : Math.max(1, micros(linger))
+  if (finTimeout !== undefined) change.linger2 = finTimeout === "none" ? -1 : Math.max(1, micros(finTimeout))
+  if (keepAlive !== undefined) {
+    change.keepAlive = keepAlive !== false
+    if (typeof keepAlive === "object") {
+      if (keepAlive.idle !== undefined) change.keepIdle = micros(keepAlive.idle)
+      if (keepAlive.interval !== undefined) change.keepInterval = micros(keepAlive.interval)
+      if (keepAlive.count !== undefined) change.keepCount = keepAlive.count
+    }
+  }
+  return change
+}
+
+const SAME_NAME = [
+  "noDelay",
+  "cork",
+  "quickAck",
+  "receiveBuffer",
+  "sendBuffer",
+  "receiveLowWater",
+  "notSentLowWater",
+  "windowClamp",
+  "maxSegment",
+  "synCount",
+] as const
+
+/** What a socket would answer with EINVAL, before there is one. */
+const inRange = <A extends Partial<SocketOptions>>(options: A): Either.Either<A, InvalidArgument> => {
+  const wrong = outOfRange(options)
+  return wrong === undefined
+    ? Either.right(options)
+    : invalid(
+        wrong.name,
+        `${wrong.value} is not in ${wrong.least} to ${wrong.most}${DURATIONS.has(wrong.name) ? " microseconds" : ""}`,
+      )
+}
+
+const DURATIONS = new Set<string>(["keepIdle", "keepInterval", "userTimeout"])
 
 export const listenerOptions = (options: ListenOptions): Either.Either<SocketOptions, InvalidArgument> =>
   Either.map(socketOptions(options), (common) => ({

@@ -1,3 +1,4 @@
+import { Either } from "effect"
 import type { SocketId, SocketStatus } from "../host/types.ts"
 import type { SocketHappening, SocketOwner, Sockets } from "../runtime/sockets.ts"
 import type { Endpoint } from "../wire/address.ts"
@@ -10,6 +11,7 @@ import {
   StackFailed,
   type TcpError,
 } from "./errors.ts"
+import { type KeepAlive, type LiveOptions, liveOptions } from "./options.ts"
 
 /** Octets that one `tryRead`, and one call of `onData`, gives at most. */
 export const READ_SIZE = 65536
@@ -30,6 +32,8 @@ export interface Handlers {
   readonly onUrgent?: (connection: PlainConnection) => void
   /** The peer has sent its last octet. Without this handler the connection is then closed. With `onReadable`, `tryRead` says "end" instead. */
   readonly onEnd?: (connection: PlainConnection) => void
+  /** The peer has acknowledged our FIN, and so all that was sent. */
+  readonly onFinished?: (connection: PlainConnection) => void
   /** Room in the send buffer again, after it was full. */
   readonly onDrain?: (connection: PlainConnection) => void
   /** Called once and last: in order, or with the error that ended the connection. */
@@ -111,10 +115,11 @@ export class PlainConnection implements SocketOwner {
   /**
    * Like `tryWrite` without the copy: the octets taken must not change until the peer has them, so
    * best never. `urgent`: the peer hears of them ahead of their turn (RFC 9293 section 3.8.5).
+   * `more`: a short segment may wait for what follows, some 200 ms (MSG_MORE).
    */
-  tryGive(bytes: Uint8Array, urgent = false): number {
+  tryGive(bytes: Uint8Array, urgent = false, more = false): number {
     if (this.#over) return -1
-    const taken = this.#sockets.write(this.id, bytes, urgent)
+    const taken = this.#sockets.write(this.id, bytes, urgent, more)
     return typeof taken === "number" ? taken : -1
   }
 
@@ -144,9 +149,42 @@ export class PlainConnection implements SocketOwner {
     if (!this.#over) this.#sockets.remind(this.id)
   }
 
-  /** Nagle's algorithm off (true) or on. */
+  /** The next octets, copied and left to be read (MSG_PEEK). */
+  peek(max: number = READ_SIZE): Uint8Array | "empty" | "end" {
+    if (this.#over) return "end"
+    const result = this.#sockets.peek(this.id, max)
+    return result instanceof Uint8Array || result === "empty" ? result : "end"
+  }
+
+  /** The next octet is the last of what the peer called urgent; reading stops before it (RFC 6093, SIOCATMARK). */
+  get atMark(): boolean {
+    return !this.#over && this.#sockets.atMark(this.id)
+  }
+
+  /** Nagle's algorithm off (true), which also pushes what it held back, or on. */
   setNoDelay(noDelay: boolean): void {
-    if (!this.#over) this.#sockets.setOptions(this.id, { noDelay })
+    this.setOptions({ noDelay })
+  }
+
+  /** Probes of a silent peer. Not given: the stack's `tcpKeepaliveTime` and its like. */
+  setKeepAlive(keepAlive: boolean | KeepAlive): void {
+    this.setOptions({ keepAlive })
+  }
+
+  /** Changes options of the open connection, all or none. Says what is wrong with them, where something is. */
+  setOptions(options: LiveOptions): TcpError | undefined {
+    const change = liveOptions(options)
+    if (Either.isLeft(change)) return change.left
+    if (this.#over) return undefined
+    const refused = this.#sockets.setOptions(this.id, change.right)
+    return refused === undefined ? undefined : refusalError(refused, formatEndpoint(this.remote))
+  }
+
+  /** Stops reading for good (SHUT_RD): what waits unread can be read, then comes the end. */
+  shutdownRead(): TcpError | undefined {
+    if (this.#over) return undefined
+    const refused = this.#sockets.shutdownRead(this.id)
+    return refused === undefined ? undefined : refusalError(refused, formatEndpoint(this.remote))
   }
 
   /** Half-close: the FIN follows what was given; reading goes on. Says why it cannot be, where it cannot. */
@@ -195,6 +233,9 @@ export class PlainConnection implements SocketOwner {
         break
       case "ended":
         this.#finish(this.#stackError())
+        break
+      case "finished":
+        this.#handlers.onFinished?.(this)
         break
       case "acceptable":
         break

@@ -44,11 +44,13 @@ export const socketCalls = ({ host, owners, now, failure, called, remind }: Call
     if (typeof result === "object") called()
     return result
   },
-  write: (socket, bytes, urgent) => {
+  write: (socket, bytes, urgent, more) => {
     if (failure() !== undefined) return STACK_ENDED
     called()
-    return host.write(socket, bytes, now(), urgent)
+    return host.write(socket, bytes, now(), urgent, more)
   },
+  peek: (socket, max) => (failure() === undefined ? host.peek(socket, max) : STACK_ENDED),
+  atMark: (socket) => failure() === undefined && host.atMark(socket),
   room: (socket) => (failure() === undefined ? host.room(socket) : 0),
   setOptions: (socket, options) => {
     if (failure() !== undefined) return STACK_ENDED
@@ -59,6 +61,11 @@ export const socketCalls = ({ host, owners, now, failure, called, remind }: Call
     if (failure() !== undefined) return STACK_ENDED
     called()
     return host.shutdown(socket, now())
+  },
+  shutdownRead: (socket) => {
+    if (failure() !== undefined) return STACK_ENDED
+    called()
+    return host.shutdownRead(socket, now())
   },
   close: (socket) => {
     owners.disown(socket)

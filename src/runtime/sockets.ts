@@ -34,11 +34,17 @@ export interface Sockets {
   /** The next octets in order, `max` at most; the array is the caller's. */
   read(socket: SocketId, max: number): ReadResult
   /** Octets taken; the array must not change afterwards. */
-  write(socket: SocketId, bytes: Uint8Array, urgent?: boolean): number | HostRefusal
+  write(socket: SocketId, bytes: Uint8Array, urgent?: boolean, more?: boolean): number | HostRefusal
+  /** MSG_PEEK. */
+  peek(socket: SocketId, max: number): ReadResult
+  /** SIOCATMARK. */
+  atMark(socket: SocketId): boolean
   /** Octets that `write` would take now; 0 makes a `writable` event follow. */
   room(socket: SocketId): number
   setOptions(socket: SocketId, options: Partial<SocketOptions>): HostRefusal | undefined
   shutdown(socket: SocketId): HostRefusal | undefined
+  /** SHUT_RD. */
+  shutdownRead(socket: SocketId): HostRefusal | undefined
   /** After these two the owner hears nothing more. */
   close(socket: SocketId): void
   abort(socket: SocketId): void

@@ -35,7 +35,13 @@ export interface StackService {
   readonly sockets: Sockets
   readonly devices: ReadonlyArray<Device>
   readonly addresses: ReadonlyArray<InterfaceAddress>
+  /** As they are. */
   readonly settings: TcpSettings
+  /**
+   * Changes settings while the stack runs, as sysctl(8) does: connections that exist obey from
+   * their next step on, and keep what their handshake agreed.
+   */
+  readonly configure: (changed: Partial<TcpSettings>) => Effect.Effect<void, InvalidArgument>
   readonly counters: InterpreterCounters
   /** What TCP has counted, under netstat's names. */
   readonly tcpCounters: Readonly<Record<string, number>>
@@ -96,7 +102,16 @@ const make = (options: StackOptions): Effect.Effect<StackService, InvalidArgumen
       sockets: interpreter.sockets,
       devices,
       addresses: config.interfaces.flatMap(({ addresses }) => addresses),
-      settings: config.settings,
+      get settings() {
+        return host.settings
+      },
+      configure: (changed) =>
+        Effect.suspend(() => {
+          const refused = host.configure(changed)
+          return refused === undefined
+            ? Effect.void
+            : new InvalidArgument({ argument: "profile", reason: `cannot be changed to this one (${refused.why})` })
+        }),
       counters: interpreter.counters,
       tcpCounters: host.counters,
       connections: interpreter.connections,

@@ -53,10 +53,18 @@ export const optionsOf = (tcb: Tcb): SocketOptions | undefined => {
 
 /** Values that setsockopt(2) answers with EINVAL. */
 export const refusal = (changed: Partial<SocketOptions>): Refused | undefined => {
+  const wrong = outOfRange(changed)
+  return wrong === undefined ? undefined : refuse(`netfold:${wrong.name}-out-of-range`)
+}
+
+/** The first value that no socket takes, and what would be. */
+export const outOfRange = (
+  changed: Partial<SocketOptions>,
+): { readonly name: string; readonly value: number; readonly least: number; readonly most: number } | undefined => {
   for (const [name, least, most] of RANGES) {
     const value = changed[name]
     if (value === undefined || value === 0) continue
-    if (Number.isNaN(value) || value < least || value > most) return refuse(`netfold:${name}-out-of-range`)
+    if (Number.isNaN(value) || value < least || value > most) return { name, value, least, most }
   }
   return undefined
 }

@@ -46,6 +46,10 @@ describe("SYN", () => {
     expect(silence(made([[0, "OPEN active"]], { settings: { tcpSynRetries: 2 } }), "retransmit").at).toEqual([1, 3, 7])
   })
 
+  test("TCP_SYNCNT 2: as tcpSynRetries 2, of this socket", () => {
+    expect(silence(made([[0, "OPEN active"]], { socket: { synCount: 2 } }), "retransmit").at).toEqual([1, 3, 7])
+  })
+
   test("again: the same ISS and options, a later timestamp", () => {
     const first = play(closed(), [[0, "OPEN active"]])
     const again = next(first, 1000, "retransmit timeout")
