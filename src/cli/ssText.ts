@@ -7,6 +7,7 @@ import type {
   SocketRow,
   Summary,
   Timer,
+  Totals,
 } from "../net/Inspect.ts"
 import { columnName } from "./ssFilter.ts"
 
@@ -129,12 +130,13 @@ export const infoText = (info: SocketInfo): string => {
   }
 }
 
-const listenerText = ({ requests, young, fastOpens, cookies, deferAccept }: ListenerInfo): string =>
+const listenerText = ({ requests, young, fastOpens, drops, cookies, deferAccept }: ListenerInfo): string =>
   words([
     `requests:${requests}`,
     `young:${young}`,
     cookies && "cookies",
     fastOpens > 0 && `fastopens:${fastOpens}`,
+    drops > 0 && `drops:${drops}`,
     deferAccept > 0 && `defer:${number(deferAccept)}`,
   ])
 
@@ -150,7 +152,7 @@ const openingText = (info: OpeningInfo): string =>
 const connectionText = (info: ConnectionInfo): string => {
   const segments = (octets: number): number => Math.ceil(octets / Math.max(1, info.mss))
   const window = Math.floor(info.congestionWindow / Math.max(1, info.mss))
-  const { rtt } = info
+  const { rtt, totals } = info
   return words([
     ...negotiated(info),
     "reno",
@@ -163,19 +165,43 @@ const connectionText = (info: ConnectionInfo): string => {
     `advmss:${info.advertisedMss}`,
     `cwnd:${window}`,
     info.slowStartThreshold !== undefined && `ssthresh:${segments(info.slowStartThreshold)}`,
+    ...(totals === undefined ? [] : traffic(totals)),
     rtt !== undefined && `send ${Math.round((info.congestionWindow * 8 * 1000) / rtt.smoothed)}bps`,
     info.lastSent !== undefined && `lastsnd:${Math.floor(info.lastSent)}`,
     info.lastReceived !== undefined && `lastrcv:${Math.floor(info.lastReceived)}`,
+    ...(totals === undefined ? [] : holdups(totals)),
     info.unacked > 0 && `unacked:${segments(info.unacked)} bytes_unacked:${info.unacked}`,
-    info.retransmitting > 0 && `retrans:${segments(info.retransmitting)}`,
+    (info.retransmitting > 0 || (totals?.retransmissions ?? 0) > 0) &&
+      `retrans:${segments(info.retransmitting)}/${totals?.retransmissions ?? 0}`,
     info.recovering && "recovering",
     info.probes > 0 && `probes:${info.probes}`,
+    info.receiveRtt !== undefined && `rcv_rtt:${number(info.receiveRtt)}`,
     `rcv_space:${info.receiveSpace}`,
     info.unsent > 0 && `notsent:${info.unsent}`,
     info.outOfOrder > 0 && `rcv_ooo:${info.outOfOrder}`,
     `snd_wnd:${info.sendWindow}`,
     `rcv_wnd:${info.receiveWindow}`,
   ])
+}
+
+const traffic = (totals: Totals): ReadonlyArray<string | false> => [
+  totals.bytesSent > 0 && `bytes_sent:${totals.bytesSent}`,
+  totals.bytesRetransmitted > 0 && `bytes_retrans:${totals.bytesRetransmitted}`,
+  totals.bytesAcked > 0 && `bytes_acked:${totals.bytesAcked}`,
+  totals.bytesReceived > 0 && `bytes_received:${totals.bytesReceived}`,
+  totals.segmentsOut > 0 && `segs_out:${totals.segmentsOut}`,
+  totals.segmentsIn > 0 && `segs_in:${totals.segmentsIn}`,
+  totals.dataSegmentsOut > 0 && `data_segs_out:${totals.dataSegmentsOut}`,
+  totals.dataSegmentsIn > 0 && `data_segs_in:${totals.dataSegmentsIn}`,
+]
+
+const holdups = ({ busy, windowLimited, bufferLimited }: Totals): ReadonlyArray<string | false> => {
+  const share = (part: number): string => `${Math.floor(part)}ms(${((100 * part) / busy).toFixed(1)}%)`
+  return [
+    busy >= 1 && `busy:${Math.floor(busy)}ms`,
+    windowLimited >= 1 && `rwnd_limited:${share(windowLimited)}`,
+    bufferLimited >= 1 && `sndbuf_limited:${share(bufferLimited)}`,
+  ]
 }
 
 const negotiated = (info: OpeningInfo | ConnectionInfo): ReadonlyArray<string | false> => [

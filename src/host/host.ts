@@ -25,6 +25,7 @@ import type { ConnectionSocket } from "./socket.ts"
 import { SocketCalls } from "./socketCalls.ts"
 import { statusOf, statusOfFlow } from "./status.ts"
 import { TcpHost } from "./tcpHost.ts"
+import { type TcpInfo, tcpInfo } from "./tcpInfo.ts"
 import type {
   ConnectCall,
   HostApi,
@@ -274,6 +275,11 @@ class Host implements HostApi {
     this.tcp.endTrains()
     const socket = this.tcp.sockets.get(id)
     return socket === undefined ? undefined : statusOf(socket)
+  }
+
+  info(id: SocketId, now: Micros): TcpInfo | undefined {
+    const status = this.status(id)
+    return status === undefined ? undefined : tcpInfo(status, now)
   }
 
   sockets(): ReadonlyArray<SocketStatus> {

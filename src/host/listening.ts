@@ -6,7 +6,7 @@ import { clamped } from "../tcp/open.ts"
 import * as request from "../tcp/request.ts"
 import { add, type Seq } from "../tcp/seq.ts"
 import { cookiesPending } from "../tcp/syncookie.ts"
-import { CLOSED, type Request } from "../tcp/tcb.ts"
+import { CLOSED, isSynchronized, type Request } from "../tcp/tcb.ts"
 import { type Micros, OFF } from "../tcp/time.ts"
 import * as timeWait from "../tcp/timeWait.ts"
 import type { Endpoint } from "../wire/address.ts"
@@ -17,6 +17,7 @@ import { Listeners } from "./listeners.ts"
 import { Remembered } from "./remembered.ts"
 import { ConnectionSocket, type ListenerSocket } from "./socket.ts"
 import type { Shell, TcpHost } from "./tcpHost.ts"
+import { Totals } from "./totals.ts"
 
 /** gVisor's maxListenSegments: what one listener handles before others get their turn. */
 const LISTENER_BUDGET = 100
@@ -50,6 +51,7 @@ export class Listening {
     }
     if (listener.inbox.length >= LISTENER_INBOX) {
       this.shell.counters.add("ListenDrops", 1)
+      listener.drops++
       return this.shell.link.drop("gVisor:listener-inbox-full")
     }
     const { segment } = packet
@@ -119,14 +121,16 @@ export class Listening {
   }
 
   /** A handshake is complete: the connection waits to be accepted. */
-  established(listener: ListenerSocket, flow: Flow): void {
+  established(listener: ListenerSocket, flow: Flow, now: Micros): void {
     flow.identification = this.tcp.flows.hashOf(flow) & 0xffff
     flow.sharing = listener.tcb.options
     this.tcp.join(flow)
     this.shell.counters.add("PassiveOpens", 1)
     this.proven.set(flow.remote.address, true)
-    const socket = new ConnectionSocket(flow.id, flow)
+    const socket = new ConnectionSocket(flow.id, flow, new Totals(firstSent(flow.tcb), now))
     socket.lowWater = listener.tcb.options.receiveLowWater
+    // The segment that completes the handshake is the connection's first.
+    socket.totals.segsIn = 1
     flow.socket = socket
     flow.listener = undefined
     this.tcp.sockets.set(socket.id, socket)
@@ -201,6 +205,7 @@ export class Listening {
           break
         case "Count":
           this.shell.counters.add(effect.counter, 1)
+          if (effect.counter === "ListenDrops") listener.drops++
           break
         case "Drop":
           this.shell.link.drop(effect.why)
@@ -236,6 +241,12 @@ export class Listening {
     if (flow.young) listener.tcb = { ...listener.tcb, young: listener.tcb.young - 1 }
     flow.young = false
   }
+}
+
+/** The first sequence number after our SYN-ACK. */
+const firstSent = (tcb: Flow["tcb"]): Seq => {
+  if (isSynchronized(tcb)) return tcb.snd.una
+  return tcb._tag === "SYN-RECEIVED" && tcb.open === "fast" ? tcb.tcb.snd.una : 0
 }
 
 const GONE: Step = { tcb: CLOSED, effects: [] }

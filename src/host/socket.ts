@@ -5,6 +5,7 @@ import type { TcpPacket } from "../wire/tcpSegment.ts"
 import type { Flow } from "./flow.ts"
 import type { PortOwner } from "./portTable.ts"
 import { ReceiveQueue } from "./receiveQueue.ts"
+import type { Totals } from "./totals.ts"
 import type { SocketId } from "./types.ts"
 
 /** A connection as an application holds it. Its flow may end before it does. */
@@ -28,6 +29,7 @@ export class ConnectionSocket {
   constructor(
     readonly id: SocketId,
     readonly flow: Flow,
+    readonly totals: Totals,
   ) {}
 }
 
@@ -55,6 +57,8 @@ export class ListenerSocket {
   readonly accepted: Array<ConnectionSocket> = []
   /** Segments that wait for the listener's next turn. */
   readonly inbox: Array<TcpPacket> = []
+  /** SYNs and ACKs that it had no room for (ListenDrops of all listeners). */
+  drops = 0
   /** Segments handled in this turn. */
   handled = 0
   reported = 0

@@ -1,6 +1,7 @@
 import { signatureOctets } from "../tcp/authentication/keys.ts"
 import { TFO_CLIENT } from "../tcp/fastOpen.ts"
 import { activeOpen, type FastConnect, passiveOpen } from "../tcp/open.ts"
+import { add } from "../tcp/seq.ts"
 import type { PathLimits, SocketOptions, TcpContext } from "../tcp/tcb.ts"
 import type { Micros } from "../tcp/time.ts"
 import { type Endpoint, type IpAddress, isUnspecified, UNSPECIFIED4 } from "../wire/address.ts"
@@ -13,6 +14,7 @@ import type { PortOwner } from "./portTable.ts"
 import { BAD_ID, BAD_KEYS, refuse } from "./refusal.ts"
 import { type Bound, ConnectionSocket, IdleSocket, ListenerSocket } from "./socket.ts"
 import type { TcpHost } from "./tcpHost.ts"
+import { Totals } from "./totals.ts"
 import type { HostRefusal, SocketId } from "./types.ts"
 
 /** All that options may take in a header. */
@@ -110,7 +112,7 @@ export class SocketCalls {
     const flow = new Flow(id, step.tcb, local, remote, hop.interface)
     flow.sharing = options
     flow.guard = guardOfOpen(options, step.tcb.iss, local, remote)
-    const connection = new ConnectionSocket(id, flow)
+    const connection = new ConnectionSocket(id, flow, new Totals(add(step.tcb.iss, 1), now))
     connection.lowWater = options.receiveLowWater
     flow.socket = connection
     this.forget(id)

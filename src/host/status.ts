@@ -33,8 +33,15 @@ export const statusOf = (socket: AnySocket): SocketStatus => {
         room: 0,
         closed: undefined,
         tcb: socket.tcb,
+        drops: socket.drops,
       }
-    : { ...statusOfFlow(socket.flow), socket: socket.id, recvQ: socket.received.length, closed: socket.closed }
+    : {
+        ...statusOfFlow(socket.flow),
+        socket: socket.id,
+        recvQ: socket.received.length,
+        closed: socket.closed,
+        totals: socket.totals,
+      }
 }
 
 export const statusOfFlow = (flow: Flow): SocketStatus => ({

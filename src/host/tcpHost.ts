@@ -130,6 +130,7 @@ export class TcpHost {
   /** A segment for a block of the table. */
   arrives(flow: Flow, segment: Segment, now: Micros): void {
     const { tcb } = flow
+    flow.socket?.totals.arrived(segment, now)
     switch (tcb._tag) {
       case "CLOSED":
         return
@@ -186,6 +187,8 @@ export class TcpHost {
         // Still marked while it is applied: output leaves nothing that more output is owed for.
         if (isSynchronized(flow.tcb) || isFast(flow.tcb)) this.apply(flow, outputOf(flow.tcb, now), now)
         flow.dirty = false
+        const { socket, tcb } = flow
+        if (socket !== undefined && isSynchronized(tcb)) socket.totals.settle(tcb, socket.wantsRoom, now)
       }
       this.dirty = []
       const looped = this.egress.takeLooped()
@@ -284,6 +287,7 @@ export class TcpHost {
     const { socket } = flow
     switch (effect._tag) {
       case "Transmit":
+        socket?.totals.left(effect)
         return this.egress.transmit(effect, flow, now)
       case "ArmTimer":
         return this.shell.deadlines.schedule(flow, effect.at)
@@ -291,21 +295,29 @@ export class TcpHost {
         return // The heap's entry finds nothing to do when it comes up.
       case "Deliver":
         if (socket === undefined) return
+        socket.totals.bytesReceived += effect.bytes.length
         if (effect.bytes === this.gathered) socket.received.take(effect.bytes)
         else socket.received.push(effect.bytes)
         if (socket.received.length >= socket.lowWater || cannotFill(flow.tcb)) this.notify(socket, "readable")
         return
       case "Acknowledged":
         this.shell.link.progress(flow.remote.address, now)
-        if (socket?.wantsRoom === true) this.offerRoom(socket)
+        if (socket === undefined) return
+        socket.totals.bytesAcked += effect.count
+        if (socket.wantsRoom) this.offerRoom(socket)
         return
       case "Established":
-        if (flow.listener !== undefined) this.listening.established(flow.listener, flow)
-        else if (socket !== undefined) this.notify(socket, "connected")
+        if (flow.listener !== undefined) this.listening.established(flow.listener, flow, now)
+        else if (socket !== undefined) {
+          // Our SYN.
+          socket.totals.bytesAcked++
+          this.notify(socket, "connected")
+        }
         return
       case "PeerClosed":
         if (socket === undefined) return
         socket.ended = true
+        socket.totals.bytesReceived++
         return this.notify(socket, "readable")
       case "Closed":
         if (socket === undefined || socket.closed !== undefined) return
@@ -314,7 +326,10 @@ export class TcpHost {
       case "Drop":
         return this.shell.link.drop(effect.why)
       case "Count":
-        return this.shell.counters.add(effect.counter, 1)
+        this.shell.counters.add(effect.counter, 1)
+        if (effect.counter === "ListenDrops" && flow.listener !== undefined) flow.listener.drops++
+        if (effect.counter === "TCPOFOQueue" && socket !== undefined) socket.totals.outOfOrder++
+        return
       case "Doubt":
         return this.shell.link.doubt(flow.remote.address, now)
       case "RememberCookie":

@@ -5,6 +5,8 @@ import type { Micros } from "../tcp/time.ts"
 import type { Endpoint, IpAddress, MacAddress } from "../wire/address.ts"
 import type { AuthenticationStatus } from "./authentication/session.ts"
 import type { Signature } from "./authentication/signature.ts"
+import type { TcpInfo } from "./tcpInfo.ts"
+import type { Totals } from "./totals.ts"
 
 /** A socket of a host. Never used again after it is closed, so a late event cannot reach another. */
 export type SocketId = number & { readonly SocketId: unique symbol }
@@ -133,6 +135,10 @@ export interface SocketStatus {
   /** How its segments are signed; absent where they are not. */
   readonly authentication?: AuthenticationStatus | undefined
   readonly tcb: Tcb
+  /** What the connection has done; absent where no application holds it. It goes on counting. */
+  readonly totals?: Totals | undefined
+  /** Of a listener: SYNs and ACKs that it had no room for. */
+  readonly drops?: number
 }
 
 /**
@@ -185,6 +191,8 @@ export interface HostApi {
   room(socket: SocketId): number
   setOptions(socket: SocketId, options: Partial<SocketOptions>, now: Micros): HostRefusal | undefined
   status(socket: SocketId): SocketStatus | undefined
+  /** TCP_INFO. */
+  info(socket: SocketId, now: Micros): TcpInfo | undefined
   sockets(): ReadonlyArray<SocketStatus>
   readonly counters: Readonly<Record<string, number>>
   readonly settings: TcpSettings

@@ -17,6 +17,7 @@ import {
 } from "./options.ts"
 import { type Handlers, PlainConnection } from "./plain.ts"
 
+export type { TcpInfo } from "../host/tcpInfo.ts"
 export type { Endpoint, IpAddress } from "../wire/address.ts"
 export { formatAddress, formatEndpoint, parseAddress } from "../wire/addressText.ts"
 export { type Connection, fromPlain } from "./connection.ts"

@@ -1,4 +1,5 @@
 import { Chunk, Duration, Effect, Option, Sink, Stream } from "effect"
+import type { TcpInfo } from "../host/tcpInfo.ts"
 import type { SocketStatus } from "../host/types.ts"
 import { optionsOf } from "../tcp/setOptions.ts"
 import type { Endpoint } from "../wire/address.ts"
@@ -45,6 +46,8 @@ export interface Connection {
   readonly closed: Effect.Effect<void, ConnectionError>
   /** Undefined once it is over. */
   readonly status: Effect.Effect<SocketStatus | undefined>
+  /** Linux's TCP_INFO, under its names. Undefined once the connection is over. */
+  readonly info: Effect.Effect<TcpInfo | undefined>
 }
 
 const ENDED = Option.none<Uint8Array>()
@@ -144,6 +147,7 @@ export const fromPlain = (plain: PlainConnection): Connection => {
     closed,
     setOptions: (options) => Effect.suspend(() => failing(plain.setOptions(options))),
     status: Effect.sync(() => plain.status()),
+    info: Effect.sync(() => plain.info()),
   }
 }
 

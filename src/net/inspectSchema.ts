@@ -52,6 +52,8 @@ export const ListenerInfo = Schema.Struct({
   young: count,
   /** Fast opens whose handshake is not complete. */
   fastOpens: count,
+  /** SYNs and ACKs that it had no room for. */
+  drops: count,
   /** A SYN cookie has been sent. */
   cookies: Schema.Boolean,
   /** TCP_DEFER_ACCEPT, milliseconds; 0: off. */
@@ -74,6 +76,25 @@ export const OpeningInfo = Schema.Struct({
   unsent: count,
 })
 export type OpeningInfo = typeof OpeningInfo.Type
+
+/** What a connection has done over its life: octets, segments, and milliseconds with something to send. */
+export const Totals = Schema.Struct({
+  bytesSent: count,
+  bytesRetransmitted: count,
+  bytesAcked: count,
+  bytesReceived: count,
+  segmentsOut: count,
+  segmentsIn: count,
+  dataSegmentsOut: count,
+  dataSegmentsIn: count,
+  /** Segments sent again. */
+  retransmissions: count,
+  busy: Schema.NonNegative,
+  /** Of those: held up by the peer's window, and by our send buffer. */
+  windowLimited: Schema.NonNegative,
+  bufferLimited: Schema.NonNegative,
+})
+export type Totals = typeof Totals.Type
 
 /** TCP_INFO of a connection. Sizes are octets, times milliseconds. */
 export const ConnectionInfo = Schema.Struct({
@@ -106,6 +127,8 @@ export const ConnectionInfo = Schema.Struct({
   receiveWindow: count,
   /** The receive buffer as it is sized now. */
   receiveSpace: count,
+  /** Round trip as the receiver sees it; absent before a measurement. */
+  receiveRtt: Schema.optional(Schema.NonNegative),
   /** Received ahead of a gap. */
   outOfOrder: count,
   /** Since data was last sent, and received; absent where none was. */
@@ -115,6 +138,8 @@ export const ConnectionInfo = Schema.Struct({
   age: Schema.NonNegative,
   /** Window probes in a row. */
   probes: count,
+  /** Absent where no application holds the connection. */
+  totals: Schema.optional(Totals),
 })
 export type ConnectionInfo = typeof ConnectionInfo.Type
 

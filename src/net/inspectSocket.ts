@@ -1,12 +1,21 @@
+import type { Totals as HostTotals } from "../host/totals.ts"
 import type { SocketStatus } from "../host/types.ts"
 import { interval } from "../tcp/rto.ts"
 import { distance } from "../tcp/seq.ts"
-import type { FastOpened, Listen, Negotiated, Request, Synchronized, SynReceived, SynSent, Tcb } from "../tcp/tcb.ts"
+import type { FastOpened, Listen, Negotiated, Request, Synchronized, SynReceived, SynSent } from "../tcp/tcb.ts"
 import { type Micros, OFF } from "../tcp/time.ts"
 import { announced } from "../tcp/window.ts"
 import type { Endpoint } from "../wire/address.ts"
 import { formatAddress } from "../wire/addressText.ts"
-import type { Address, ConnectionInfo, ListenerInfo, OpeningInfo, SocketInfo, SocketRow } from "./inspectSchema.ts"
+import type {
+  Address,
+  ConnectionInfo,
+  ListenerInfo,
+  OpeningInfo,
+  SocketInfo,
+  SocketRow,
+  Totals,
+} from "./inspectSchema.ts"
 import { timerOf } from "./inspectTimer.ts"
 
 /** Where the threshold still stands at "none" (RFC 5681 section 3.1: arbitrarily high). */
@@ -16,7 +25,7 @@ const NO_THRESHOLD = 0x7fffffff
 export const rowOf = (status: SocketStatus, orphan: boolean, now: Micros): SocketRow => {
   const { socket, state, recvQ, sendQ, local, remote, tcb } = status
   const timer = timerOf(tcb, now)
-  const info = infoOf(tcb, now)
+  const info = infoOf(status, now)
   return {
     socket,
     state,
@@ -36,27 +45,29 @@ const addressOf = ({ address, port }: Endpoint): Address => ({
   port,
 })
 
-const infoOf = (tcb: Tcb, now: Micros): SocketInfo | undefined => {
+const infoOf = (status: SocketStatus, now: Micros): SocketInfo | undefined => {
+  const { tcb } = status
   switch (tcb._tag) {
     case "CLOSED":
     case "TIME-WAIT":
       return undefined
     case "LISTEN":
-      return listenerInfo(tcb)
+      return listenerInfo(tcb, status.drops ?? 0)
     case "SYN-SENT":
       return attemptInfo(tcb)
     case "SYN-RECEIVED":
       return handshakeInfo(tcb)
     default:
-      return connectionInfo(tcb, now)
+      return connectionInfo(tcb, status, now)
   }
 }
 
-const listenerInfo = ({ requests, young, fastOpens, cookiesAt, options }: Listen): ListenerInfo => ({
+const listenerInfo = ({ requests, young, fastOpens, cookiesAt, options }: Listen, drops: number): ListenerInfo => ({
   _tag: "Listener",
   requests,
   young,
   fastOpens,
+  drops,
   cookies: cookiesAt !== OFF,
   deferAccept: millis(options.deferAccept),
 })
@@ -98,8 +109,8 @@ const agreedInfo = ({ timestamps, sack, scaling, sndScale, rcvScale }: Negotiate
     ...(scaling ? { scale: { send: sndScale, receive: rcvScale } } : {}),
   }) as const
 
-const connectionInfo = (tcb: Synchronized, now: Micros): ConnectionInfo => {
-  const { link, snd, rcv, rto, cc, queue } = tcb
+const connectionInfo = (tcb: Synchronized, status: SocketStatus, now: Micros): ConnectionInfo => {
+  const { link, snd, rcv, rto, cc, drs, queue } = tcb
   const { agreed, path, context } = link
   const unacked = Math.max(0, distance(snd.nxt, snd.una))
   const retransmitting = Math.max(0, distance(snd.nxt, snd.rtx))
@@ -125,11 +136,31 @@ const connectionInfo = (tcb: Synchronized, now: Micros): ConnectionInfo => {
     sendWindow: snd.wnd,
     receiveWindow: announced(rcv),
     receiveSpace: rcv.buf,
+    ...(drs.rtt === 0 ? {} : { receiveRtt: millis(drs.rtt) }),
     outOfOrder: rcv.queue.length,
     ...(snd.at === OFF ? {} : { lastSent: since(snd.at, now) }),
     ...(rcv.at === OFF ? {} : { lastReceived: since(rcv.at, now) }),
     age: since(link.establishedAt, now),
     probes: rto.probes,
+    ...(status.totals === undefined ? {} : { totals: totalsInfo(status.totals, now) }),
+  }
+}
+
+const totalsInfo = (totals: HostTotals, now: Micros): Totals => {
+  totals.account(now)
+  return {
+    bytesSent: totals.bytesSent,
+    bytesRetransmitted: totals.bytesRetrans,
+    bytesAcked: totals.bytesAcked,
+    bytesReceived: totals.bytesReceived,
+    segmentsOut: totals.segsOut,
+    segmentsIn: totals.segsIn,
+    dataSegmentsOut: totals.dataSegsOut,
+    dataSegmentsIn: totals.dataSegsIn,
+    retransmissions: totals.retransmissions,
+    busy: millis(totals.busy),
+    windowLimited: millis(totals.rwndLimited),
+    bufferLimited: millis(totals.sndbufLimited),
   }
 }
 

@@ -1,4 +1,5 @@
 import { Either } from "effect"
+import type { TcpInfo } from "../host/tcpInfo.ts"
 import type { SocketId, SocketStatus } from "../host/types.ts"
 import type { SocketHappening, SocketOwner, Sockets } from "../runtime/sockets.ts"
 import type { Endpoint } from "../wire/address.ts"
@@ -97,6 +98,11 @@ export class PlainConnection implements SocketOwner {
 
   status(): SocketStatus | undefined {
     return this.#over ? undefined : this.#sockets.status(this.id)
+  }
+
+  /** Linux's TCP_INFO, under its names; undefined once it is over. */
+  info(): TcpInfo | undefined {
+    return this.#over ? undefined : this.#sockets.info(this.id)
   }
 
   /**

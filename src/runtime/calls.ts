@@ -78,5 +78,6 @@ export const socketCalls = ({ host, owners, now, failure, called, remind }: Call
     called()
   },
   status: (socket) => host.status(socket),
+  info: (socket) => host.info(socket, now()),
   failure,
 })

@@ -1,4 +1,5 @@
 import type { DeviceFailure } from "../device/device.ts"
+import type { TcpInfo } from "../host/tcpInfo.ts"
 import type {
   ConnectCall,
   HostRefusal,
@@ -49,6 +50,8 @@ export interface Sockets {
   close(socket: SocketId): void
   abort(socket: SocketId): void
   status(socket: SocketId): SocketStatus | undefined
+  /** TCP_INFO. */
+  info(socket: SocketId): TcpInfo | undefined
   /** Why the stack has ended by itself, once it has. */
   failure(): DeviceFailure | undefined
 }

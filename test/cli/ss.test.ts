@@ -27,7 +27,7 @@ const listener: SocketRow = {
   sendQ: 4,
   local: { family: 4, address: "0.0.0.0", port: 80 },
   orphan: false,
-  info: { _tag: "Listener", requests: 3, young: 2, fastOpens: 0, cookies: true, deferAccept: 0 },
+  info: { _tag: "Listener", requests: 3, young: 2, fastOpens: 0, drops: 0, cookies: true, deferAccept: 0 },
 }
 const owned = (each: SocketRow): OwnedRow => ({ pid: 42, process: "http", stack: "tap0", row: each })
 
@@ -104,7 +104,7 @@ describe("the table of ss", () => {
     })
     expect(text).toBe(
       "ts sack reno wscale:7,10 rto:408 backoff:1 rtt:4/2 mss:1448 rcvmss:536 advmss:1460 cwnd:10 ssthresh:7 " +
-        "send 28960000bps lastsnd:10 unacked:3 bytes_unacked:4000 retrans:1 rcv_space:65535 notsent:100 " +
+        "send 28960000bps lastsnd:10 unacked:3 bytes_unacked:4000 retrans:1/0 rcv_space:65535 notsent:100 " +
         "snd_wnd:65536 rcv_wnd:64000",
     )
   })

@@ -1,0 +1,165 @@
+import { optionsOf } from "../tcp/setOptions.ts"
+import type { Cc, State, Synchronized } from "../tcp/tcb.ts"
+import { type Micros, OFF } from "../tcp/time.ts"
+import type { Totals } from "./totals.ts"
+import type { SocketStatus } from "./types.ts"
+
+/**
+ * TCP_INFO: Linux's struct tcp_info under its field names, in its units (microseconds for round
+ * trips, milliseconds for what happened last, segments for windows). `ato` and what Linux itself
+ * always leaves at 0 are left out.
+ */
+export type TcpInfo = Readonly<Partial<Record<TcpInfoField, number>>> & { readonly tcpi_state: number }
+
+export type TcpInfoField = `tcpi_${(typeof FIELDS)[number]}`
+
+const FIELDS = [
+  "state",
+  "ca_state",
+  "retransmits",
+  "probes",
+  "backoff",
+  "options",
+  "snd_wscale",
+  "rcv_wscale",
+  "rto",
+  "snd_mss",
+  "rcv_mss",
+  "unacked",
+  "sacked",
+  "last_data_sent",
+  "last_data_recv",
+  "last_ack_recv",
+  "pmtu",
+  "rtt",
+  "rttvar",
+  "snd_ssthresh",
+  "snd_cwnd",
+  "advmss",
+  "rcv_rtt",
+  "rcv_space",
+  "total_retrans",
+  "bytes_acked",
+  "bytes_received",
+  "segs_out",
+  "segs_in",
+  "notsent_bytes",
+  "data_segs_in",
+  "data_segs_out",
+  "busy_time",
+  "rwnd_limited",
+  "sndbuf_limited",
+  "bytes_sent",
+  "bytes_retrans",
+  "rcv_ooopack",
+  "snd_wnd",
+  "rcv_wnd",
+] as const
+
+type Field = (typeof FIELDS)[number]
+type Fields = Partial<Record<Field, number>>
+
+const STATES: Readonly<Record<State, number>> = {
+  ESTABLISHED: 1,
+  "SYN-SENT": 2,
+  "SYN-RECEIVED": 3,
+  "FIN-WAIT-1": 4,
+  "FIN-WAIT-2": 5,
+  "TIME-WAIT": 6,
+  CLOSED: 7,
+  "CLOSE-WAIT": 8,
+  "LAST-ACK": 9,
+  LISTEN: 10,
+  CLOSING: 11,
+}
+
+/** TCPI_OPT_*: include/uapi/linux/tcp.h. */
+const TIMESTAMPS = 1
+const SACK = 2
+const WSCALE = 4
+
+/** TCP_CA_*. */
+const OPEN = 0
+const DISORDER = 1
+const RECOVERY = 3
+const LOSS = 4
+
+/** As tcp_get_info fills it in, as far as the state knows it. */
+export const tcpInfo = (status: SocketStatus, now: Micros): TcpInfo => {
+  const { tcb, totals } = status
+  const fields: Fields = {
+    ...(tcb._tag === "LISTEN" ? { unacked: status.recvQ, sacked: status.sendQ } : {}),
+    ...("snd" in tcb ? ofConnection(tcb, now) : {}),
+    ...(tcb._tag === "SYN-SENT" ? { retransmits: tcb.retransmits, backoff: tcb.retransmits } : {}),
+    ...(totals === undefined || optionsOf(tcb) === undefined ? {} : ofTotals(totals, now)),
+  }
+  return Object.assign(
+    { tcpi_state: STATES[status.state] },
+    Object.fromEntries(Object.entries(fields).map(([name, value]) => [`tcpi_${name}`, value])),
+  )
+}
+
+const ofConnection = (tcb: Synchronized, now: Micros): Fields => {
+  const { snd, rcv, rto, cc, drs, link, queue } = tcb
+  const { agreed, context } = link
+  const flight = (snd.nxt - snd.una) >>> 0
+  return {
+    ca_state: caState(cc, rto.backoff),
+    retransmits: rto.retransmits,
+    probes: rto.probes,
+    backoff: rto.backoff,
+    options: (agreed.timestamps ? TIMESTAMPS : 0) | (agreed.sack ? SACK : 0) | (agreed.scaling ? WSCALE : 0),
+    snd_wscale: agreed.sndScale,
+    rcv_wscale: agreed.rcvScale,
+    rto: Math.min(rto.rto * 2 ** Math.min(rto.backoff, 30), context.settings.profile.maxRto),
+    snd_mss: snd.mss,
+    rcv_mss: rcv.mss,
+    unacked: Math.ceil(flight / snd.mss),
+    last_data_sent: snd.at === OFF ? 0 : millis(now - snd.at),
+    last_data_recv: rcv.at === OFF ? millis(now - link.establishedAt) : millis(now - rcv.at),
+    pmtu: link.path.mss + (link.remote.address.family === 4 ? HEADERS4 : HEADERS6),
+    rtt: Math.round(rto.srtt),
+    rttvar: Math.round(rto.rttvar),
+    snd_ssthresh: cc.ssthresh >= INFINITE ? INFINITE : Math.floor(cc.ssthresh / snd.mss),
+    snd_cwnd: Math.floor(cc.cwnd / snd.mss),
+    advmss: link.path.mss,
+    rcv_rtt: Math.round(drs.rtt),
+    rcv_space: drs.space,
+    notsent_bytes: Math.max(0, queue.length - ((snd.nxt - queue.start) | 0)),
+    snd_wnd: snd.wnd,
+    rcv_wnd: Math.max(0, (rcv.edge - rcv.nxt) | 0),
+  }
+}
+
+const HEADERS4 = 40
+const HEADERS6 = 60
+/** Linux's TCP_INFINITE_SSTHRESH. */
+const INFINITE = 0x7fffffff
+
+const ofTotals = (totals: Totals, now: Micros): Fields => {
+  totals.account(now)
+  return {
+    last_ack_recv: millis(now - totals.lastIn),
+    total_retrans: totals.retransmissions,
+    bytes_acked: totals.bytesAcked,
+    bytes_received: totals.bytesReceived,
+    segs_out: totals.segsOut,
+    segs_in: totals.segsIn,
+    data_segs_in: totals.dataSegsIn,
+    data_segs_out: totals.dataSegsOut,
+    busy_time: totals.busy,
+    rwnd_limited: totals.rwndLimited,
+    sndbuf_limited: totals.sndbufLimited,
+    bytes_sent: totals.bytesSent,
+    bytes_retrans: totals.bytesRetrans,
+    rcv_ooopack: totals.outOfOrder,
+  }
+}
+
+const millis = (micros: Micros): number => Math.floor(micros / 1000)
+
+const caState = (cc: Cc, backoff: number): number => {
+  if (backoff > 0) return LOSS
+  if (cc.recovering) return RECOVERY
+  return cc.dupAcks > 0 ? DISORDER : OPEN
+}
