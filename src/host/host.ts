@@ -127,6 +127,10 @@ class Host implements HostApi {
     return this.tcp.wantsFlush ? 0 : this.deadlines.next()
   }
 
+  get crowded(): boolean {
+    return this.tcp.listening.crowded
+  }
+
   take(): ReadonlyArray<HostEffect> {
     this.tcp.endTrains()
     const { effects } = this

@@ -30,6 +30,8 @@ export class Listening {
   readonly listeners = new Listeners()
   /** Peers that have completed a handshake: they are somebody, not a spoofed source (Linux asks its TCP metrics). */
   private readonly proven = new Remembered<true>()
+  /** An accept queue has filled since the last `take`: its application should hear of it before more is refused. */
+  crowded = false
   /** Listeners that have handled something since the last flush. */
   private turns: Array<ListenerSocket> = []
 
@@ -69,11 +71,20 @@ export class Listening {
     for (const listener of busy) {
       listener.handled = 0
       if (!this.tcp.sockets.has(listener.id)) continue
-      for (const packet of listener.inbox.splice(0, LISTENER_BUDGET)) {
-        listener.handled++
-        this.handle(listener, packet, now)
-      }
+      this.turn(listener, now)
       if (listener.handled > 0) this.turns.push(listener)
+    }
+  }
+
+  /** Ends early when the accept queue fills: once the application has been told, the rest goes on. */
+  private turn(listener: ListenerSocket, now: Micros): void {
+    const hadRoom = hasRoom(listener)
+    while (listener.handled < LISTENER_BUDGET) {
+      const packet = listener.inbox.shift()
+      if (packet === undefined) return
+      listener.handled++
+      this.handle(listener, packet, now)
+      if (hadRoom && !hasRoom(listener)) return
     }
   }
 
@@ -138,6 +149,7 @@ export class Listening {
     this.noLongerYoung(listener, flow)
     const { tcb } = listener
     listener.tcb = { ...tcb, requests: tcb.requests - 1, waiting: listener.accepted.length }
+    if (!hasRoom(listener)) this.crowded = true
     this.tcp.notify(listener, "acceptable")
   }
 
@@ -242,6 +254,9 @@ export class Listening {
     flow.young = false
   }
 }
+
+/** The accept queue takes one more. */
+export const hasRoom = ({ accepted, tcb }: ListenerSocket): boolean => accepted.length <= tcb.backlog
 
 /** The first sequence number after our SYN-ACK. */
 const firstSent = (tcb: Flow["tcb"]): Seq => {

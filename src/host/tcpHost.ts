@@ -32,7 +32,7 @@ import type { Flow } from "./flow.ts"
 import { FlowTable } from "./flowTable.ts"
 import { type Carrier, Guards, guardAfter, isSigned } from "./guards.ts"
 import type { Link } from "./link.ts"
-import { Listening } from "./listening.ts"
+import { hasRoom, Listening } from "./listening.ts"
 import { PortTable } from "./portTable.ts"
 import { type FastOpenCookie, Remembered } from "./remembered.ts"
 import type { AnySocket, ConnectionSocket, ListenerSocket } from "./socket.ts"
@@ -138,7 +138,7 @@ export class TcpHost {
         return this.apply(flow, synSent.segmentArrives(tcb, segment, now), now)
       case "SYN-RECEIVED":
         if (tcb.open === "passive" && this.listening.bringsCookie(flow, tcb, segment, now)) return
-        return this.apply(flow, synReceivedArrives(tcb, segment, hasRoom(flow.listener), now), now)
+        return this.apply(flow, synReceivedArrives(tcb, segment, mayBeAccepted(flow.listener), now), now)
       case "TIME-WAIT":
         return this.apply(flow, timeWait.segmentArrives(tcb, segment, now), now)
       default:
@@ -258,6 +258,7 @@ export class TcpHost {
 
   /** The batch's effects have been taken: events may be reported anew. */
   taken(): void {
+    this.listening.crowded = false
     for (const socket of this.reported) socket.reported = 0
     this.reported = []
   }
@@ -382,8 +383,7 @@ export class TcpHost {
   }
 }
 
-const hasRoom = (listener: ListenerSocket | undefined): boolean =>
-  listener !== undefined && listener.accepted.length <= listener.tcb.backlog
+const mayBeAccepted = (listener: ListenerSocket | undefined): boolean => listener !== undefined && hasRoom(listener)
 
 /** Our FIN is on its way, or will be: the peer has not acknowledged it (Linux's sk_stream_closing). */
 const owesFin = ({ _tag }: Tcb): boolean => _tag === "FIN-WAIT-1" || _tag === "CLOSING" || _tag === "LAST-ACK"

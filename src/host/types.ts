@@ -155,6 +155,8 @@ export interface HostApi {
   /** The next time `advance` has something to do, or OFF. */
   nextDeadline(): Micros
   take(): ReadonlyArray<HostEffect>
+  /** An accept queue has filled: `take` and accept before the next frame, or those that follow are refused together. */
+  readonly crowded: boolean
 
   /** A socket that is neither bound nor connected. */
   socket(options: SocketOptions): SocketId

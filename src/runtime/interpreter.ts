@@ -93,6 +93,10 @@ export const makeInterpreter = (options: InterpreterOptions): Interpreter => {
     const { segmentSize } = frame
     if (segmentSize > 0) counters.joined += Math.max(0, Math.ceil((frame.length - HEADERS) / segmentSize) - 1)
     host.frame(index, frame.bytes, frame.offset, frame.length, frame.checksumVouched, batchTime)
+    if (host.crowded) {
+      carryOut(host.take())
+      dispatch()
+    }
   })
 
   const poll = (): void => {
