@@ -5,24 +5,21 @@ export interface Scheduled {
   scheduledAt: Micros
 }
 
-interface Entry<T> {
-  readonly at: Micros
-  readonly owner: T
-}
-
 /**
  * Deadlines in order: a binary heap with one live entry per owner. Moving a deadline later costs
  * nothing: the entry stays, and its owner is asked again when it comes up. A wheel would round
- * times to its tick, and virtual time is exact to the microsecond.
+ * times to its tick, and virtual time is exact to the microsecond. Times and owners are two arrays,
+ * so that an entry is no object of its own: a flood of half-open requests makes very many.
  */
 export class Deadlines<T extends Scheduled> {
-  private readonly entries: Array<Entry<T>> = []
+  private readonly times: Array<Micros> = []
+  private readonly owners: Array<T> = []
 
   /** `owner` wants to be asked at `at` or earlier. */
   schedule(owner: T, at: Micros): void {
     if (owner.scheduledAt !== OFF && owner.scheduledAt <= at) return
     owner.scheduledAt = at
-    this.push({ at, owner })
+    this.push(at, owner)
   }
 
   forget(owner: T): void {
@@ -32,59 +29,68 @@ export class Deadlines<T extends Scheduled> {
   /** The first deadline, or OFF. */
   next(): Micros {
     this.discardStale()
-    return this.entries[0]?.at ?? OFF
+    return this.times[0] ?? OFF
   }
 
   /** The first owner whose deadline has come, taken off. */
   takeDue(now: Micros): T | undefined {
     this.discardStale()
-    const first = this.entries[0]
-    if (first === undefined || first.at > now) return undefined
+    const [at] = this.times
+    const [owner] = this.owners
+    if (at === undefined || owner === undefined || at > now) return undefined
     this.removeFirst()
-    first.owner.scheduledAt = OFF
-    return first.owner
+    owner.scheduledAt = OFF
+    return owner
   }
 
   private discardStale(): void {
     for (;;) {
-      const first = this.entries[0]
-      if (first === undefined || first.owner.scheduledAt === first.at) return
+      const owner = this.owners[0]
+      if (owner === undefined || owner.scheduledAt === this.times[0]) return
       this.removeFirst()
     }
   }
 
-  private push(entry: Entry<T>): void {
-    const { entries } = this
-    let index = entries.length
-    entries.push(entry)
+  private push(at: Micros, owner: T): void {
+    const { times, owners } = this
+    let index = times.length
+    times.push(at)
+    owners.push(owner)
     while (index > 0) {
       const parentIndex = (index - 1) >> 1
-      const parent = entries[parentIndex]
-      if (parent === undefined || parent.at <= entry.at) break
-      entries[index] = parent
+      const parentAt = times[parentIndex]
+      const parent = owners[parentIndex]
+      if (parentAt === undefined || parent === undefined || parentAt <= at) break
+      times[index] = parentAt
+      owners[index] = parent
       index = parentIndex
     }
-    entries[index] = entry
+    times[index] = at
+    owners[index] = owner
   }
 
   private removeFirst(): void {
-    const { entries } = this
-    const last = entries.pop()
-    if (last === undefined || entries.length === 0) return
+    const { times, owners } = this
+    const at = times.pop()
+    const last = owners.pop()
+    if (at === undefined || last === undefined || times.length === 0) return
     let index = 0
     for (;;) {
       let childIndex = 2 * index + 1
-      let child = entries[childIndex]
-      if (child === undefined) break
-      const right = entries[childIndex + 1]
-      if (right !== undefined && right.at < child.at) {
-        child = right
+      let childAt = times[childIndex]
+      if (childAt === undefined) break
+      const rightAt = times[childIndex + 1]
+      if (rightAt !== undefined && rightAt < childAt) {
+        childAt = rightAt
         childIndex++
       }
-      if (child.at >= last.at) break
-      entries[index] = child
+      const child = owners[childIndex]
+      if (child === undefined || childAt >= at) break
+      times[index] = childAt
+      owners[index] = child
       index = childIndex
     }
-    entries[index] = last
+    times[index] = at
+    owners[index] = last
   }
 }

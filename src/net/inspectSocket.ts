@@ -3,6 +3,7 @@ import type { SocketStatus } from "../host/types.ts"
 import { interval } from "../tcp/rto.ts"
 import { distance } from "../tcp/seq.ts"
 import type { FastOpened, Listen, Negotiated, Request, Synchronized, SynReceived, SynSent } from "../tcp/tcb.ts"
+import { agreedBy } from "../tcp/terms.ts"
 import { type Micros, OFF } from "../tcp/time.ts"
 import { announced } from "../tcp/window.ts"
 import type { Endpoint } from "../wire/address.ts"
@@ -86,12 +87,12 @@ const attemptInfo = ({ offer, path, retransmits, queue }: SynSent): OpeningInfo 
 const handshakeInfo = (tcb: Request | SynReceived | FastOpened): OpeningInfo => {
   switch (tcb.open) {
     case "passive":
-      return { ...agreedInfo(tcb.agreed), open: tcb.open, ...requestInfo(tcb), unsent: 0 }
+      return { ...agreedInfo(agreedBy(tcb.terms)), open: tcb.open, ...requestInfo(tcb), unsent: 0 }
     case "active":
       return { ...agreedInfo(tcb.agreed), open: tcb.open, ...requestInfo(tcb.sent), unsent: tcb.sent.queue.length }
     case "fast":
       return {
-        ...agreedInfo(tcb.request.agreed),
+        ...agreedInfo(agreedBy(tcb.request.terms)),
         open: tcb.open,
         ...requestInfo(tcb.request),
         unsent: tcb.tcb.queue.length,

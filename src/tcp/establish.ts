@@ -8,6 +8,7 @@ import { initialRto, measured } from "./rto.ts"
 import { emptyQueue, type SendQueue } from "./sendQueue.ts"
 import { add, type Seq } from "./seq.ts"
 import type { Link, Negotiated, Request, Rto, SocketOptions, Synchronized, SynSent } from "./tcb.ts"
+import { agreedBy } from "./terms.ts"
 import { type Micros, OFF } from "./time.ts"
 import { NO_TIMERS, type Out } from "./timers.ts"
 
@@ -49,7 +50,8 @@ export const fromSent = (
 
 /** What a half-open request has come to. */
 export const fromRequest = (request: Request, tsRecent: number, now: Micros): Handshake => {
-  const { context, path, local, remote, iss, irs, agreed, tsOffset, options, rcvBuf, retransmits, since } = request
+  const { context, path, local, remote, iss, irs, tsOffset, options, rcvBuf, retransmits, since } = request
+  const agreed = agreedBy(request.terms)
   const link: Link = { context, path, local, remote, iss, irs, agreed, tsOffset, open: "passive", establishedAt: now }
   const announced = synAckWindow(context.settings, rcvBuf, path, agreed)
   return {

@@ -10,6 +10,7 @@ import { add, type Seq } from "./seq.ts"
 import { synAck } from "./synAck.ts"
 import { cookieIss, cookieMss, cookieOffers, cookiesPending, cookieTimestamp, rememberedOptions } from "./syncookie.ts"
 import type { Listen, Request } from "./tcb.ts"
+import { agreedBy, termsOf } from "./terms.ts"
 import { type Micros, OFF } from "./time.ts"
 
 /**
@@ -68,7 +69,7 @@ const synArrives = (
   }
   if (cookie) {
     const half = requestFrom(listen, { ...seg, options: cookieOffers(listen, remote, seg.options) }, local, remote, now)
-    const iss = cookieIss(listen.context, local, remote, seg.seq, half.agreed.peerMss, now)
+    const iss = cookieIss(listen.context, local, remote, seg.seq, agreedBy(half.terms).peerMss, now)
     const answer = cookieSynAck({ ...half, iss }, now)
     return { tcb: { ...listen, cookiesAt: now }, effects: [...counts, answer, count("SyncookiesSent")] }
   }
@@ -118,7 +119,7 @@ const cookieReturns = (listen: Listen, seg: Segment, local: Endpoint, remote: En
     ...blank,
     iss,
     irs,
-    agreed,
+    terms: termsOf(agreed),
     tsOffset,
     tsRecent: seg.options.tsVal ?? 0,
     since: OFF,
@@ -155,7 +156,7 @@ const requestFrom = (listen: Listen, seg: Segment, local: Endpoint, remote: Endp
     remote,
     iss: keys.iss(local, remote, now),
     irs: seg.seq,
-    agreed: agree(offerOf(settings, options, remote.address), seg.options, settings, remote.address.family),
+    terms: termsOf(agree(offerOf(settings, options, remote.address), seg.options, settings, remote.address.family)),
     tsRecent: seg.options.tsVal ?? 0,
     tsOffset: settings.tcpTimestamps ? keys.timestampOffset(local, remote) : 0,
     rcvBuf: initialReceiveBuffer(settings, options),
@@ -171,9 +172,10 @@ const requestFrom = (listen: Listen, seg: Segment, local: Endpoint, remote: Endp
 /** A SYN-ACK that carries all that is to be remembered. */
 const cookieSynAck = (request: Request, now: Micros): Transmit => {
   const plain = synAck(request, now, "RFC4987-3.6:SYN-cookie")
-  if (!request.agreed.timestamps) return plain
+  const agreed = agreedBy(request.terms)
+  if (!agreed.timestamps) return plain
   const ticks = timestamp(request.context, 0, now)
-  const tsVal = add(cookieTimestamp(request.agreed, ticks), request.tsOffset)
+  const tsVal = add(cookieTimestamp(agreed, ticks), request.tsOffset)
   return { ...plain, options: { ...plain.options, tsVal } }
 }
 

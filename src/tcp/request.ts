@@ -10,6 +10,7 @@ import { add, atOrAfter } from "./seq.ts"
 import { synAck } from "./synAck.ts"
 import { afterHandshake } from "./synchronized.ts"
 import { CLOSED, isSynchronized, type Request, type Synchronized } from "./tcb.ts"
+import { agreedBy } from "./terms.ts"
 import { type Micros, OFF, SYN_RTO_MAX } from "./time.ts"
 import type { Out } from "./timers.ts"
 import { pawsRejects } from "./timestamps.ts"
@@ -34,12 +35,13 @@ export const segmentArrives = (request: Request, arrived: Segment, room: boolean
   }
   // With text behind it the SYN lies left of the window, and is trimmed (first check, last paragraph).
   const seg = arrived.seq === request.irs && segmentLength(arrived) > 1 ? withoutSyn(arrived) : arrived
-  if (request.agreed.timestamps && !hasRst(seg) && pawsRejects(seg, request.tsRecent, request.since, now)) {
+  const agreed = agreedBy(request.terms)
+  if (agreed.timestamps && !hasRst(seg) && pawsRejects(seg, request.tsRecent, request.since, now)) {
     const step = bareAck(request, now, "RFC7323-5.3:PAWS")
     return { tcb: step.tcb, effects: [{ _tag: "Count", counter: "PAWSEstab" }, ...step.effects] }
   }
   // First: the sequence number.
-  const wnd = synAckWindow(settings, request.rcvBuf, request.path, request.agreed)
+  const wnd = synAckWindow(settings, request.rcvBuf, request.path, agreed)
   if (!acceptable(seg.seq, segmentLength(seg), nxt, wnd)) {
     return hasRst(seg)
       ? ignored(request, "RFC9293-3.10.7.4:RST-outside-window")
@@ -90,7 +92,13 @@ export const accepted = (request: Request, seg: Segment, now: Micros): Step<Sync
   ]
   const { tsVal } = seg.options
   const tsRecent = tsVal !== undefined && atOrAfter(tsVal, request.tsRecent) ? tsVal : request.tsRecent
-  const tcb = establish(fromRequest(request, tsRecent, now), seg, seg.wnd * 2 ** request.agreed.sndScale, now, out)
+  const tcb = establish(
+    fromRequest(request, tsRecent, now),
+    seg,
+    seg.wnd * 2 ** agreedBy(request.terms).sndScale,
+    now,
+    out,
+  )
   return { tcb: seg.payload.length > 0 || hasFin(seg) ? takeFirst(tcb, seg, now, out) : tcb, effects: out }
 }
 
@@ -172,7 +180,8 @@ const again = (request: Request, now: Micros, why: Why): Step => {
 
 /** <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK> for what is not acceptable. */
 const bareAck = (request: Request, now: Micros, why: Why): Step => {
-  const { context, agreed } = request
+  const { context } = request
+  const agreed = agreedBy(request.terms)
   if (!rateAllows(request.oowAt, now, context.settings.tcpInvalidRatelimit)) {
     return { tcb: request, effects: [drop(why), { _tag: "Count", counter: "TCPACKSkippedSynRecv" }] }
   }

@@ -7,6 +7,7 @@ import type { Reassembly } from "./reassembly.ts"
 import type { SendQueue } from "./sendQueue.ts"
 import type { Seq } from "./seq.ts"
 import type { TcpSettings } from "./settings.ts"
+import type { Terms } from "./terms.ts"
 import type { Micros } from "./time.ts"
 
 /** RFC 9293 section 3.3.2. */
@@ -211,7 +212,7 @@ export interface Request {
   readonly remote: Endpoint
   readonly iss: Seq
   readonly irs: Seq
-  readonly agreed: Negotiated
+  readonly terms: Terms
   readonly tsRecent: number
   readonly tsOffset: number
   readonly rcvBuf: number

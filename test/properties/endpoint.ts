@@ -15,6 +15,7 @@ import {
   type TimerName,
   type Timers,
 } from "../../src/tcp/tcb.ts"
+import { agreedBy } from "../../src/tcp/terms.ts"
 import { type Micros, OFF } from "../../src/tcp/time.ts"
 import { TIMER_NAMES } from "../../src/tcp/timers.ts"
 import type { Endpoint as Address } from "../../src/wire/address.ts"
@@ -476,5 +477,12 @@ const rcvScale = (tcb: Tcb): number => (tcb._tag === "TIME-WAIT" ? tcb.rcvScale 
 const agreedOf = (tcb: Tcb) => {
   if (isSynchronized(tcb)) return tcb.link.agreed
   if (tcb._tag !== "SYN-RECEIVED") return undefined
-  return tcb.open === "fast" ? tcb.tcb.link.agreed : tcb.agreed
+  switch (tcb.open) {
+    case "fast":
+      return tcb.tcb.link.agreed
+    case "passive":
+      return agreedBy(tcb.terms)
+    case "active":
+      return tcb.agreed
+  }
 }
