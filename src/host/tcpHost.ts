@@ -103,6 +103,7 @@ export class TcpHost {
     const flow = this.flows.find(destination, destinationPort, source, sourcePort)
     if (flow !== undefined) {
       if (this.guards.refuses(flow.guard, flow.tcb, packet, bytes, carrier)) return
+      flow.socket?.totals.arrived(segment, now)
       if (stays && flow.guard === undefined) {
         if (this.trains.takes(flow, segment, now)) return
       } else this.trains.end(flow)
@@ -130,7 +131,6 @@ export class TcpHost {
   /** A segment for a block of the table. */
   arrives(flow: Flow, segment: Segment, now: Micros): void {
     const { tcb } = flow
-    flow.socket?.totals.arrived(segment, now)
     switch (tcb._tag) {
       case "CLOSED":
         return
