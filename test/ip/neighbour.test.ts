@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test"
 import {
   confirm,
   deadlineOf,
+  doubt,
   hear,
   MAX_WAITING,
   type Neighbour,
@@ -135,5 +136,18 @@ describe("a neighbour, at 0 s", () => {
     for (let i = 0; i < 100; i++) entry = send(entry, `${i}`, 0).entry
     expect(entry?.state === "INCOMPLETE" ? entry.waiting : []).toEqual(["97", "98", "99"])
     expect(MAX_WAITING).toBe(3)
+  })
+})
+
+describe("an upper layer that waits in vain (RFC 4861 section 7.3.1)", () => {
+  const mac = 0x02_00_00_00_00_01 as MacAddress
+
+  test("REACHABLE, doubt: STALE, so that the next packet asks", () => {
+    expect(doubt({ state: "REACHABLE", mac, deadline: 5 })).toEqual({ state: "STALE", mac })
+  })
+
+  test("any other state, doubt: as it was", () => {
+    const probing = { state: "PROBE", mac, probes: 1, deadline: 5 } as const
+    expect(doubt(probing)).toBe(probing)
   })
 })

@@ -87,8 +87,8 @@ class VirtualMachine implements Machine {
     })
   }
 
-  configure(_settings: TcpSettings): boolean {
-    return false
+  configure(settings: TcpSettings): boolean {
+    return this.host.configure(settings) === undefined
   }
 
   inject(bytes: Uint8Array): void {
