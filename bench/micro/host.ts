@@ -1,7 +1,7 @@
 import { type Device, noCounters } from "../../src/device/device.ts"
+import { encodeSegment } from "../../src/host/encode.ts"
 import { makeHost } from "../../src/host/host.ts"
 import type { HostApi, HostEffect, SendSegment, SocketId } from "../../src/host/types.ts"
-import { encodeSegment } from "../../src/runtime/encode.ts"
 import { add } from "../../src/tcp/seq.ts"
 import { defaultSettings } from "../../src/tcp/settings.ts"
 import { defaultSocketOptions } from "../../src/tcp/tcb.ts"

@@ -19,7 +19,7 @@ export const microSections = ({ quick, only }: Arguments): ReadonlyArray<Section
     ...section("Reducers", `src/tcp alone, segments made beforehand; ${METHOD}.`, reducerCases()),
     ...section(
       "Host and transmit path",
-      `src/host and src/runtime/encode.ts, frames made beforehand; ${METHOD}.`,
+      `src/host and src/host/encode.ts, frames made beforehand; ${METHOD}.`,
       hostCases(),
     ),
   ]

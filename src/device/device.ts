@@ -1,4 +1,7 @@
 import type { MacAddress } from "../wire/address.ts"
+import type { Offload } from "../wire/offload.ts"
+
+export { NO_OFFLOAD, type Offload } from "../wire/offload.ts"
 
 /** What a device can take off the stack's hands. Data, never a branch on the device's kind. */
 export interface Capabilities {
@@ -23,19 +26,6 @@ export interface ReceivedFrame {
   checksumVouched: boolean
   /** Payload octets of each segment where the device joined several into this frame, else 0. */
   segmentSize: number
-}
-
-/** What the device must still do to a frame: nothing (`NO_OFFLOAD`), a checksum, or cutting too. */
-export interface Offload {
-  /** Where the checksummed part starts, from the first octet of the frame; 0: no checksum wanted. */
-  readonly checksumStart: number
-  /** Where its field is, from `checksumStart`. */
-  readonly checksumOffset: number
-  /** Payload octets per segment; 0: do not cut. */
-  readonly segmentSize: number
-  /** All headers together, octets. */
-  readonly headerLength: number
-  readonly family: 4 | 6
 }
 
 /** Counters that every device keeps, in frames and octets. */
@@ -85,8 +75,6 @@ export interface DeviceFailure {
   readonly errno: string
   readonly message: string
 }
-
-export const NO_OFFLOAD: Offload = { checksumStart: 0, checksumOffset: 0, segmentSize: 0, headerLength: 0, family: 4 }
 
 export const noCounters = (): DeviceCounters => ({
   rxPackets: 0,

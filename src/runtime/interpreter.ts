@@ -1,10 +1,10 @@
+import type { Timekeeper } from "../device/clock.ts"
 import { type Device, type DeviceFailure, NO_OFFLOAD, type ReceivedFrame } from "../device/device.ts"
+import { encodeSegment } from "../host/encode.ts"
 import type { HostApi, HostEffect, SendFrame, SocketEvent, SocketId } from "../host/types.ts"
 import { type Micros, OFF } from "../tcp/time.ts"
 import type { OptionLayout } from "../wire/tcpOptionLayout.ts"
 import { socketCalls } from "./calls.ts"
-import type { Timekeeper } from "./clock.ts"
-import { encodeSegment } from "./encode.ts"
 import { Owners } from "./owners.ts"
 import type { Sockets } from "./sockets.ts"
 

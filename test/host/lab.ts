@@ -1,5 +1,6 @@
 import type { Device } from "../../src/device/device.ts"
 import { memoryPair } from "../../src/device/memory.ts"
+import { encodeSegment } from "../../src/host/encode.ts"
 import { makeHost } from "../../src/host/host.ts"
 import type {
   HostApi,
@@ -10,7 +11,6 @@ import type {
   SocketEvent,
   SocketId,
 } from "../../src/host/types.ts"
-import { encodeSegment } from "../../src/runtime/encode.ts"
 import { defaultSettings, type TcpSettings } from "../../src/tcp/settings.ts"
 import { defaultSocketOptions, type SocketOptions, type State } from "../../src/tcp/tcb.ts"
 import type { Micros } from "../../src/tcp/time.ts"

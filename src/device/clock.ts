@@ -1,5 +1,5 @@
 import { type Clock, Duration, Effect, type Fiber, FiberId, Runtime } from "effect"
-import { type Micros, OFF } from "../tcp/time.ts"
+import { type Micros, OFF } from "../wire/time.ts"
 
 /** What the interpreter knows of time: to read it, and to be called when some of it has passed. */
 export interface Timekeeper {

@@ -1,19 +1,32 @@
-import type { Device, Offload } from "../device/device.ts"
-import { NO_OFFLOAD } from "../device/device.ts"
-import { sign } from "../host/authentication/signature.ts"
-import type { SendSegment } from "../host/types.ts"
 import type { Transmit } from "../tcp/effect.ts"
 import { copyTo } from "../tcp/sendQueue.ts"
+import type { MacAddress } from "../wire/address.ts"
 import { ETHERNET_HEADER, ETHERTYPE_IPV4, ETHERTYPE_IPV6, writeEthernet } from "../wire/ethernet.ts"
 import { IPV4_HEADER, PROTOCOL_TCP, writeIpv4 } from "../wire/ipv4.ts"
 import { IPV6_HEADER, writeIpv6 } from "../wire/ipv6.ts"
+import { NO_OFFLOAD, type Offload } from "../wire/offload.ts"
 import { finishTcp, partialTcp, TCP_CHECKSUM_OFFSET, TCP_HEADER, writeTcpHeader } from "../wire/tcp.ts"
 import { type OptionLayout, optionsLength } from "../wire/tcpOptionLayout.ts"
 import { CWR, EMPTY, FIN, PSH, SYN, URG } from "../wire/tcpSegment.ts"
+import { sign } from "./authentication/signature.ts"
+import type { SendSegment } from "./types.ts"
+
+/** What a segment is written into: a device, or a port of a simulated network. See `Device` for the calls. */
+export interface Transmitter {
+  readonly mac: MacAddress
+  readonly capabilities: {
+    readonly layer: "ethernet" | "ip"
+    readonly checksumOffload: boolean
+    /** Largest TCP payload that it cuts into segments itself; 0: none. */
+    readonly segmentationOffload: number
+  }
+  reserve(length: number): Uint8Array | undefined
+  commit(length: number, offload: Offload): void
+}
 
 /** Where the parts of one segment's frames begin: the same for all pieces that it is cut into. */
 interface Layout {
-  readonly device: Device
+  readonly device: Transmitter
   readonly options: OptionLayout
   readonly ipStart: number
   readonly tcpStart: number
@@ -25,7 +38,7 @@ interface Layout {
  * itself, else as many as its payload needs. Frames that the device has no room for are lost, as on
  * any full wire (the device counts them). Returns how many segments went to the wire.
  */
-export const encodeSegment = (device: Device, options: OptionLayout, effect: SendSegment): number => {
+export const encodeSegment = (device: Transmitter, options: OptionLayout, effect: SendSegment): number => {
   const { segment } = effect
   const ipStart = device.capabilities.layer === "ethernet" ? ETHERNET_HEADER : 0
   const tcpStart = ipStart + (effect.source.family === 4 ? IPV4_HEADER : IPV6_HEADER)

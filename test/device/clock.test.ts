@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import { Effect, TestClock, TestContext } from "effect"
-import { type Timekeeper, timekeeper } from "../../src/runtime/clock.ts"
+import { type Timekeeper, timekeeper } from "../../src/device/clock.ts"
 import { OFF } from "../../src/tcp/time.ts"
 
 /** A timekeeper on the test clock, and the times at which it called. */
