@@ -9,11 +9,20 @@ import * as Http from "./http.ts"
 import * as Lab from "./lab.ts"
 import * as Nstat from "./nstat.ts"
 import * as Serve from "./serve.ts"
+import * as Simulate from "./simulate.ts"
 import * as Ss from "./ss.ts"
 
 const netfold = Command.make("netfold").pipe(
   Command.withDescription("A userspace TCP/IP stack."),
-  Command.withSubcommands([Echo.command, Serve.command, Http.command, Lab.command, Ss.command, Nstat.command]),
+  Command.withSubcommands([
+    Echo.command,
+    Serve.command,
+    Http.command,
+    Lab.command,
+    Simulate.command,
+    Ss.command,
+    Nstat.command,
+  ]),
 )
 
 const cli = Command.run(netfold, { name: "netfold", version, executable: "netfold" })

@@ -58,7 +58,7 @@ export const HOUSE: Readonly<Record<string, Room>> = {
     ...SHELL,
   },
   // Virtual time: it runs a host as the shell would, without the shell.
-  sim: { rooms: ["wire", "tcp", "ip", "host"], modules: [], ...PURE },
+  sim: { rooms: ["wire", "tcp", "ip", "host"], modules: ["@noble/hashes/*"], ...PURE },
   cli: {
     rooms: ["wire", "tcp", "ip", "host", "ffi", "device", "runtime", "net", "sim"],
     modules: [
@@ -71,6 +71,9 @@ export const HOUSE: Readonly<Record<string, Room>> = {
       "@effect/platform-bun/*",
       "bun",
       "node:*",
+      // Scales and paths of plots.
+      "d3-scale",
+      "d3-shape",
     ],
     ...SHELL,
   },

@@ -1,4 +1,4 @@
-import { Pipe, type Frame, type PipeCounters } from "../../wire/impairment/pipe.ts"
+import { type Frame, Pipe, type PipeCounters } from "../../wire/impairment/pipe.ts"
 import { type Micros, OFF } from "../../wire/time.ts"
 import type { Observer } from "./log.ts"
 import type { Schedule, Task } from "./schedule.ts"

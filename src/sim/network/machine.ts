@@ -68,7 +68,11 @@ export class Machine {
   }
 
   /** Every port that nothing else listens on hands its connections to `accept`, which says who owns each. */
-  listen(port: number, accept: (socket: SocketId) => Handlers, options: AnyOptions & { backlog?: number } = {}): SocketId {
+  listen(
+    port: number,
+    accept: (socket: SocketId) => Handlers,
+    options: AnyOptions & { backlog?: number } = {},
+  ): SocketId {
     const { backlog = 4096, ...rest } = options
     const { family } = this.addresses[0] ?? UNSPECIFIED4
     const address = family === 4 ? UNSPECIFIED4 : UNSPECIFIED6

@@ -1,7 +1,7 @@
 import type { HostApi, HostConfig } from "../../host/types.ts"
 import type { TcpSettings } from "../../tcp/settings.ts"
-import { type Impairment, impairmentProblem, PERFECT } from "../../wire/impairment/spec.ts"
 import { parseCidr } from "../../wire/addressText.ts"
+import { type Impairment, impairmentProblem, PERFECT } from "../../wire/impairment/spec.ts"
 
 /** A network as data: hosts and switches, and the links between them. The seed decides all chance in it. */
 export interface NetworkSpec {

@@ -1,5 +1,5 @@
-import type { CloseReason } from "../../../tcp/effect.ts"
 import type { SocketId } from "../../../host/types.ts"
+import type { CloseReason } from "../../../tcp/effect.ts"
 import type { Endpoint } from "../../../wire/address.ts"
 import { type Micros, OFF } from "../../../wire/time.ts"
 import type { AnyOptions, Handlers, Machine } from "../machine.ts"
@@ -8,6 +8,7 @@ import { Content } from "./content.ts"
 /** One transfer as its sender sees it. */
 export interface Sending {
   readonly socket: SocketId
+  readonly localPort: number
   readonly startedAt: Micros
   connectedAt: Micros
   /** When the connection ended, or OFF. */
@@ -20,6 +21,8 @@ export interface Sending {
 /** One transfer as its receiver sees it. */
 export interface Receiving {
   readonly socket: SocketId
+  /** The sender's port. */
+  readonly from: number
   readonly acceptedAt: Micros
   octets: number
   /** When the sender's end came, or OFF. */
@@ -69,9 +72,12 @@ export const bulk = (machine: Machine, { to, octets, seed = 1, options = {} }: B
       sending.reason = machine.host.status(socket)?.closed?.reason
     },
   }
+  const startedAt = machine.now
+  const connecting = machine.connect(to, handlers, options)
   const sending: Sending = {
-    startedAt: machine.now,
-    socket: machine.connect(to, handlers, options),
+    startedAt,
+    socket: connecting,
+    localPort: machine.host.status(connecting)?.local.port ?? 0,
     connectedAt: OFF,
     closedAt: OFF,
     written: 0,
@@ -100,6 +106,7 @@ export const sink = (
     (socket) => {
       const receiving: Receiving = {
         socket,
+        from: machine.host.status(socket)?.remote?.port ?? 0,
         acceptedAt: machine.now,
         octets: 0,
         endedAt: OFF,
