@@ -29,12 +29,17 @@ export const drawTransfer = (spec: TransferSpec, cc: string, { trace, windows, r
         points: trace.acks.points.map(({ at, ack }) => [seconds(at), ack / MEGA]),
       },
       bars("sent", 0, trace.segments.points),
-      bars("sent again", 1, trace.retransmits.points),
       {
         kind: "dots",
         name: "lost",
         colour: 5,
         points: trace.losses.points.map(({ at, from }) => [seconds(at), from / MEGA]),
+      },
+      {
+        kind: "dots",
+        name: "sent again",
+        colour: 1,
+        points: trace.retransmits.points.map(({ at, from }) => [seconds(at), from / MEGA]),
       },
     ],
   }

@@ -52,8 +52,9 @@ export const HOUSE: Readonly<Record<string, Room>> = {
     modules: ["effect", "bun", "node:*"],
     ...SHELL,
   },
+  // It runs stacks on simulated networks too.
   net: {
-    rooms: ["wire", "tcp", "ip", "host", "ffi", "device", "runtime"],
+    rooms: ["wire", "tcp", "ip", "host", "ffi", "device", "runtime", "sim"],
     modules: ["effect", "@effect/platform", "@effect/platform/*", "dns-packet", "bun", "node:*"],
     ...SHELL,
   },

@@ -10,7 +10,7 @@ export const explain = (event: LogEvent): string => {
   const at = seconds(event.at)
   switch (event._tag) {
     case "Sent":
-      return `${at} ${event.host} sends ${describeFrame(event.bytes)} (${event.why})`
+      return `${at} ${event.host} sends ${describeFrame(event.bytes)}${event.why === "" ? "" : ` (${event.why})`}`
     case "Arrived":
       return `${at} ${event.host} gets ${describeFrame(event.bytes)}`
     case "Lost":

@@ -4,7 +4,7 @@ import type { Micros } from "../../wire/time.ts"
 /** One thing that happened in a network. Its octets do not change afterwards. */
 export type LogEvent = Sent | Arrived | Lost | Marked | Happened | Thrown
 
-/** A host has put a frame on its link. `why`: the rule that sent it. */
+/** A host has put a frame on its link. `why`: the rule that sent it; empty where only the frame is known. */
 export interface Sent {
   readonly _tag: "Sent"
   readonly at: Micros
