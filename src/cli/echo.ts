@@ -11,6 +11,7 @@ import * as Own from "./options.ts"
 import { type Report, reportFor } from "./report.ts"
 import { ECHO_PORT, serve, snapshotOf, tapStack } from "./services.ts"
 import { untilSignal } from "./signals.ts"
+import { type Wire, wire } from "./wire.ts"
 
 const DEFAULT_KERNEL_PORT = 7007
 
@@ -23,6 +24,7 @@ interface EchoOptions {
   readonly kernelAddress: IpAddress
   readonly json: boolean
   readonly noControl: boolean
+  readonly wire: Wire
 }
 
 const run = (options: EchoOptions) =>
@@ -35,12 +37,13 @@ const run = (options: EchoOptions) =>
     }),
   )
 
-const onMemory = ({ host, port, allPorts, noControl }: EchoOptions, report: Report) =>
+const onMemory = ({ host, port, allPorts, noControl, wire }: EchoOptions, report: Report) =>
   Effect.gen(function* () {
     const running = yield* memoryEcho(
       host,
       Option.getOrElse(port, () => DEFAULT_KERNEL_PORT),
       allPorts,
+      wire,
     )
     yield* control(noControl, { name: "echo", stacks: { server: running.server, client: running.client } })
     const snapshot = snapshotOf(running.counters, running.server, running.client)
@@ -92,6 +95,7 @@ export const command = Command.make(
     kernelAddress: Own.kernelAddress,
     json: Own.json,
     noControl,
+    wire,
   },
   run,
 ).pipe(Command.withDescription("An echo server (RFC 862) on a TCP of its own. Without privilege by default."))

@@ -15,6 +15,7 @@ import * as Own from "./options.ts"
 import { type Report, reportFor } from "./report.ts"
 import { snapshotOf, tapStack } from "./services.ts"
 import { untilSignal } from "./signals.ts"
+import { type Wire, wire } from "./wire.ts"
 
 const HTTP_PORT = 80
 const DEFAULT_KERNEL_PORT = 8080
@@ -31,6 +32,7 @@ interface HttpOptions {
   readonly kernelAddress: IpAddress
   readonly json: boolean
   readonly noControl: boolean
+  readonly wire: Wire
 }
 
 const run = (options: HttpOptions) =>
@@ -45,7 +47,7 @@ const run = (options: HttpOptions) =>
 
 const onMemory = (options: HttpOptions, report: Report) =>
   Effect.gen(function* () {
-    const { server, client, reachable } = yield* memoryStacks
+    const { server, client, reachable } = yield* memoryStacks(options.wire)
     const connections = yield* serve(server, HTTP_PORT, options)
     yield* control(options.noControl, { name: "http", stacks: { server, client } })
     const port = yield* reachable(
@@ -119,6 +121,7 @@ export const command = Command.make(
     kernelAddress: Own.kernelAddress,
     json: Own.json,
     noControl,
+    wire,
   },
   run,
 ).pipe(Command.withDescription("An HTTP server on a TCP of its own: a page, a file of 1 MiB, and a slow answer."))

@@ -8,10 +8,12 @@ import { control } from "./control.ts"
 import { FAILURE, UserError } from "./errors.ts"
 import * as Own from "./options.ts"
 import { CHARGEN_PORT, DISCARD_PORT, ECHO_PORT, serveAll, tapStack } from "./services.ts"
+import { type Wire, wire, wireArguments } from "./wire.ts"
 
 interface LabOptions {
   readonly address: InterfaceAddress
   readonly kernelAddress: IpAddress
+  readonly wire: Wire
   readonly command: ReadonlyArray<string>
 }
 
@@ -32,7 +34,7 @@ const run = (options: LabOptions) =>
   )
 
 /** Starts this program again in namespaces of its own, because a process with threads cannot enter them. */
-const outside = ({ address, kernelAddress, command }: LabOptions) =>
+const outside = ({ address, kernelAddress, wire, command }: LabOptions) =>
   Effect.gen(function* () {
     const { enterCommand, whyForbidden } = yield* namespaces
     const forbidden = whyForbidden()
@@ -40,19 +42,20 @@ const outside = ({ address, kernelAddress, command }: LabOptions) =>
     const own = [
       `--address=${formatCidr({ address: address.address, length: address.prefixLength })}`,
       `--kernel-address=${formatAddress(kernelAddress)}`,
+      ...wireArguments(wire),
     ]
     const again = [process.execPath, Bun.main, "lab", ...own, "--", ...command]
     return yield* child(enterCommand(again), { ...process.env, [INSIDE]: "1" })
   })
 
 /** The stack, and the command beside it. */
-const inside = ({ address, kernelAddress, command }: LabOptions) =>
+const inside = ({ address, kernelAddress, wire, command }: LabOptions) =>
   Effect.scoped(
     Effect.gen(function* () {
       const { [INSIDE]: _, ...env } = process.env
       const { bringUpLoopback } = yield* namespaces
       bringUpLoopback()
-      const { stack } = yield* tapStack({ name: INTERFACE, address, kernelAddress })
+      const { stack } = yield* tapStack({ name: INTERFACE, address, kernelAddress, wire })
       yield* serveAll(stack)
       yield* control(false, { name: "lab", stacks: { [INTERFACE]: stack } })
       const own = formatAddress(address.address)
@@ -104,6 +107,7 @@ export const command = Command.make(
   {
     address: Own.address,
     kernelAddress: Own.kernelAddress,
+    wire,
     command: Args.repeated(Args.text({ name: "command" })),
   },
   run,
@@ -112,6 +116,9 @@ export const command = Command.make(
     "A network of its own, without root: runs the command, or a shell, beside a stack that serves echo, discard and chargen.",
   ),
 )
+
+/** They take the next word, unless it is given with "=". */
+const TAKES_A_WORD = ["--address", "--kernel-address", "--impair", "--impair-seed", "--capture"]
 
 /**
  * What follows the first word that is not an option of `lab` is the command, its own options
@@ -124,8 +131,7 @@ export const protectCommand = (argv: ReadonlyArray<string>): ReadonlyArray<strin
     const word = argv[at] ?? ""
     if (word === "--") return argv
     if (!word.startsWith("-")) return [...argv.slice(0, at), "--", ...argv.slice(at)]
-    // These two take the next word, unless it is given with "=".
-    if (word === "--address" || word === "--kernel-address") at++
+    if (TAKES_A_WORD.includes(word)) at++
   }
   return argv
 }

@@ -8,6 +8,7 @@ import { stats } from "../runtime/metrics.ts"
 import { Stack, type StackService } from "../runtime/stack.ts"
 import type { IpAddress } from "../wire/address.ts"
 import type { Snapshot } from "./report.ts"
+import { behind, offloads, type Wire } from "./wire.ts"
 
 /** RFC 862, 863, 864. */
 export const ECHO_PORT = 7
@@ -18,18 +19,19 @@ export interface TapStack {
   readonly name: string | undefined
   readonly address: InterfaceAddress
   readonly kernelAddress: IpAddress
+  readonly wire: Wire
 }
 
 /** A stack on a TAP interface: made here if it is not there, then with the kernel's address on it, and gone with the scope. */
-export const tapStack = ({ name, address, kernelAddress }: TapStack) =>
+export const tapStack = ({ name, address, kernelAddress, wire }: TapStack) =>
   Effect.gen(function* () {
     const device = yield* openTap({
       ...(name === undefined ? {} : { name }),
       addresses: [{ address: kernelAddress, prefixLength: address.prefixLength }],
-      offload: true,
+      offload: offloads(wire),
     })
     const stack = yield* Stack.make({
-      interfaces: [{ device, addresses: [address] }],
+      interfaces: [{ device: yield* behind(wire, device), addresses: [address] }],
       settings: yield* serviceSettings,
     })
     return { stack, device: device.name }
