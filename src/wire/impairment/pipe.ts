@@ -141,24 +141,24 @@ export class Pipe<F extends Frame> {
   }
 
   next(): Micros {
-    const leaves = this.sending === undefined ? OFF : Math.ceil(this.sentAt)
+    const leaves = this.sending === undefined ? OFF : whole(this.sentAt)
     let late: Micros = OFF
     for (const { arrivesBy } of this.held) late = earlier(late, arrivesBy)
     return earlier(earlier(leaves, late), this.onTheWire.next())
   }
 
   private transmit(now: Micros): void {
-    while (this.sending !== undefined && Math.ceil(this.sentAt) <= now) {
+    while (this.sending !== undefined && whole(this.sentAt) <= now) {
       const frame = this.sending
       const left = this.sentAt
       this.sending = undefined
-      this.ontoWire(frame, Math.ceil(left))
+      this.ontoWire(frame, whole(left))
       this.nextFrame(left)
     }
   }
 
   private nextFrame(now: number): void {
-    this.time = Math.ceil(now)
+    this.time = whole(now)
     const first = this.queue.dequeue(now)
     if (first === undefined) return
     this.sending = first.frame
@@ -258,6 +258,9 @@ export class Pipe<F extends Frame> {
     this.events.lost(frame, why, this.time)
   }
 }
+
+/** The microsecond in which something has happened; sums of fractions are a little off. */
+const whole = (time: number): Micros => Math.ceil(time - 1e-3)
 
 /** Frames under way at once; more do not fit, whatever rate and delay allow. */
 const MOST_UNDER_WAY = 2 ** 18
