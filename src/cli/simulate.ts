@@ -65,7 +65,8 @@ const simulate = (
     const observers: Array<Observer> = [hash.observe]
     if (Option.isSome(given.svg)) observers.push(trace.observe)
     if (Option.isSome(given.pcapng)) observers.push(capture(SENDER, 0, (block) => packets.push(block)))
-    const portOf = (number: number): number => transfer.sendings[number - 1]?.localPort ?? 0
+    let running: Transfer | undefined
+    const portOf = (number: number): number => running?.sendings[number - 1]?.localPort ?? 0
     const wanted = (event: LogEvent): boolean => Option.isNone(flow) || hasPort(portOf(flow.value))(event)
     if (given.log || Option.isSome(flow)) observers.push((event) => void (wanted(event) && console.log(explain(event))))
 
@@ -74,6 +75,7 @@ const simulate = (
       try: () => new Transfer(spec, observers),
       catch: (cause) => new UserError({ message: `simulate: ${String(cause)}` }),
     })
+    running = transfer
     const [windows] = followWindows(
       transfer.sender,
       transfer.sendings.slice(0, 1).map(({ socket }) => socket),

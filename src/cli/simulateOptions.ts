@@ -1,12 +1,13 @@
-import { HelpDoc, Options, ValidationError } from "@effect/cli"
+import { Options } from "@effect/cli"
 import { Effect, Option } from "effect"
 import { CONGESTION_CONTROLS } from "../sim/network/congestion.ts"
 import type { TransferSpec } from "../sim/network/transfer.ts"
 import { type Impairment, impairmentProblem, PERFECT } from "../wire/impairment/spec.ts"
 import { parseImpairment, queueOf } from "../wire/impairment/text.ts"
 import { parseDuration, parseSize } from "../wire/quantity.ts"
+import { UserError } from "./errors.ts"
 
-const invalid = (message: string): ValidationError.ValidationError => ValidationError.invalidValue(HelpDoc.p(message))
+const invalid = (message: string): UserError => new UserError({ message: `simulate: ${message}` })
 
 const words = (name: string, fallback: string, description: string): Options.Options<string> =>
   Options.text(name).pipe(Options.withDefault(fallback), Options.withDescription(description))
@@ -91,9 +92,7 @@ const FULL_FRAME = 1514
 const SMALLEST_BUFFER = 32 * FULL_FRAME
 
 /** The run that the options ask for; its settings are the caller's. */
-export const specOf = (
-  given: SimulateOptions,
-): Effect.Effect<Omit<TransferSpec, "settings">, ValidationError.ValidationError> =>
+export const specOf = (given: SimulateOptions): Effect.Effect<Omit<TransferSpec, "settings">, UserError> =>
   Effect.gen(function* () {
     const both = yield* impairment([
       ["rate", Option.some(given.rate)],
@@ -140,14 +139,14 @@ const read = (
   name: string,
   text: string,
   parse: (text: string) => number | undefined,
-): Effect.Effect<number, ValidationError.ValidationError> => {
+): Effect.Effect<number, UserError> => {
   const value = parse(text)
   return value === undefined ? Effect.fail(invalid(`--${name} "${text}": not understood`)) : Effect.succeed(value)
 }
 
 const impairment = (
   parts: ReadonlyArray<readonly [name: string, value: Option.Option<string>]>,
-): Effect.Effect<Impairment, ValidationError.ValidationError> => {
+): Effect.Effect<Impairment, UserError> => {
   const text = parts
     .flatMap(([name, value]) => (Option.isSome(value) ? [`${name} ${value.value.trim()}`] : []))
     .join(" ")
@@ -158,7 +157,7 @@ const impairment = (
 const bufferOf = (
   text: string,
   { rate, delay }: Impairment,
-): Effect.Effect<{ readonly packets?: number; readonly octets?: number }, ValidationError.ValidationError> => {
+): Effect.Effect<{ readonly packets?: number; readonly octets?: number }, UserError> => {
   const packets = /^(\d+)p$/.exec(text)?.[1]
   if (packets !== undefined) return Effect.succeed({ packets: Number(packets) })
   const trips = /^(\d+(?:\.\d+)?)bdp$/i.exec(text)?.[1]

@@ -1,3 +1,4 @@
+import { closeSync, openSync } from "node:fs"
 import { Data, Effect, type Scope } from "effect"
 import { LINKTYPE_ETHERNET, LINKTYPE_RAW, MICROSECONDS } from "../wire/pcapng.ts"
 import { enhancedPacket, interfaceDescription, sectionHeader } from "../wire/pcapngWriter.ts"
@@ -18,8 +19,8 @@ export const captured = (device: Device, path: string): Effect.Effect<Device, Ca
     const clock = yield* Effect.clock
     const failed = (cause: unknown): CaptureError =>
       new CaptureError({ path, message: `${path}: ${cause instanceof Error ? cause.message : String(cause)}` })
-    // An earlier file of that name is not written over in part, but replaced.
-    yield* Effect.tryPromise({ try: () => Bun.write(path, ""), catch: failed })
+    // The writer opens it late, and makes directories that are missing: a mistyped path must show at once.
+    yield* Effect.try({ try: () => closeSync(openSync(path, "w")), catch: failed })
     const writer = yield* Effect.acquireRelease(
       Effect.try({ try: () => Bun.file(path).writer(), catch: failed }),
       (file) => Effect.ignore(Effect.tryPromise(async () => void (await file.end()))),
