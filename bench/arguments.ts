@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util"
 
-export const GROUPS = ["micro", "device", "peers", "flood"] as const
+export const GROUPS = ["micro", "device", "peers", "flood", "sim"] as const
 export type Group = (typeof GROUPS)[number]
 
 export interface Arguments {
@@ -12,13 +12,14 @@ export interface Arguments {
   readonly help: boolean
 }
 
-export const USAGE = `usage: bun run bench [micro] [device] [peers] [flood] [--quick] [--json] [--only TEXT]
+export const USAGE = `usage: bun run bench [micro] [device] [peers] [flood] [sim] [--quick] [--json] [--only TEXT]
 
   micro   codecs, reducers and the host without I/O; no privilege
   device  TAP frames through bun:ffi, in a network namespace of the bench's own
   peers   echo, bulk data, connections and memory beside the kernel, lwIP and gVisor, each over its own TAP
   flood   SYNs: what they cost, and what a flood of them does to others; virtual time, no privilege
-  Without a group: all four.`
+  sim     throughput by loss, round trip and buffer, fairness, short transfers; virtual time, no privilege
+  Without a group: all five.`
 
 const isGroup = (word: string): word is Group => GROUPS.some((group) => group === word)
 

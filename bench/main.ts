@@ -7,12 +7,14 @@ import { microSections } from "./micro/sections.ts"
 import { peerSections } from "./peers/sections.ts"
 import { progressDone } from "./progress.ts"
 import { print, type Report, type Section } from "./report.ts"
+import { simSections } from "./sim/sections.ts"
 
 const MEASURE: Readonly<Record<Group, (given: Arguments) => Promise<ReadonlyArray<Section>>>> = {
   micro: async (given) => microSections(given),
   device: deviceSections,
   peers: peerSections,
   flood: async (given) => floodSections(given),
+  sim: async (given) => simSections(given),
 }
 
 const run = async (given: Arguments): Promise<void> => {

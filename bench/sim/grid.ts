@@ -1,0 +1,89 @@
+import { CONGESTION_CONTROLS, withCongestionControl } from "../../src/sim/network/congestion.ts"
+import { Transfer } from "../../src/sim/network/transfer.ts"
+import { PERFECT } from "../../src/wire/impairment/spec.ts"
+import { progress } from "../progress.ts"
+import { expected } from "./response.ts"
+
+/** One run of the grid: 100 Mbit/s, one flow for so long, losses of data frames at random. */
+export interface Cell {
+  readonly cc: string
+  readonly loss: number
+  /** Microseconds. */
+  readonly rtt: number
+  /** In bandwidth-delay products, and in octets. */
+  readonly bdp: number
+  readonly buffer: number
+  /** Bits per second: measured; what the response function says, without a queue's delay. */
+  readonly goodput: number
+  readonly expected: number | undefined
+  readonly retransmits: number
+  readonly timeouts: number
+  /** Virtual over real time. */
+  readonly speed: number
+}
+
+export interface GridSpec {
+  readonly ccs: ReadonlyArray<string>
+  readonly losses: ReadonlyArray<number>
+  readonly rtts: ReadonlyArray<number>
+  readonly bdps: ReadonlyArray<number>
+  /** Virtual microseconds of each run. */
+  readonly duration: number
+}
+
+const MILLI = 1000
+const SECOND = 1_000_000
+export const LINK = 100_000_000
+/** A full frame's payload with timestamps. */
+const SEGMENT = 1448
+const SMALLEST_BUFFER = 16 * 1514
+
+export const FULL_GRID: GridSpec = {
+  ccs: CONGESTION_CONTROLS,
+  losses: [0, 0.001, 0.01, 0.03, 0.1],
+  rtts: [1, 20, 100, 300].map((ms) => ms * MILLI),
+  bdps: [0.25, 1, 4],
+  duration: 60 * SECOND,
+}
+
+export const QUICK_GRID: GridSpec = { ...FULL_GRID, losses: [0, 0.001, 0.01], bdps: [1], duration: 5 * SECOND }
+
+export const runGrid = (spec: GridSpec): ReadonlyArray<Cell> => {
+  const asked = spec.ccs.flatMap((cc) =>
+    spec.bdps.flatMap((bdp) => spec.rtts.flatMap((rtt) => spec.losses.map((loss) => ({ cc, bdp, rtt, loss })))),
+  )
+  return asked.map((one, index) => {
+    progress(index, asked.length, `${one.cc}, loss ${one.loss}, RTT ${one.rtt / MILLI} ms`)
+    return runCell(one, spec.duration)
+  })
+}
+
+const runCell = ({ cc, bdp, rtt, loss }: Pick<Cell, "cc" | "bdp" | "rtt" | "loss">, duration: number): Cell => {
+  const buffer = Math.max(SMALLEST_BUFFER, Math.round((bdp * LINK * rtt) / 8 / SECOND))
+  const way = { ...PERFECT, rate: LINK, delay: rtt / 2 }
+  const transfer = new Transfer({
+    seed: 1,
+    there: { ...way, loss, queue: { _tag: "taildrop", packets: 0, octets: buffer } },
+    back: way,
+    mtu: 1500,
+    flows: 1,
+    octets: Number.POSITIVE_INFINITY,
+    startEvery: 0,
+    until: duration,
+    settings: withCongestionControl({}, cc) ?? {},
+  })
+  const began = performance.now()
+  const { goodput, counters } = transfer.run()
+  return {
+    cc,
+    loss,
+    rtt,
+    bdp,
+    buffer,
+    goodput,
+    expected: expected(cc, { loss, rtt: rtt / SECOND, segment: SEGMENT, link: LINK }),
+    retransmits: counters["RetransSegs"] ?? 0,
+    timeouts: counters["TCPTimeouts"] ?? 0,
+    speed: duration / MILLI / (performance.now() - began),
+  }
+}
