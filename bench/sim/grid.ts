@@ -36,6 +36,8 @@ const SECOND = 1_000_000
 export const LINK = 100_000_000
 /** A full frame's payload with timestamps. */
 const SEGMENT = 1448
+/** What headers leave of the link. */
+const PAYLOAD = (LINK * SEGMENT) / 1514
 const SMALLEST_BUFFER = 16 * 1514
 
 export const FULL_GRID: GridSpec = {
@@ -81,7 +83,7 @@ const runCell = ({ cc, bdp, rtt, loss }: Pick<Cell, "cc" | "bdp" | "rtt" | "loss
     bdp,
     buffer,
     goodput,
-    expected: expected(cc, { loss, rtt: rtt / SECOND, segment: SEGMENT, link: LINK }),
+    expected: expected(cc, { loss, rtt: rtt / SECOND, segment: SEGMENT, link: PAYLOAD }),
     retransmits: counters["RetransSegs"] ?? 0,
     timeouts: counters["TCPTimeouts"] ?? 0,
     speed: duration / MILLI / (performance.now() - began),

@@ -8,7 +8,7 @@ import { heatMap } from "../../src/cli/plot/heatMap.ts"
 import { progressDone } from "../progress.ts"
 import { type Cell, FULL_GRID, LINK, QUICK_GRID } from "./grid.ts"
 import { runSim, type SimResults } from "./sections.ts"
-import { quantile } from "./tail.ts"
+import { LOSS, quantile } from "./tail.ts"
 
 const MEGA = 1_000_000
 const DOCS = new URL("../../docs/", import.meta.url).pathname
@@ -66,8 +66,8 @@ const drawFairness = ({ fairness }: SimResults): string =>
 
 const drawTail = ({ tail }: SimResults): string =>
   chart({
-    title: "Short transfers under bursts of loss",
-    subtitle: `20 segments, 20 Mbit/s, RTT 40 ms, Gilbert-Elliott; ${tail[0]?.times.length ?? 0} seeds, the same for each`,
+    title: "Short transfers that lose frames",
+    subtitle: `20 segments, 20 Mbit/s, RTT 40 ms, ${percent(LOSS)} of data frames lost; ${tail[0]?.times.length ?? 0} seeds, the same for each`,
     x: "done within, ms",
     xScale: "log",
     panels: [
@@ -118,7 +118,9 @@ ${fairness.map(({ cc, seconds, index }) => `- ${cc}: Jain's index ${index.toFixe
 
 ![The rates of both flows](fairness.svg)
 
-## Losses at the end of a transfer
+## Short transfers that lose frames
+
+Each transfer is 20 segments; where the last of them is lost, no duplicate ACK can tell.
 
 ${tail.map(({ recovery, times }) => `- ${recovery}: half within ${Math.round(quantile(times, 0.5))} ms, 90 % within ${Math.round(quantile(times, 0.9))} ms, 99 % within ${Math.round(quantile(times, 0.99))} ms`).join("\n")}
 
@@ -126,7 +128,7 @@ ${tail.map(({ recovery, times }) => `- ${recovery}: half within ${Math.round(qua
 
 ## Speed
 
-On the machine that wrote this page: a bulk transfer ran between ${Math.round(Math.min(...cells.map(({ speed }) => speed)))} and ${Math.round(Math.max(...cells.map(({ speed }) => speed))).toLocaleString("en-US")} times as fast as real time, a day of ${idle.hosts} hosts that say a word a minute ${Math.round(idle.speed).toLocaleString("en-US")} times.
+On the machine that wrote this page: a bulk transfer ran between ${Number(Math.min(...cells.map(({ speed }) => speed)).toPrecision(2))} and ${Math.round(Math.max(...cells.map(({ speed }) => speed))).toLocaleString("en-US")} times as fast as real time, a day of ${idle.hosts} hosts that say a word a minute ${Math.round(idle.speed).toLocaleString("en-US")} times.
 `
 }
 

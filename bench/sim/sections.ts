@@ -3,7 +3,7 @@ import type { Rate, Section } from "../report.ts"
 import { type Fairness, runFairness } from "./fairness.ts"
 import { type Cell, FULL_GRID, QUICK_GRID, runGrid } from "./grid.ts"
 import { idle } from "./idle.ts"
-import { quantile, runTail, type Tail } from "./tail.ts"
+import { LOSS, quantile, runTail, type Tail } from "./tail.ts"
 
 export interface SimResults {
   readonly quick: boolean
@@ -40,8 +40,8 @@ const sectionsOf = ({ quick, cells, fairness, tail, idle: silence }: SimResults)
     rates: fairness.map(({ cc, seconds, index }) => one(`Jain's index over ${seconds} s`, cc, "", index)),
   },
   {
-    title: "Short transfers under bursts of loss",
-    method: `20 segments at 20 Mbit/s, RTT 40 ms, Gilbert-Elliott; ${tail[0]?.times.length ?? 0} seeds, the same for each.`,
+    title: "Short transfers that lose frames",
+    method: `20 segments at 20 Mbit/s, RTT 40 ms, ${100 * LOSS}% of data frames lost; ${tail[0]?.times.length ?? 0} seeds, the same for each.`,
     rates: tail.flatMap(({ recovery, times }) =>
       [0.5, 0.9, 0.99].map((share) => one(`${100 * share}% are done within`, recovery, "ms", quantile(times, share))),
     ),
