@@ -7,6 +7,9 @@ export interface Task {
   readonly run: (now: Micros) => void
 }
 
+/** Tasks at one instant; more of them never let time go on: a link without rate and delay, and data without end. */
+const MOST_AT_ONCE = 100_000
+
 interface Entry {
   readonly task: Task
   readonly at: Micros
@@ -40,7 +43,8 @@ export class Schedule {
   /** Moves on to `now` and runs what is due. */
   runDue(now: Micros): void {
     this.now = Math.max(this.now, now)
-    for (;;) {
+    for (let run = 0; ; run++) {
+      if (run > MOST_AT_ONCE) throw new Error(`virtual time stands still at ${this.now} us: too much happens at once`)
       const entry = this.agenda.takeDue(this.now)
       if (entry === undefined) return
       const { task, at } = entry

@@ -4,6 +4,7 @@ import { bulk, sink } from "../../../src/sim/network/apps/bulk.ts"
 import { World } from "../../../src/sim/network/world.ts"
 import type { Impairment, QueueSpec } from "../../../src/wire/impairment/spec.ts"
 import { CODEL, red } from "../../../src/wire/impairment/spec.ts"
+import { OFF } from "../../../src/wire/time.ts"
 import { must, PATIENCE, runs } from "../../properties/support.ts"
 import { A, B, PORT, pairSpec, SECOND } from "./scene.ts"
 
@@ -68,6 +69,11 @@ describe("two hosts with bulk data both ways", () => {
           world.run()
           must(world.stuck().length === 0, world.stuck().join(", "))
           for (const [sending, received, octets] of sendings) {
+            // Three ARP requests in a row may be lost: then connect fails (Linux's EHOSTUNREACH), before any octet.
+            if (sending.reason === "HostUnreachable" && sending.connectedAt === OFF) {
+              must(sending.written === 0 && received.length === 0, "an unreachable host has received")
+              continue
+            }
             must(sending.reason === "done", `a sender ended with ${sending.reason}`)
             const whole = received.filter((one) => one.octets === octets && one.endedAt >= 0)
             must(whole.length === 1, `${received.map((one) => one.octets).join(", ")} of ${octets} octets arrived`)
@@ -111,7 +117,7 @@ describe("a link that is cut while both ends have data", () => {
     () => {
       fc.assert(
         fc.property(fc.nat(0xffff_ffff), fc.integer({ min: 1, max: 800_000 }), anyPath, (seed, cutAt, there) => {
-          const world = new World(pairSpec({ seed, there: { ...there, loss: 0, outages: [] } }))
+          const world = new World(pairSpec({ seed, there: { ...there, rate: 20_000_000, loss: 0, outages: [] } }))
           const [a, b] = [world.machine("a"), world.machine("b")]
           sink(a, PORT)
           sink(b, PORT)
