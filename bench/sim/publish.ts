@@ -140,4 +140,5 @@ if (import.meta.main) {
   await Bun.write(`${DOCS}fairness.svg`, drawFairness(results))
   await Bun.write(`${DOCS}tailLoss.svg`, drawTail(results))
   await Bun.write(`${DOCS}throughput.md`, page(results))
+  Bun.spawnSync([process.execPath, "x", "biome", "format", "--write", `${DOCS}throughput.md`], { stderr: "inherit" })
 }

@@ -27,7 +27,14 @@ export class SimulatedDevice implements Device {
     mtu: number,
     private readonly send: (frame: Uint8Array) => void,
   ) {
-    this.capabilities = { mtu, layer: "ethernet", checksumOffload: false, segmentationOffload: 0 } as const
+    // Each frame has memory of its own.
+    this.capabilities = {
+      mtu,
+      layer: "ethernet",
+      checksumOffload: false,
+      segmentationOffload: 0,
+      framesStay: true,
+    } as const
   }
 
   /** Frames have arrived that the stack has not looked at, or it has not been told of them. */

@@ -1,10 +1,13 @@
-import { describe, expect, test } from "bun:test"
+import { describe, expect, setDefaultTimeout, test } from "bun:test"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { sparkline } from "../../src/cli/plot/sparkline.ts"
 import { readPcapng } from "../../src/wire/pcapngReader.ts"
 import { netfold } from "./child.ts"
+
+/** Several processes a test, on a machine that may be busy. */
+setDefaultTimeout(60_000)
 
 const LINK = ["--rate", "20mbit", "--delay", "10ms", "--loss", "1%", "--size", "500kB", "--cc", "reno", "--seed", "3"]
 
