@@ -60,13 +60,12 @@ const hashOf = (bytes: Uint8Array): string => `${bytes.length}:${bytesToHex(sha2
 const textOf = (result: unknown): string =>
   result instanceof Uint8Array ? hashOf(result) : (JSON.stringify(result) ?? "undefined")
 
+/** Calls that only look. */
+const LOOKS: ReadonlyArray<string> = ["nextDeadline", "status", "sockets"]
+
 /** The host, with all that is done to it handed to `keep`. */
 export const recorded = (host: HostApi, keep: (recorded: Recorded) => void): HostApi => {
-  const kept = <Result>(call: Call, given: ReadonlyArray<unknown>, result: Result): Result => {
-    keep({ call, arguments: given, result: textOf(result) })
-    return result
-  }
-  return {
+  const own: Pick<HostApi, "frame" | "take"> = {
     frame: (iface, bytes, offset, length, vouched, now) => {
       const copy = new Uint8Array(bytes.subarray(offset, offset + length))
       keep({ call: "frame", interface: iface, bytes: copy, vouched, now })
@@ -77,29 +76,19 @@ export const recorded = (host: HostApi, keep: (recorded: Recorded) => void): Hos
       keep({ call: "take", effects: effects.map(canonical) })
       return effects
     },
-    advance: (...given) => kept("advance", given, host.advance(...given)),
-    flush: (...given) => kept("flush", given, host.flush(...given)),
-    socket: (...given) => kept("socket", given, host.socket(...given)),
-    bind: (...given) => kept("bind", given, host.bind(...given)),
-    startListening: (...given) => kept("startListening", given, host.startListening(...given)),
-    startConnecting: (...given) => kept("startConnecting", given, host.startConnecting(...given)),
-    listen: (...given) => kept("listen", given, host.listen(...given)),
-    connect: (...given) => kept("connect", given, host.connect(...given)),
-    accept: (...given) => kept("accept", given, host.accept(...given)),
-    read: (...given) => kept("read", given, host.read(...given)),
-    write: (...given) => kept("write", given, host.write(...given)),
-    shutdown: (...given) => kept("shutdown", given, host.shutdown(...given)),
-    close: (...given) => kept("close", given, host.close(...given)),
-    abort: (...given) => kept("abort", given, host.abort(...given)),
-    room: (...given) => kept("room", given, host.room(...given)),
-    setOptions: (...given) => kept("setOptions", given, host.setOptions(...given)),
-    nextDeadline: () => host.nextDeadline(),
-    status: (socket) => host.status(socket),
-    sockets: () => host.sockets(),
-    get counters() {
-      return host.counters
-    },
   }
+  return new Proxy(host, {
+    get: (target, name) => {
+      if (name === "frame" || name === "take") return own[name]
+      const value: unknown = Reflect.get(target, name)
+      if (typeof value !== "function" || typeof name !== "string") return value
+      return (...given: ReadonlyArray<unknown>): unknown => {
+        const result: unknown = Reflect.apply(value, target, given)
+        if (!LOOKS.includes(name)) keep({ call: name as Call, arguments: given, result: textOf(result) })
+        return result
+      }
+    },
+  })
 }
 
 /** Makes all calls of a recording on a new host; undefined: everything came out as recorded. */
