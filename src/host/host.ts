@@ -10,16 +10,22 @@ import { isDrop } from "../wire/drop.ts"
 import type { IpPacket } from "../wire/ip.ts"
 import { PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP } from "../wire/ipv4.ts"
 import { decodeTcp } from "../wire/tcp.ts"
-import { decodeUdp } from "../wire/udp.ts"
 import { Counters } from "./counters.ts"
+import { ipCounter } from "./datagramCounters.ts"
+import { Datagrams } from "./datagrams.ts"
 import { Deadlines, type Scheduled } from "./deadlines.ts"
+import type { EchoApi } from "./echo/types.ts"
 import { Flow } from "./flow.ts"
+import { fragment4Arrives } from "./fragmentInput.ts"
 import { isUsable } from "./guards.ts"
 import { IcmpHost } from "./icmpHost.ts"
+import { Identifications } from "./identifications.ts"
 import { type HostKeys, makeKeys } from "./keyedHash.ts"
 import { type Cast, Link } from "./link.ts"
 import { NeighbourEntry } from "./neighbours.ts"
+import { PathMtus } from "./pathMtus.ts"
 import { Ports } from "./ports.ts"
+import { Reassembler, type ReassemblerSettings } from "./reassembler.ts"
 import { BAD_ID, BAD_KEYS, refuse } from "./refusal.ts"
 import type { ConnectionSocket } from "./socket.ts"
 import { SocketCalls } from "./socketCalls.ts"
@@ -39,6 +45,7 @@ import type {
   SocketId,
   SocketStatus,
 } from "./types.ts"
+import type { UdpApi } from "./udp/types.ts"
 
 export const makeHost = (config: HostConfig): HostApi => new Host(config)
 
@@ -53,6 +60,8 @@ class Host implements HostApi {
   private readonly icmp: IcmpHost
   private readonly tcp: TcpHost
   private readonly calls: SocketCalls
+  private readonly datagrams: Datagrams
+  private readonly reassembler4: Reassembler
   private readonly count = new Counters()
   private lastId = 0
 
@@ -66,13 +75,28 @@ class Host implements HostApi {
       config,
       this.deadlines,
       emit,
-      (index, packet, bytes, vouched, cast, now) => {
-        const stays = config.interfaces[index]?.framesStay ?? false
-        this.datagram(packet, bytes, vouched, cast, stays, now)
+      (iface, packet, bytes, vouched, cast, now) => {
+        const stays = config.interfaces[iface]?.framesStay ?? false
+        this.datagram(iface, packet, bytes, vouched, cast, stays, now)
       },
-      (lost, now) => this.tcp.unreachable(lost, now),
+      (lost, now) =>
+        lost._tag === "SendSegment" ? this.tcp.unreachable(lost, now) : this.datagrams.unreachable(lost, now),
+      (iface, packet, bytes, now) => fragment4Arrives(this.reassembler4, iface, packet, bytes, now),
+      (family, made) => {
+        this.count.add(ipCounter(family, made === 0 ? "FragFails" : "FragOKs"), 1)
+        this.count.add(ipCounter(family, "FragCreates"), made)
+      },
     )
-    this.icmp = new IcmpHost(this.link, (quoted, reason, now) => this.tcp.icmpError(quoted, reason, now))
+    this.icmp = new IcmpHost(
+      this.link,
+      (quoted, reason, now) => this.tcp.icmpError(quoted, reason, now),
+      (packet, message, now) => this.datagrams.icmp(packet, message, now),
+    )
+    this.reassembler4 = new Reassembler(reassembly4(this.context), this.deadlines, {
+      counters: this.count,
+      drop: (why) => this.link.drop(why),
+      expired: (_, first, now) => this.icmp.reassemblyExpired(first, now),
+    })
     this.tcp = new TcpHost(
       {
         context: this.context,
@@ -83,6 +107,19 @@ class Host implements HostApi {
         nextId: () => ++this.lastId as SocketId,
       },
       this.keys.tableSeed,
+    )
+    this.datagrams = new Datagrams(
+      {
+        context: this.context,
+        link: this.link,
+        keys: this.keys,
+        counters: this.count,
+        identifications: new Identifications(this.keys),
+        paths: new PathMtus(this.link),
+        nextId: () => ++this.lastId as SocketId,
+        flowHash: (local, remote) => this.tcp.flows.hash(local.address, local.port, remote.address, remote.port) >>> 0,
+      },
+      emit,
     )
     const ports = new Ports(this.context, this.keys, this.tcp)
     this.calls = new SocketCalls(this.context, this.link, this.tcp, ports, () => ++this.lastId as SocketId)
@@ -104,6 +141,14 @@ class Host implements HostApi {
     return undefined
   }
 
+  get udp(): UdpApi {
+    return this.datagrams.udp
+  }
+
+  get echo(): EchoApi {
+    return this.datagrams.echo
+  }
+
   frame(iface: number, bytes: Uint8Array, offset: number, length: number, checksumVouched: boolean, now: Micros): void {
     this.link.frame(iface, bytes, offset, length, checksumVouched, now)
   }
@@ -114,17 +159,19 @@ class Host implements HostApi {
       const due = this.deadlines.takeDue(now)
       if (due === undefined) return
       if (due instanceof Flow) this.tcp.timeout(due, now)
+      else if (due instanceof Reassembler) due.timeout(now)
       else if (due instanceof NeighbourEntry) this.link.timeout(due as NeighbourEntry<SendSegment | SendFrame>, now)
     }
   }
 
   flush(now: Micros): void {
     this.tcp.endTrains()
+    for (let rounds = 0; this.link.hasLooped && rounds < LOOPBACK_ROUNDS; rounds++) this.link.takeLooped(now)
     this.tcp.flush(now)
   }
 
   nextDeadline(): Micros {
-    return this.tcp.wantsFlush ? 0 : this.deadlines.next()
+    return this.tcp.wantsFlush || this.link.hasLooped ? 0 : this.deadlines.next()
   }
 
   get crowded(): boolean {
@@ -137,6 +184,7 @@ class Host implements HostApi {
     if (effects.length === 0) return NOTHING
     this.effects = []
     this.tcp.taken()
+    this.datagrams.taken()
     return effects
   }
 
@@ -264,6 +312,7 @@ class Host implements HostApi {
   }
 
   close(id: SocketId, now: Micros): void {
+    if (this.datagrams.udp.close(id) || this.datagrams.echo.close(id)) return
     this.giveUp(
       id,
       (flow) => this.carry(flow, lingersNot(flow.tcb) ? abort(flow.tcb) : release(flow.tcb, now), now),
@@ -323,21 +372,8 @@ class Host implements HostApi {
     call(socket.flow)
   }
 
-  /** A UDP datagram: nobody listens, and only a sound one is told so (RFC 1122 section 4.1.3.4). */
-  private nobodysDatagram(packet: IpPacket, bytes: Uint8Array, vouched: boolean, cast: Cast, now: Micros): void {
-    const udp = decodeUdp(
-      bytes,
-      packet.payloadOffset,
-      packet.payloadLength,
-      packet.source,
-      packet.destination,
-      !vouched,
-    )
-    if (isDrop(udp)) return this.link.drop(udp)
-    this.icmp.unreachable(packet, bytes, "port", cast, now)
-  }
-
   private datagram(
+    iface: number,
     packet: IpPacket,
     bytes: Uint8Array,
     vouched: boolean,
@@ -365,14 +401,29 @@ class Host implements HostApi {
       case PROTOCOL_ICMP:
         return this.icmp.input(packet, bytes, cast, now)
       case PROTOCOL_UDP:
-        return this.nobodysDatagram(packet, bytes, vouched, cast, now)
+        // RFC 1122 section 4.1.3.1: nobody listens, and only a sound one is told so.
+        if (this.datagrams.udp.input(iface, packet, bytes, vouched, cast, now) !== "nobody") return
+        return this.icmp.unreachable(packet, bytes, "port", cast, now)
       default:
         return this.icmp.unreachable(packet, bytes, "protocol", cast, now)
     }
   }
 }
 
+/** Questions and answers of this host with itself in one flush; the rest waits for the next. */
+const LOOPBACK_ROUNDS = 8
 const NOTHING: ReadonlyArray<HostEffect> = []
+
+/** Read anew each time: `configure` may have changed them. */
+const reassembly4 = (context: TcpContext): ReassemblerSettings => ({
+  family: 4,
+  get lifetime() {
+    return context.settings.ipfragTime
+  },
+  get highThresh() {
+    return context.settings.ipfragHighThresh
+  },
+})
 
 const FIXED_LAYOUT = refuse("EINVAL", "netfold:option-layout-is-fixed")
 

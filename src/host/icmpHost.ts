@@ -10,9 +10,10 @@ import {
   LONGEST_QUOTE,
   PORT_UNREACHABLE,
   PROTOCOL_UNREACHABLE,
+  REASSEMBLY_TIME_EXCEEDED,
 } from "../wire/icmp.ts"
 import type { IpPacket } from "../wire/ip.ts"
-import { PROTOCOL_ICMP } from "../wire/ipv4.ts"
+import { decodeQuotedIpv4, PROTOCOL_ICMP } from "../wire/ipv4.ts"
 import type { Cast, Link } from "./link.ts"
 import type { SendFrame } from "./types.ts"
 
@@ -28,11 +29,14 @@ export class IcmpHost {
   constructor(
     private readonly link: Link,
     private readonly onError: (quoted: Uint8Array, reason: CloseReason, now: Micros) => void,
+    /** Echo replies, and errors about what was not TCP: true where somebody took it. */
+    private readonly taker: (packet: IpPacket, message: IcmpMessage, now: Micros) => boolean,
   ) {}
 
   input(packet: IpPacket, bytes: Uint8Array, cast: Cast, now: Micros): void {
     const message = decodeIcmp(bytes, packet.payloadOffset, packet.payloadLength)
     if (isDrop(message)) return this.link.drop(message)
+    if (this.taker(packet, message, now)) return
     switch (message._tag) {
       case "EchoRequest":
         // RFC 1122 section 3.2.2.6 allows silence to those who ask everybody; a smurf would have it otherwise.
@@ -64,6 +68,17 @@ export class IcmpHost {
       quoted: bytes.subarray(start, end),
     }
     this.send(packet, message, `RFC1122-3.2.2.1:${what}-unreachable`, now)
+  }
+
+  /** Fragments were missing when their time was over (RFC 792); `first` is the one that began the datagram. */
+  reassemblyExpired(first: Uint8Array, now: Micros): void {
+    const packet = decodeQuotedIpv4(first, 0, first.length)
+    if (isDrop(packet)) return
+    if (!this.link.isLocal(packet.destination)) return this.link.drop("icmp:no-error-about-broadcast")
+    if (!this.allow(now)) return this.link.drop("icmp:rate-limit")
+    const quoted = first.subarray(0, LONGEST_QUOTE)
+    const message: IcmpMessage = { _tag: "TimeExceeded", code: REASSEMBLY_TIME_EXCEEDED, quoted }
+    this.send(packet, message, "RFC792:reassembly-time-exceeded", now)
   }
 
   private send(cause: IpPacket, message: IcmpMessage, why: SendFrame["why"], now: Micros): void {

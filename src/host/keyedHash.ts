@@ -1,12 +1,16 @@
 import { blake2s } from "@noble/hashes/blake2.js"
 import type { Keys } from "../tcp/keys.ts"
 import { add } from "../tcp/seq.ts"
-import type { Endpoint } from "../wire/address.ts"
+import type { Endpoint, IpAddress } from "../wire/address.ts"
 import { getU32, setU16, setU32 } from "../wire/bytes.ts"
 
 export interface HostKeys extends Keys {
   /** Where the search for a free port to `remote` begins (RFC 6056 section 3.3.3). */
   readonly portOffset: (remote: Endpoint) => number
+  /** A value from which nobody outside can tell the next one: the `count`th of its kind. */
+  readonly unguessable: (count: number) => number
+  /** Where the identifications of datagrams between two addresses begin, and which counter of many is theirs (RFC 7739 section 5.3). */
+  readonly identification: (source: IpAddress, destination: IpAddress, protocol: number) => readonly [number, number]
   /** Seed of the connection table's hash, so that nobody outside can aim at one chain. */
   readonly tableSeed: number
 }
@@ -25,6 +29,8 @@ const COOKIE = 2
 const FAST_OPEN = 3
 const PORT = 4
 const TABLE = 5
+const UNGUESSABLE = 6
+const IDENTIFICATION = 7
 
 /**
  * Ticks of the ISN clock per microsecond. RFC 6528 section 3 says one in 4 us, for networks of its
@@ -69,6 +75,11 @@ export const makeKeys = (secret: Uint8Array): HostKeys => {
     fastOpenCookie: (local, remote) =>
       digest(FAST_OPEN, { address: local, port: 0 }, { address: remote, port: 0 }, 0).subarray(0, 8),
     portOffset: (remote) => getU32(digest(PORT, NOWHERE, remote, 0), 0),
+    unguessable: (count) => getU32(digest(UNGUESSABLE, NOWHERE, NOWHERE, count), 0),
+    identification: (source, destination, protocol) => {
+      const made = digest(IDENTIFICATION, { address: source, port: 0 }, { address: destination, port: 0 }, protocol)
+      return [getU32(made, 0), getU32(made, 4)]
+    },
     tableSeed: getU32(digest(TABLE, NOWHERE, NOWHERE, 0), 0),
   }
 }

@@ -1,3 +1,4 @@
+import { fragment } from "../ip/fragments.ts"
 import type { NeighbourEffect } from "../ip/neighbour.ts"
 import type { Hop, Route } from "../ip/route.ts"
 import { lookup } from "../ip/route.ts"
@@ -26,13 +27,18 @@ import {
   writeEthernet,
 } from "../wire/ethernet.ts"
 import type { IpPacket } from "../wire/ip.ts"
-import { decodeIpv4, IPV4_HEADER, isFragment, writeIpv4 } from "../wire/ipv4.ts"
+import { decodeIpv4, IPV4_HEADER, type Ipv4Packet, isFragment, writeIpv4 } from "../wire/ipv4.ts"
 import { EMPTY } from "../wire/tcpSegment.ts"
 import type { Deadlines, Scheduled } from "./deadlines.ts"
 import { type NeighbourEntry, Neighbours } from "./neighbours.ts"
 import type { HostConfig, HostEffect, InterfaceConfig, SendFrame, SendSegment } from "./types.ts"
 
-type Packet = SendSegment | SendFrame
+/** A frame that waits for its link address; the datagram's other fragments leave right behind it. */
+interface QueuedFrame extends SendFrame {
+  readonly following?: ReadonlyArray<Uint8Array>
+}
+
+type Packet = SendSegment | QueuedFrame
 
 /** How a datagram came: some answers are due only to what was meant for one host. */
 export type Cast = "unicast" | "broadcast" | "multicast"
@@ -47,7 +53,39 @@ export type IpInput = (
   now: Micros,
 ) => void
 
-const DEFAULT_TTL = 64
+/** Takes a fragment; gives the whole packet, from its IP header on, where none is missing any more. */
+export type FragmentInput = (
+  iface: number,
+  packet: Ipv4Packet,
+  bytes: Uint8Array,
+  now: Micros,
+) => Uint8Array | undefined
+
+/** How a datagram leaves, where it is not as all do. */
+export interface DatagramOptions {
+  readonly ttl?: number
+  readonly tos?: number
+  /** One that is longer than the MTU is lost then. */
+  readonly dontFragment?: boolean
+  /** Where it leaves, whatever the routes say. */
+  readonly interface?: number | undefined
+  /** Of IPv4's header, or of a Fragment header. */
+  readonly identification?: number
+  /** What is sent to a group reaches ourselves too. Default: broadcasts do. */
+  readonly loop?: boolean
+  /** Octets that a fragment may have, where a path takes less than its first link. */
+  readonly mtu?: number
+}
+
+export const DEFAULT_TTL = 64
+/** Packets to ourselves that wait for the end of the batch. */
+const MOST_LOOPED = 1024
+
+interface Looped {
+  readonly iface: number
+  readonly bytes: Uint8Array
+  readonly cast: Cast
+}
 
 /** Link and network layer of a host: frames in, ARP, routes, frames out. */
 export class Link {
@@ -55,14 +93,18 @@ export class Link {
   private readonly neighbours: ReadonlyArray<Neighbours<Packet>>
   private readonly routes: ReadonlyArray<Route>
   private identification = 0
+  private looped: Array<Looped> = []
 
   constructor(
     config: HostConfig,
     deadlines: Deadlines<Scheduled>,
     private readonly emit: (effect: HostEffect) => void,
     private readonly input: IpInput,
-    /** A segment was lost because nobody answers for its next hop. */
-    private readonly unreachable: (segment: SendSegment, now: Micros) => void,
+    /** A packet was lost because nobody answers for its next hop. */
+    private readonly unreachable: (packet: SendSegment | SendFrame, now: Micros) => void,
+    private readonly reassemble: FragmentInput,
+    /** A datagram was longer than the MTU: how many fragments were made of it, 0 where none may be. */
+    private readonly fragmented: (family: 4 | 6, count: number) => void,
   ) {
     this.interfaces = config.interfaces
     this.neighbours = config.interfaces.map(
@@ -138,7 +180,30 @@ export class Link {
     else cache.send(neighbour, effect, now)
   }
 
-  /** An IPv4 datagram whose payload `write` fills in. */
+  /** Where a datagram to `destination` leaves, and to whom: groups are on the link, by the route or by the first interface. */
+  wayTo(destination: IpAddress, chosen?: number): Hop | undefined {
+    if (chosen !== undefined) {
+      const hop = this.route(destination)
+      return hop?.interface === chosen ? hop : { interface: chosen, neighbour: destination }
+    }
+    if (!isMulticast(destination) && !sameAddress(destination, BROADCAST4)) return this.route(destination)
+    const first = this.interfaces.findIndex(({ addresses }) =>
+      addresses.some(({ address }) => address.family === destination.family),
+    )
+    return this.route(destination) ?? (first < 0 ? undefined : { interface: first, neighbour: destination })
+  }
+
+  /** One of our addresses, everybody's on some link, or a group's; undefined: somebody else's. */
+  reachOf(destination: IpAddress): Cast | undefined {
+    if (this.isLocal(destination)) return "unicast"
+    for (const iface of this.interfaces) {
+      const cast = this.castOf(iface, destination)
+      if (cast !== undefined) return cast
+    }
+    return undefined
+  }
+
+  /** An IPv4 datagram whose payload `write` fills in. Longer than the MTU, it leaves in fragments. */
   datagramTo(
     destination: IpAddress,
     source: IpAddress | undefined,
@@ -147,8 +212,9 @@ export class Link {
     write: (out: Uint8Array, offset: number) => void,
     why: SendFrame["why"],
     now: Micros,
+    how: DatagramOptions = {},
   ): void {
-    const hop = this.route(destination)
+    const hop = this.wayTo(destination, how.interface)
     const iface = hop === undefined ? undefined : this.interfaces[hop.interface]
     if (hop === undefined || iface === undefined) return this.drop("ip:no-route")
     const from = source ?? this.sourceFor(hop.interface, destination)
@@ -156,23 +222,48 @@ export class Link {
     const start = iface.layer === "ethernet" ? ETHERNET_HEADER : 0
     const bytes = new Uint8Array(start + IPV4_HEADER + length)
     if (start > 0) writeEthernet(bytes, 0, { destination: NO_MAC, source: iface.mac, etherType: ETHERTYPE_IPV4 })
+    const identification = how.identification ?? this.nextIdentification(1)
     writeIpv4(bytes, start, {
-      tos: 0,
+      tos: how.tos ?? 0,
       payloadLength: length,
-      identification: this.nextIdentification(1),
-      dontFragment: false,
+      identification,
+      dontFragment: how.dontFragment ?? false,
       moreFragments: false,
       fragmentOffset: 0,
-      ttl: DEFAULT_TTL,
+      ttl: how.ttl ?? DEFAULT_TTL,
       protocol,
       source: from,
       destination,
       options: EMPTY,
     })
     write(bytes, start + IPV4_HEADER)
-    const frame: SendFrame = { _tag: "SendFrame", interface: hop.interface, bytes, why }
-    if (start === 0) this.emit(frame)
+    const cast = this.isLocal(destination) ? "unicast" : this.castOf(iface, destination)
+    if (cast === "unicast") return this.loop(hop.interface, bytes.subarray(start), cast)
+    if (cast !== undefined && (how.loop ?? cast === "broadcast")) this.loop(hop.interface, bytes.slice(start), cast)
+    const frames = fragment(bytes, start, Math.min(iface.mtu, how.mtu ?? iface.mtu), identification) ?? []
+    if (frames.length !== 1) this.fragmented(destination.family, frames.length)
+    const [first, ...following] = frames
+    if (first === undefined) return this.drop("ip:too-long-to-send-whole")
+    const frame: QueuedFrame = { _tag: "SendFrame", interface: hop.interface, bytes: first, why, following }
+    if (start === 0) this.send(frame, undefined)
+    else if (cast !== undefined) this.send(frame, groupMac(destination))
     else this.neighbours[hop.interface]?.send(hop.neighbour, frame, now)
+  }
+
+  /** Packets to ourselves wait for the end of the batch: what is sent in answer to a packet must not arrive inside it. */
+  get hasLooped(): boolean {
+    return this.looped.length > 0
+  }
+
+  /** Takes in what was sent to ourselves before this call. */
+  takeLooped(now: Micros): void {
+    const packets = this.looped
+    this.looped = []
+    for (const { iface, bytes, cast } of packets) {
+      const packet = decodeIpv4(bytes, 0, bytes.length)
+      if (isDrop(packet)) this.drop(packet)
+      else this.input(iface, packet, bytes, false, cast, now)
+    }
   }
 
   /** What we sent to `destination` has been acknowledged: its next hop is alive (RFC 4861 section 7.3.1). */
@@ -214,8 +305,25 @@ export class Link {
     if (group && cast === "unicast") return this.drop("ipv4:unicast-in-link-broadcast")
     // RFC 1122 section 3.2.1.3, BCP 38: nobody on the wire speaks as us.
     if (!validSource(iface, packet.source) || this.isLocal(packet.source)) return this.drop("ipv4:bad-source")
-    if (isFragment(packet)) return this.drop("ipv4:fragment")
+    if (isFragment(packet)) {
+      const whole = this.reassemble(index, packet, bytes, now)
+      if (whole !== undefined) this.datagram(index, iface, whole, 0, whole.length, false, group, now)
+      return
+    }
     this.input(index, packet, bytes, vouched, cast, now)
+  }
+
+  /** A frame and those that follow it, to a link address where links have them. */
+  private send({ following = [], ...frame }: QueuedFrame, mac: MacAddress | undefined): void {
+    for (const bytes of [frame.bytes, ...following]) {
+      if (mac !== undefined) setMac(bytes, 0, mac)
+      this.emit({ ...frame, bytes })
+    }
+  }
+
+  private loop(iface: number, bytes: Uint8Array, cast: Cast): void {
+    if (this.looped.length >= MOST_LOOPED) this.drop("netfold:loopback-full")
+    else this.looped.push({ iface, bytes, cast })
   }
 
   private castOf(iface: InterfaceConfig, destination: IpAddress): Cast | undefined {
@@ -275,16 +383,12 @@ export class Link {
         case "Forward": {
           const { packet, mac } = effect
           if (packet._tag === "SendSegment") this.emit({ ...packet, nextHop: mac })
-          else {
-            setMac(packet.bytes, 0, mac)
-            this.emit(packet)
-          }
+          else this.send(packet, mac)
           break
         }
         case "Lost":
           this.drop(effect.why)
-          if (effect.packet._tag === "SendSegment" && effect.why === "neighbour:no-answer")
-            this.unreachable(effect.packet, now)
+          if (effect.why === "neighbour:no-answer") this.unreachable(effect.packet, now)
       }
     }
   }
@@ -306,6 +410,10 @@ export class Link {
     this.emit({ _tag: "SendFrame", interface: index, bytes, why })
   }
 }
+
+/** The link address of a group: RFC 1112 section 6.4, or everybody's. */
+const groupMac = (destination: IpAddress): MacAddress =>
+  isMulticast(destination) ? ((0x01_00_5e_00_00_00 + (destination.d & 0x7f_ffff)) as MacAddress) : BROADCAST_MAC
 
 const broadcastOf = (address: IpAddress, prefixLength: number): IpAddress =>
   // A /31 or /32 has no broadcast address (RFC 3021 section 2.2).

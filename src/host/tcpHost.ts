@@ -53,6 +53,7 @@ const EVENT_BITS = {
   closed: 16,
   urgent: 32,
   finished: 64,
+  error: 128,
 } as const
 
 /** What the parts of a host share. */

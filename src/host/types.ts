@@ -5,8 +5,10 @@ import type { Micros } from "../tcp/time.ts"
 import type { Endpoint, IpAddress, MacAddress } from "../wire/address.ts"
 import type { AuthenticationStatus } from "./authentication/session.ts"
 import type { Signature } from "./authentication/signature.ts"
+import type { EchoApi } from "./echo/types.ts"
 import type { TcpInfo } from "./tcpInfo.ts"
 import type { Totals } from "./totals.ts"
+import type { UdpApi } from "./udp/types.ts"
 
 /** A socket of a host. Never used again after it is closed, so a late event cannot reach another. */
 export type SocketId = number & { readonly SocketId: unique symbol }
@@ -67,7 +69,17 @@ export interface ConnectCall {
 /** A call that the host does not carry out. */
 export interface HostRefusal {
   readonly _tag: "Refused"
-  readonly errno: Refused["errno"] | "EADDRINUSE" | "EADDRNOTAVAIL" | "EACCES" | "ENETUNREACH" | "EBADF"
+  readonly errno:
+    | Refused["errno"]
+    | "EADDRINUSE"
+    | "EADDRNOTAVAIL"
+    | "EACCES"
+    | "ENETUNREACH"
+    | "EBADF"
+    | "EMSGSIZE"
+    | "EDESTADDRREQ"
+    | "EAFNOSUPPORT"
+    | "ENODEV"
   readonly why: Why
 }
 
@@ -102,13 +114,13 @@ export interface SendFrame {
 /**
  * Something an application waits for. Level, not count: `readable` may cover many segments.
  * connected: an active open completed. finished: the peer has acknowledged our FIN, and all before it. acceptable: a listener has a connection waiting.
- * readable: data or end of data. urgent: data ahead is urgent (RFC 9293 section 3.8.5). writable: room in the send buffer again. closed: the connection
+ * readable: data or end of data. urgent: data ahead is urgent (RFC 9293 section 3.8.5). error: an ICMP error about a datagram waits. writable: room in the send buffer again. closed: the connection
  * is over, `status` says why.
  */
 export interface SocketEvent {
   readonly _tag: "SocketEvent"
   readonly socket: SocketId
-  readonly event: "connected" | "acceptable" | "readable" | "urgent" | "writable" | "finished" | "closed"
+  readonly event: "connected" | "acceptable" | "readable" | "urgent" | "writable" | "finished" | "closed" | "error"
 }
 
 export interface Dropped {
@@ -203,4 +215,7 @@ export interface HostApi {
    * next step on, and keep what their handshake agreed. EINVAL: another option layout.
    */
   configure(changed: Partial<TcpSettings>): HostRefusal | undefined
+  /** Datagram sockets have calls of their own; `close` is the same for all. */
+  readonly udp: UdpApi
+  readonly echo: EchoApi
 }

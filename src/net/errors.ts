@@ -82,7 +82,7 @@ export class AddressNotAvailable extends Data.TaggedError("AddressNotAvailable")
 export class PermissionDenied extends Data.TaggedError("PermissionDenied")<Detail> {
   readonly errno = "EACCES"
   override get message(): string {
-    return `not permitted on ${this.endpoint}: see ipUnprivilegedPortStart (${this.why})`
+    return `not permitted on ${this.endpoint}: see ipUnprivilegedPortStart, and broadcast for UDP (${this.why})`
   }
 }
 
@@ -100,6 +100,20 @@ export class NoBuffers extends Data.TaggedError("NoBuffers")<Detail> {
   readonly errno = "ENOBUFS"
   override get message(): string {
     return `no buffer space for ${this.endpoint}: try again later (${this.why})`
+  }
+}
+
+/** A datagram is longer than one can be, or than the path takes where it may not be fragmented. */
+export class MessageTooLong extends Data.TaggedError("MessageTooLong")<
+  Detail & {
+    /** Octets of a whole packet that the path takes, where a router has said so. */
+    readonly mtu: number | undefined
+  }
+> {
+  readonly errno = "EMSGSIZE"
+  override get message(): string {
+    const takes = this.mtu === undefined ? "" : `: the path takes packets of ${this.mtu} octets`
+    return `too long for ${this.endpoint}${takes} (${this.why})`
   }
 }
 
@@ -162,6 +176,10 @@ export const refusalError = ({ errno, why }: HostRefusal, endpoint: string): Tcp
     case "EBADF":
       return new NotConnected({ ...detail, errno })
     case "EISCONN":
+    case "EMSGSIZE":
+    case "EDESTADDRREQ":
+    case "EAFNOSUPPORT":
+    case "ENODEV":
     case "EALREADY":
     case "EINVAL":
       return new InvalidArgument({ argument: endpoint, reason: `the call is not for this state (${errno}, ${why})` })

@@ -244,6 +244,7 @@ export class PlainConnection implements SocketOwner {
         this.#handlers.onFinished?.(this)
         break
       case "acceptable":
+      case "error":
         break
     }
   }

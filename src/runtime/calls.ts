@@ -1,6 +1,7 @@
 import type { DeviceFailure } from "../device/device.ts"
 import type { HostApi } from "../host/types.ts"
 import type { Micros } from "../tcp/time.ts"
+import { echoCalls, udpCalls } from "./datagramCalls.ts"
 import type { Owners } from "./owners.ts"
 import { type Sockets, STACK_ENDED } from "./sockets.ts"
 
@@ -80,4 +81,6 @@ export const socketCalls = ({ host, owners, now, failure, called, remind }: Call
   status: (socket) => host.status(socket),
   info: (socket) => host.info(socket, now()),
   failure,
+  udp: udpCalls({ host, owners, now, failure, called }),
+  echo: echoCalls({ host, owners, now, failure, called }),
 })

@@ -45,7 +45,9 @@ export const update: Effect.Effect<void, never, Stack> = Effect.map(Stack, (stac
   }
   set("connections", stack.connections())
   set("batches", stack.counters.batches)
-  for (const [counter, value] of Object.entries(stack.tcpCounters)) set(`tcp_${counter}`, value)
+  for (const [counter, value] of Object.entries(stack.tcpCounters)) {
+    set(/^(Ip|Icmp|Udp)/.test(counter) ? counter : `tcp_${counter}`, value)
+  }
   for (const [why, value] of stack.counters.drops) set("drops", value, { why })
   for (const { name, counters } of stack.devices) {
     for (const [counter, value] of Object.entries(counters)) set(`device_${counter}`, value, { device: name })

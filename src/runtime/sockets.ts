@@ -11,6 +11,7 @@ import type {
 } from "../host/types.ts"
 import type { Why } from "../tcp/effect.ts"
 import type { SocketOptions } from "../tcp/tcb.ts"
+import type { EchoSockets, UdpSockets } from "./datagramCalls.ts"
 
 /** What happens to a socket, for its owner. `ended`: the stack is over, by itself (see `failure`) or because its scope closes. */
 export type SocketHappening = SocketEvent["event"] | "ended"
@@ -52,6 +53,8 @@ export interface Sockets {
   status(socket: SocketId): SocketStatus | undefined
   /** TCP_INFO. */
   info(socket: SocketId): TcpInfo | undefined
+  readonly udp: UdpSockets
+  readonly echo: EchoSockets
   /** Why the stack has ended by itself, once it has. */
   failure(): DeviceFailure | undefined
 }

@@ -4,6 +4,7 @@ import type { Device } from "../device/device.ts"
 import { MAX_SEGMENTED_PAYLOAD } from "../device/limits.ts"
 import { makeHost } from "../host/host.ts"
 import type { HostApi, HostConfig, InterfaceAddress, RouteConfig, SocketStatus } from "../host/types.ts"
+import type { UdpStatus } from "../host/udp/types.ts"
 import { defaultSettings, type TcpSettings } from "../tcp/settings.ts"
 import { parseCidr } from "../wire/addressText.ts"
 import { InvalidArgument, StackFailed } from "./errors.ts"
@@ -49,6 +50,8 @@ export interface StackService {
   readonly connections: () => number
   /** All sockets, those included that only the stack still holds. */
   readonly list: () => ReadonlyArray<SocketStatus>
+  /** All UDP sockets. */
+  readonly udpList: () => ReadonlyArray<UdpStatus>
   /** Never succeeds; fails when a device has ended by itself. */
   readonly failure: Effect.Effect<never, StackFailed>
 }
@@ -116,6 +119,7 @@ const make = (options: StackOptions): Effect.Effect<StackService, InvalidArgumen
       tcpCounters: host.counters,
       connections: interpreter.connections,
       list: () => host.sockets(),
+      udpList: () => host.udp.sockets(),
       failure: Deferred.await(failure),
     }
   })

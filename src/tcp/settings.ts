@@ -56,6 +56,15 @@ export interface TcpSettings {
   readonly ipLocalPortRange: readonly [number, number]
   readonly ipUnprivilegedPortStart: number
   readonly ipNonlocalBind: boolean
+  /** How long the first fragment of a datagram waits for the others, and the memory that all of them take (RFC 8900 section 3.7). */
+  readonly ipfragTime: Micros
+  readonly ipfragHighThresh: number
+  /** The same over IPv6. */
+  readonly ip6fragTime: Micros
+  readonly ip6fragHighThresh: number
+  /** Receive buffer of a UDP or echo socket that asks for no other, and the largest that one gets. */
+  readonly rmemDefault: number
+  readonly rmemMax: number
 }
 
 /** What differs between real stacks on the wire: records of settings, never branches in the reducers. */
@@ -164,4 +173,11 @@ export const defaultSettings: TcpSettings = {
   // Linux says 1024; inside a process nobody is more privileged than the rest.
   ipUnprivilegedPortStart: 0,
   ipNonlocalBind: false,
+  ipfragTime: 30 * SECOND,
+  ipfragHighThresh: 4 * 1024 * 1024,
+  ip6fragTime: 60 * SECOND,
+  ip6fragHighThresh: 4 * 1024 * 1024,
+  rmemDefault: 212_992,
+  // Linux says 212992; an application of a process may take of its own memory what it likes.
+  rmemMax: 4 * 1024 * 1024,
 }

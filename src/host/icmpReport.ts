@@ -1,0 +1,88 @@
+import type { IpAddress } from "../wire/address.ts"
+import {
+  ADMINISTRATIVELY_PROHIBITED,
+  FRAGMENTATION_NEEDED,
+  HOST_UNREACHABLE,
+  type IcmpMessage,
+  NET_UNREACHABLE,
+  PORT_UNREACHABLE,
+  PROTOCOL_UNREACHABLE,
+  REASSEMBLY_TIME_EXCEEDED,
+} from "../wire/icmp.ts"
+
+/** What went wrong on the way of a datagram, in one set of words for both families. */
+export type IcmpProblem =
+  | "NetUnreachable"
+  | "HostUnreachable"
+  | "ProtocolUnreachable"
+  | "PortUnreachable"
+  | "AdministrativelyProhibited"
+  | "OtherUnreachable"
+  | "MessageTooBig"
+  | "HopLimitExceeded"
+  | "ReassemblyTimeExceeded"
+  | "ParameterProblem"
+
+/** An ICMP error about a datagram of ours, as IP_RECVERR gives it. */
+export interface IcmpReport {
+  readonly problem: IcmpProblem
+  /** Who says so: the destination, or a router on the way. */
+  readonly from: IpAddress
+  readonly errno: "ECONNREFUSED" | "EHOSTUNREACH" | "ENETUNREACH" | "ENOPROTOOPT" | "EMSGSIZE" | "EPROTO"
+  /** It will not pass by itself: a connected socket fails with it (Linux's icmp_err_convert). */
+  readonly isHard: boolean
+  /** Octets that the next hop takes, with MessageTooBig; 0: it did not say. */
+  readonly mtu: number
+  readonly type: number
+  readonly code: number
+}
+
+/** What an ICMP error for IPv4 says; undefined for what is no error. */
+export const reportOf = (message: IcmpMessage, from: IpAddress): IcmpReport | undefined => {
+  switch (message._tag) {
+    case "DestinationUnreachable": {
+      const { code, nextHopMtu: mtu } = message
+      return { ...unreachable(code), from, mtu: code === FRAGMENTATION_NEEDED ? mtu : 0, type: 3, code }
+    }
+    case "TimeExceeded": {
+      const problem = message.code === REASSEMBLY_TIME_EXCEEDED ? "ReassemblyTimeExceeded" : "HopLimitExceeded"
+      return { problem, from, errno: "EHOSTUNREACH", isHard: false, mtu: 0, type: 11, code: message.code }
+    }
+    case "ParameterProblem":
+      return { problem: "ParameterProblem", from, errno: "EPROTO", isHard: true, mtu: 0, type: 12, code: message.code }
+    case "EchoRequest":
+    case "EchoReply":
+    case "Other":
+      return undefined
+  }
+}
+
+/** What a host says to itself where nobody answers for the next hop. */
+export const hostUnreachable = (from: IpAddress): IcmpReport => ({
+  ...unreachable(HOST_UNREACHABLE),
+  from,
+  mtu: 0,
+  type: 3,
+  code: HOST_UNREACHABLE,
+})
+
+type Unreachable = Pick<IcmpReport, "problem" | "errno" | "isHard">
+
+const unreachable = (code: number): Unreachable => {
+  switch (code) {
+    case NET_UNREACHABLE:
+      return { problem: "NetUnreachable", errno: "ENETUNREACH", isHard: false }
+    case HOST_UNREACHABLE:
+      return { problem: "HostUnreachable", errno: "EHOSTUNREACH", isHard: false }
+    case PROTOCOL_UNREACHABLE:
+      return { problem: "ProtocolUnreachable", errno: "ENOPROTOOPT", isHard: true }
+    case PORT_UNREACHABLE:
+      return { problem: "PortUnreachable", errno: "ECONNREFUSED", isHard: true }
+    case FRAGMENTATION_NEEDED:
+      return { problem: "MessageTooBig", errno: "EMSGSIZE", isHard: true }
+    case ADMINISTRATIVELY_PROHIBITED:
+      return { problem: "AdministrativelyProhibited", errno: "EHOSTUNREACH", isHard: true }
+    default:
+      return { problem: "OtherUnreachable", errno: "EHOSTUNREACH", isHard: false }
+  }
+}

@@ -1,0 +1,54 @@
+import { type Endpoint, type IpAddress, sameAddress } from "../../wire/address.ts"
+import { DatagramQueue } from "../datagramQueue.ts"
+import type { PortOwner } from "../portTable.ts"
+import type { SocketId } from "../types.ts"
+import type { UdpDatagram, UdpError, UdpOptions, UdpStatus } from "./types.ts"
+
+/** Errors that wait to be asked for; the oldest gives way. */
+const MOST_ERRORS = 64
+
+export interface Membership {
+  readonly group: IpAddress
+  readonly iface: number
+}
+
+/** A UDP socket as an application holds it. */
+export class UdpSocket {
+  readonly queue = new DatagramQueue<UdpDatagram>()
+  readonly errors: Array<UdpError> = []
+  readonly groups: Array<Membership> = []
+  /** What was asked for in `bind`; what `connect` chooses is taken back with the peer. */
+  bound: { readonly address: IpAddress; readonly port: number; readonly owner: PortOwner } | undefined = undefined
+  local: Endpoint
+  remote: Endpoint | undefined = undefined
+  /** Counts up with each bind: of equals the youngest gets what comes (Linux adds at the head of its chain). */
+  age = 0
+
+  constructor(
+    readonly id: SocketId,
+    public options: UdpOptions,
+    any: IpAddress,
+  ) {
+    this.local = { address: any, port: 0 }
+  }
+
+  report(error: UdpError): void {
+    if (this.errors.length >= MOST_ERRORS) this.errors.shift()
+    this.errors.push(error)
+  }
+
+  isMember(group: IpAddress, iface: number): boolean {
+    return this.groups.some((one) => one.iface === iface && sameAddress(one.group, group))
+  }
+
+  get status(): UdpStatus {
+    return {
+      socket: this.id,
+      local: this.local,
+      remote: this.remote,
+      recvQ: this.queue.charge,
+      drops: this.queue.drops,
+      groups: this.groups.map(({ group, iface }) => ({ group, interface: iface })),
+    }
+  }
+}
