@@ -3,7 +3,8 @@
  *
  *     import { memoryPair, Stack, Tcp } from "netfold"
  *
- * A `Stack` is a service made over devices; `Tcp` listens and connects on it; `SocketServer` and
+ * A `Stack` is a service made over devices; `Tcp` listens and connects on it; `Udp` sends and
+ * receives datagrams; `Ping` and `Traceroute` ask the way; `SocketServer` and
  * `Socket` give the same to whatever is written for @effect/platform.
  */
 export type { Capabilities, Device, DeviceCounters, DeviceFailure, Offload, ReceivedFrame } from "./device/device.ts"
@@ -13,11 +14,15 @@ export * as HttpServer from "./net/HttpServer.ts"
 export * as Inspect from "./net/Inspect.ts"
 export * as NodeHttp from "./net/NodeHttp.ts"
 export { NodeStream, type NodeStreamOptions } from "./net/NodeStream.ts"
+export * as Ping from "./net/Ping.ts"
 export * as Settings from "./net/Settings.ts"
 export * as SimulatedNetwork from "./net/SimulatedNetwork.ts"
 export * as Socket from "./net/Socket.ts"
 export * as SocketServer from "./net/SocketServer.ts"
 export * as Services from "./net/services.ts"
 export * as Tcp from "./net/Tcp.ts"
+export * as Traceroute from "./net/Traceroute.ts"
+export * as Udp from "./net/Udp.ts"
+export * as UdpServices from "./net/udpServices.ts"
 export * as Metrics from "./runtime/metrics.ts"
 export { Stack, type StackInterface, type StackOptions, type StackService } from "./runtime/stack.ts"

@@ -8,9 +8,11 @@ import { explain, FAILURE } from "./errors.ts"
 import * as Http from "./http.ts"
 import * as Lab from "./lab.ts"
 import * as Nstat from "./nstat.ts"
+import * as Ping from "./ping.ts"
 import * as Serve from "./serve.ts"
 import * as Simulate from "./simulate.ts"
 import * as Ss from "./ss.ts"
+import * as Traceroute from "./traceroute.ts"
 
 const netfold = Command.make("netfold").pipe(
   Command.withDescription("A userspace TCP/IP stack."),
@@ -22,6 +24,8 @@ const netfold = Command.make("netfold").pipe(
     Simulate.command,
     Ss.command,
     Nstat.command,
+    Ping.command,
+    Traceroute.command,
   ]),
 )
 

@@ -4,6 +4,8 @@ import { openTap } from "../net/devices.ts"
 import { fromConfig } from "../net/Settings.ts"
 import { chargen, discard, echo, type Service, type ServiceCounters, serviceCounters } from "../net/services.ts"
 import * as Tcp from "../net/Tcp.ts"
+import * as Udp from "../net/Udp.ts"
+import { udpChargen, udpDiscard, udpEcho, udpServiceCounters } from "../net/udpServices.ts"
 import { stats } from "../runtime/metrics.ts"
 import { Stack, type StackService } from "../runtime/stack.ts"
 import type { IpAddress } from "../wire/address.ts"
@@ -51,13 +53,30 @@ export const serve = (
     Effect.map((listener) => listener.onConnection(service)),
   )
 
-/** Echo, discard and chargen on their own ports. */
-export const serveAll = (stack: StackService): Effect.Effect<ServiceCounters, Tcp.TcpError, Scope.Scope> =>
+/** A datagram service on a port of the stack. */
+export const serveUdp = (
+  stack: StackService,
+  port: number,
+  service: Udp.UdpHandlers,
+): Effect.Effect<void, Udp.UdpError, Scope.Scope> =>
+  Udp.bind({ port }).pipe(
+    Effect.provideService(Stack, stack),
+    Effect.map(({ plain }) => plain.on(service)),
+  )
+
+/** Echo, discard and chargen on their own ports, of TCP and UDP. */
+export const serveAll = (
+  stack: StackService,
+): Effect.Effect<ServiceCounters, Tcp.TcpError | Udp.UdpError, Scope.Scope> =>
   Effect.gen(function* () {
     const counters = serviceCounters()
     yield* serve(stack, ECHO_PORT, echo(counters))
     yield* serve(stack, DISCARD_PORT, discard(counters))
     yield* serve(stack, CHARGEN_PORT, chargen(counters))
+    const datagrams = udpServiceCounters()
+    yield* serveUdp(stack, ECHO_PORT, udpEcho(datagrams))
+    yield* serveUdp(stack, DISCARD_PORT, udpDiscard(datagrams))
+    yield* serveUdp(stack, CHARGEN_PORT, udpChargen(datagrams))
     return counters
   })
 

@@ -127,6 +127,15 @@ export type ConnectionError =
   | NotConnected
   | StackFailed
 
+/** The destination does not know the protocol, or what the datagram's header asks for. */
+export class ProtocolUnreachable extends Data.TaggedError("ProtocolUnreachable")<
+  Detail & { readonly errno: "ENOPROTOOPT" | "EPROTO" }
+> {
+  override get message(): string {
+    return `${this.endpoint} does not speak the protocol (${this.why})`
+  }
+}
+
 /** Everything that `Tcp` can fail with. */
 export type TcpError =
   | ConnectionError
