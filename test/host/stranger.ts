@@ -16,6 +16,7 @@ import {
   decodeIpv4,
   IPV4_HEADER,
   type Ipv4Header,
+  isFragment,
   PROTOCOL_ICMP,
   PROTOCOL_TCP,
   PROTOCOL_UDP,
@@ -227,6 +228,7 @@ const read = (bytes: Uint8Array): Seen => {
   const packet = decodeIpv4(bytes, payloadOffset, payloadLength)
   if (typeof packet === "string") throw new Error(`the host sent a bad packet: ${packet}`)
   const { source: from, destination: to } = packet
+  if (packet.protocol === PROTOCOL_UDP || isFragment(packet)) return { kind: "other", bytes }
   if (packet.protocol === PROTOCOL_ICMP) {
     const icmp = decodeIcmp(bytes, packet.payloadOffset, packet.payloadLength)
     if (typeof icmp === "string") throw new Error(`the host sent bad ICMP: ${icmp}`)

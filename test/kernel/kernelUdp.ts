@@ -1,0 +1,52 @@
+import * as posix from "./posix.ts"
+import { found } from "./wait.ts"
+
+const SO_BROADCAST = 6
+const IP_MULTICAST_IF = 32
+const IP_ADD_MEMBERSHIP = 35
+
+/** An address as setsockopt takes it: octets in network order, read as an integer of this machine. */
+const word = (address: string): number => Buffer.from(address.split(".").map(Number)).readInt32LE(0)
+
+/** A UDP socket of the kernel's. Its errors are SocketErrors. */
+export class KernelUdp {
+  readonly #fd = posix.udpSocket()
+
+  /** Port 0: a free one. */
+  constructor(host: string, port = 0) {
+    posix.setOption(this.#fd, posix.SOL_SOCKET, SO_BROADCAST, 1)
+    posix.setOption(this.#fd, posix.SOL_SOCKET, posix.SO_RCVBUF, 4_000_000)
+    posix.bind(this.#fd, { host, port })
+  }
+
+  get port(): number {
+    return posix.localAddress(this.#fd).port
+  }
+
+  connect(host: string, port: number): void {
+    posix.connect(this.#fd, { host, port })
+  }
+
+  send(bytes: Uint8Array): void {
+    posix.send(this.#fd, bytes)
+  }
+
+  receive(): Promise<Uint8Array> {
+    return found("a datagram for the kernel", () => posix.receive(this.#fd, 262_144))
+  }
+
+  /** The code of the error that an ICMP message leaves at the socket. */
+  async error(): Promise<string> {
+    return (await found("an ICMP error", () => posix.socketError(this.#fd))).code
+  }
+
+  /** Sends to groups by the interface that has this address, and hears the group there. */
+  join(group: string, address: string): void {
+    posix.setOption(this.#fd, posix.IPPROTO_IP, IP_MULTICAST_IF, word(address))
+    posix.setOption(this.#fd, posix.IPPROTO_IP, IP_ADD_MEMBERSHIP, word(group), word(address))
+  }
+
+  close(): void {
+    posix.close(this.#fd)
+  }
+}
