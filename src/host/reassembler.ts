@@ -151,6 +151,7 @@ export class Reassembler implements Scheduled {
 
   private remove(entry: Entry): void {
     this.entries.delete(entry.key)
+    if (this.entries.size === 0) this.deadlines.forget(this)
     this.total -= entry.charge
     const left = (this.charged.get(entry.owner) ?? 0) - entry.charge
     const others = this.sources.get(entry.owner)
