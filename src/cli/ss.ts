@@ -1,6 +1,7 @@
 import { Args, Command, HelpDoc, Options } from "@effect/cli"
 import { Effect, Either } from "effect"
 import type { ProcessView } from "../net/ControlSocket.ts"
+import type { Protocol } from "../net/Inspect.ts"
 import { ask, type Which, which } from "./controlAsk.ts"
 import { ALL, CONNECTED, LISTENING, parseFilter } from "./ssFilter.ts"
 import { type OwnedRow, summaryText, table } from "./ssText.ts"
@@ -13,6 +14,8 @@ interface SsOptions extends Which {
   readonly processes: boolean
   readonly summary: boolean
   readonly noHeader: boolean
+  readonly tcp: boolean
+  readonly udp: boolean
   readonly json: boolean
   readonly filter: ReadonlyArray<string>
 }
@@ -25,7 +28,8 @@ const run = (options: SsOptions) => (options.summary ? summarize(options) : list
 const list = (options: SsOptions) =>
   Effect.gen(function* () {
     const { states, accepts } = Either.getOrThrow(parsed(options))
-    const processes = yield* ask(options, { ask: "sockets", states: [...states] })
+    const protocols = protocolsOf(options)
+    const processes = yield* ask(options, { ask: "sockets", states: [...states], protocols: [...protocols] })
     const rows = processes.flatMap(rowsOf).filter(({ row }) => accepts(row))
     yield* Effect.sync(() => {
       if (options.json) {
@@ -33,6 +37,7 @@ const list = (options: SsOptions) =>
         return
       }
       const lines = table(rows, {
+        protocols: protocols.length > 1,
         states: states.size !== 1,
         header: !options.noHeader,
         processes: options.processes || processes.length > 1,
@@ -42,6 +47,12 @@ const list = (options: SsOptions) =>
       if (lines.length > 0) console.log(lines.join("\n"))
     })
   })
+
+/** TCP where nothing is said. */
+const protocolsOf = ({ tcp, udp }: Pick<SsOptions, "tcp" | "udp">): ReadonlyArray<Protocol> => [
+  ...(tcp || !udp ? (["tcp"] as const) : []),
+  ...(udp ? (["udp"] as const) : []),
+]
 
 const parsed = ({ filter, all, listening }: Pick<SsOptions, "filter" | "all" | "listening">) =>
   parseFilter(filter, all ? ALL : listening ? LISTENING : CONNECTED)
@@ -88,7 +99,8 @@ export const command = Command.make(
     processes: flag("processes", "p", "whose each is; always shown where there are several processes"),
     summary: flag("summary", "s", "numbers only"),
     noHeader: flag("no-header", "H", "no first line"),
-    tcp: flag("tcp", "t", "TCP, which is all there is"),
+    tcp: flag("tcp", "t", "TCP, as it is without this and without -u"),
+    udp: flag("udp", "u", "UDP; with -t both"),
     numeric: flag("numeric", "n", "numbers, not names, which is how it always is"),
     json: Options.boolean("json").pipe(Options.withDescription("an array of records")),
     ...which,

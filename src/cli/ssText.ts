@@ -20,6 +20,8 @@ export interface OwnedRow {
 }
 
 export interface TableOptions {
+  /** Those of several are shown: ss then says which is which. */
+  readonly protocols?: boolean
   /** One state alone was asked for: ss then leaves the column out. */
   readonly states: boolean
   readonly header: boolean
@@ -31,6 +33,7 @@ export interface TableOptions {
 /** The lines of a table, shaped like ss's. */
 export const table = (rows: ReadonlyArray<OwnedRow>, options: TableOptions): ReadonlyArray<string> => {
   const header: ReadonlyArray<Cell> = [
+    ...(options.protocols === true ? ["Netid"] : []),
     ...(options.states ? ["State"] : []),
     "Recv-Q",
     "Send-Q",
@@ -43,8 +46,9 @@ export const table = (rows: ReadonlyArray<OwnedRow>, options: TableOptions): Rea
   return [
     ...(options.header ? [lineOf(header, widths)] : []),
     ...cells.flatMap((line, index) => {
-      const info = options.info ? rows[index]?.row.info : undefined
-      return [lineOf(line, widths), ...(info === undefined ? [] : [`\t ${infoText(info)}`])]
+      const row = options.info ? rows[index]?.row : undefined
+      const info = row?.drops === undefined ? row?.info && infoText(row.info) : `drops:${row.drops}`
+      return [lineOf(line, widths), ...(info === undefined ? [] : [`\t ${info}`])]
     }),
   ]
 }
@@ -56,6 +60,7 @@ const QUEUE_WIDTH = 6
 type Cell = string | readonly [address: string, port: string]
 
 const cellsOf = ({ pid, process, stack, row }: OwnedRow, options: TableOptions): ReadonlyArray<Cell> => [
+  ...(options.protocols === true ? [row.protocol ?? "tcp"] : []),
   ...(options.states ? [columnName(row.state)] : []),
   String(row.recvQ).padEnd(QUEUE_WIDTH),
   String(row.sendQ).padEnd(QUEUE_WIDTH),
@@ -215,12 +220,14 @@ const words = (all: ReadonlyArray<string | false>): string => all.filter((word) 
 /** C's %g: six digits that matter. */
 const number = (value: number): string => String(Number(value.toPrecision(6)))
 
-/** `ss -s`, of stacks that know TCP and nothing else. */
+/** `ss -s` */
 export const summaryText = (all: ReadonlyArray<Summary>): ReadonlyArray<string> => {
   const sum = (of: (summary: Summary) => number): number => all.reduce((total, each) => total + of(each), 0)
-  const count = sum(({ ipv4, ipv6 }) => ipv4 + ipv6)
-  const line = (name: string): string =>
-    `${name}\t  ${[count, sum(({ ipv4 }) => ipv4), sum(({ ipv6 }) => ipv6)].map((n) => String(n).padEnd(10)).join("")}`.trimEnd()
+  const tcp = [sum(({ ipv4 }) => ipv4), sum(({ ipv6 }) => ipv6)] as const
+  const udp = [sum(({ udpIpv4 }) => udpIpv4), sum(({ udpIpv6 }) => udpIpv6)] as const
+  const line = (name: string, [ipv4, ipv6]: readonly [number, number]): string =>
+    `${name}\t  ${[ipv4 + ipv6, ipv4, ipv6].map((n) => String(n).padEnd(10)).join("")}`.trimEnd()
+  const blocks = sum(({ total }) => total)
   const states = [
     `estab ${sum(({ established }) => established)}`,
     `closed ${sum(({ closed }) => closed)}`,
@@ -229,11 +236,12 @@ export const summaryText = (all: ReadonlyArray<Summary>): ReadonlyArray<string> 
     `timewait ${sum(({ timeWait }) => timeWait)}`,
   ]
   return [
-    `Total: ${sum(({ total }) => total)}`,
-    `TCP:   ${sum(({ total }) => total)} (${states.join(", ")})`,
+    `Total: ${blocks + udp[0] + udp[1]}`,
+    `TCP:   ${blocks} (${states.join(", ")})`,
     "",
     "Transport Total     IP        IPv6",
-    line("TCP"),
-    line("INET"),
+    line("UDP", udp),
+    line("TCP", tcp),
+    line("INET", [udp[0] + tcp[0], udp[1] + tcp[1]]),
   ]
 }

@@ -54,9 +54,9 @@ const probeText = (probe: Traceroute.Probe, last: string | undefined): string =>
     case "NotSent":
       return ` !<${probe.error._tag}>`
     case "Answer": {
-      const from = formatAddress(probe.from)
+      const address = formatAddress(probe.from)
       const mark = probe.problem === undefined ? "" : MARKS[probe.problem]
-      return `${from === last ? "" : ` ${from} `} ${(probe.rtt / 1000).toFixed(3)} ms${mark}`
+      return `${address === last ? "" : ` ${address} `} ${(probe.rtt / 1000).toFixed(3)} ms${mark}`
     }
   }
 }

@@ -190,7 +190,8 @@ export class Link {
     const first = this.interfaces.findIndex(({ addresses }) =>
       addresses.some(({ address }) => address.family === destination.family),
     )
-    return this.route(destination) ?? (first < 0 ? undefined : { interface: first, neighbour: destination })
+    // A host that has no address yet speaks to everybody all the same (RFC 2131 section 4.1).
+    return this.route(destination) ?? { interface: Math.max(0, first), neighbour: destination }
   }
 
   /** One of our addresses, everybody's on some link, or a group's; undefined: somebody else's. */

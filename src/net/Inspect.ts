@@ -1,10 +1,11 @@
 import { Clock, Effect } from "effect"
 import type { SocketStatus } from "../host/types.ts"
+import type { UdpStatus } from "../host/udp/types.ts"
 import type { StackService } from "../runtime/stack.ts"
 import type { Micros } from "../tcp/time.ts"
 import { countersOf } from "./inspectCounters.ts"
-import type { Counters, SocketRow, SocketState, Summary } from "./inspectSchema.ts"
-import { rowOf } from "./inspectSocket.ts"
+import type { Counters, Protocol, SocketRow, SocketState, Summary } from "./inspectSchema.ts"
+import { rowOf, udpRowOf } from "./inspectSocket.ts"
 
 export * from "./inspectSchema.ts"
 
@@ -15,22 +16,41 @@ export * from "./inspectSchema.ts"
 export const sockets = (
   stack: StackService,
   states?: ReadonlyArray<SocketState>,
-): Effect.Effect<ReadonlyArray<SocketRow>> => Effect.map(eachSocket(stack, states), (rows) => [...rows])
+  protocols?: ReadonlyArray<Protocol>,
+): Effect.Effect<ReadonlyArray<SocketRow>> => Effect.map(eachSocket(stack, states, protocols), (rows) => [...rows])
 
-/** The same as they are taken: of a large table, so that the stack can go on in between. In these states; absent: in all. */
+/**
+ * The same as they are taken: of a large table, so that the stack can go on in between. In these
+ * states; absent: in all. Of these protocols; absent: TCP.
+ */
 export const eachSocket = (
   stack: StackService,
   states?: ReadonlyArray<SocketState>,
-): Effect.Effect<Iterable<SocketRow>> => Effect.map(now, (at) => rowsOf(stack, stack.list(), states, at))
+  protocols: ReadonlyArray<Protocol> = ["tcp"],
+): Effect.Effect<Iterable<SocketRow>> =>
+  Effect.map(now, (at) =>
+    rowsOf(
+      stack,
+      protocols.includes("tcp") ? stack.list() : [],
+      protocols.includes("udp") ? stack.udpList() : [],
+      states,
+      at,
+    ),
+  )
 
 function* rowsOf(
   stack: StackService,
   all: ReadonlyArray<SocketStatus>,
+  udp: ReadonlyArray<UdpStatus>,
   states: ReadonlyArray<SocketState> | undefined,
   at: Micros,
 ): Generator<SocketRow> {
   for (const status of all) {
     if (states?.includes(status.state) ?? true) yield rowOf(status, isOrphan(stack, status), at)
+  }
+  for (const status of udp) {
+    const row = udpRowOf(status)
+    if (states?.includes(row.state) ?? true) yield row
   }
 }
 
@@ -55,6 +75,7 @@ const isOrphan = (stack: StackService, { socket, state }: SocketStatus): boolean
 
 const summarize = (stack: StackService): Summary => {
   const all = stack.list()
+  const udp = stack.udpList()
   const count = (isOne: (status: SocketStatus) => boolean): number => all.filter(isOne).length
   const inState = (...states: ReadonlyArray<SocketStatus["state"]>): number =>
     count(({ state }) => states.includes(state))
@@ -68,5 +89,7 @@ const summarize = (stack: StackService): Summary => {
     closed: inState("CLOSED"),
     ipv4: count(({ state, local }) => state !== "CLOSED" && local.address.family === 4),
     ipv6: count(({ state, local }) => state !== "CLOSED" && local.address.family === 6),
+    udpIpv4: udp.filter(({ local }) => local.address.family === 4).length,
+    udpIpv6: udp.filter(({ local }) => local.address.family === 6).length,
   }
 }

@@ -1,5 +1,5 @@
 import { Schema } from "effect"
-import { Counters, SocketRow, SocketState, Summary } from "./inspectSchema.ts"
+import { Counters, Protocol, SocketRow, SocketState, Summary } from "./inspectSchema.ts"
 
 /**
  * The protocol of control sockets: lines of JSON. A request is one line; the answer begins with
@@ -20,6 +20,8 @@ export const Request = Schema.Struct({
   ask: Schema.Literal("sockets", "summary", "counters"),
   /** Of `sockets`: only these. Absent: all. */
   states: Schema.optional(Schema.Array(SocketState)),
+  /** Of `sockets`: only of these. Absent: TCP's. */
+  protocols: Schema.optional(Schema.Array(Protocol)),
 })
 export type Request = typeof Request.Type
 

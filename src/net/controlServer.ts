@@ -162,7 +162,7 @@ function* answers({ name, stacks }: ControlOptions, text: string, run: RunSync):
     switch (request.ask) {
       case "sockets": {
         let rows: Array<Inspect.SocketRow> = []
-        for (const row of run(Inspect.eachSocket(service, request.states))) {
+        for (const row of run(Inspect.eachSocket(service, request.states, request.protocols))) {
           if (rows.push(row) < ROWS_PER_LINE) continue
           yield { stack, sockets: rows }
           rows = []

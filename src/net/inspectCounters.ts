@@ -37,15 +37,15 @@ const FROM_DROPS: ReadonlyArray<readonly [group: "Ip" | "Icmp", counter: string,
   ["Icmp", "InCsumErrors", ["icmp:bad-checksum"]],
 ]
 
-/** What the host counts as "IpInReceives" or "IcmpInMsgs" belongs to those groups. */
-const PREFIXES = ["Ip", "Icmp"] as const
+/** What the host counts as "IpReasmOKs" or "UdpInDatagrams" belongs to those groups. */
+const PREFIXES = ["Ip6", "Ip", "Icmp", "Udp6", "Udp"] as const
 
 /** All counters of a stack, zeros included. `established`: connections now (CurrEstab). */
 export const countersOf = (
   { tcpCounters, counters }: Pick<StackService, "tcpCounters" | "counters">,
   established: number,
 ): Counters => {
-  const groups = { Ip: {}, Icmp: {}, Tcp: {}, TcpExt: {}, Drop: {} } satisfies Counters
+  const groups = { Ip: {}, Ip6: {}, Icmp: {}, Udp: {}, Udp6: {}, Tcp: {}, TcpExt: {}, Drop: {} } satisfies Counters
   const put = (group: Record<string, number>, name: string, value: number): void => {
     group[name] = (group[name] ?? 0) + value
   }

@@ -146,8 +146,14 @@ export type ConnectionInfo = typeof ConnectionInfo.Type
 export const SocketInfo = Schema.Union(ListenerInfo, OpeningInfo, ConnectionInfo)
 export type SocketInfo = typeof SocketInfo.Type
 
+/** Whose socket it is. */
+export const Protocol = Schema.Literal("tcp", "udp")
+export type Protocol = typeof Protocol.Type
+
 /** One line of `ss`. */
 export const SocketRow = Schema.Struct({
+  /** Absent: TCP. A UDP socket is ESTABLISHED with a peer, else CLOSED, as ss has it. */
+  protocol: Schema.optional(Protocol),
   socket: count,
   state: SocketState,
   /** Unread octets; of a listener: connections that wait to be accepted. */
@@ -160,6 +166,8 @@ export const SocketRow = Schema.Struct({
   /** No application holds it any more. */
   orphan: Schema.Boolean,
   timer: Schema.optional(Timer),
+  /** Of a UDP socket: datagrams lost because nobody read those before them. */
+  drops: Schema.optional(count),
   /** Absent in CLOSED and TIME-WAIT. */
   info: Schema.optional(SocketInfo),
 })
@@ -178,6 +186,9 @@ export const Summary = Schema.Struct({
   closed: count,
   ipv4: count,
   ipv6: count,
+  /** UDP sockets, which the others do not count. */
+  udpIpv4: count,
+  udpIpv6: count,
 })
 export type Summary = typeof Summary.Type
 
@@ -186,7 +197,10 @@ const Group = Schema.Record({ key: Schema.String, value: Schema.Number })
 /** `netstat -s`: by group, under the names that it and `nstat` use. */
 export const Counters = Schema.Struct({
   Ip: Group,
+  Ip6: Group,
   Icmp: Group,
+  Udp: Group,
+  Udp6: Group,
   Tcp: Group,
   TcpExt: Group,
   /** Packets thrown away, by the rule that decided it: what no kernel says. */

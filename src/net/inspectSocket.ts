@@ -1,5 +1,6 @@
 import type { Totals as HostTotals } from "../host/totals.ts"
 import type { SocketStatus } from "../host/types.ts"
+import type { UdpStatus } from "../host/udp/types.ts"
 import { interval } from "../tcp/rto.ts"
 import { distance } from "../tcp/seq.ts"
 import type { FastOpened, Listen, Negotiated, Request, Synchronized, SynReceived, SynSent } from "../tcp/tcb.ts"
@@ -39,6 +40,19 @@ export const rowOf = (status: SocketStatus, orphan: boolean, now: Micros): Socke
     ...(info === undefined ? {} : { info }),
   }
 }
+
+/** A UDP socket's status as a row. */
+export const udpRowOf = ({ socket, local, remote, recvQ, drops }: UdpStatus): SocketRow => ({
+  protocol: "udp",
+  socket,
+  state: remote === undefined ? "CLOSED" : "ESTABLISHED",
+  recvQ,
+  sendQ: 0,
+  local: addressOf(local),
+  ...(remote === undefined ? {} : { peer: addressOf(remote) }),
+  orphan: false,
+  drops,
+})
 
 const addressOf = ({ address, port }: Endpoint): Address => ({
   family: address.family,

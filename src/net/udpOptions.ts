@@ -14,6 +14,8 @@ export interface SocketOptions {
   readonly broadcast?: boolean
   /** Octets held unread, overhead included. Default `rmemDefault`, at most `rmemMax`. */
   readonly receiveBuffer?: number
+  /** Send and hear by this interface only, by its name. Default: by all. */
+  readonly interface?: string
   /** TTL of unicast and broadcast, 1 to 255. Default 64. */
   readonly ttl?: number
   /** DSCP and ECN, 0 to 255. Default 0. */
@@ -53,6 +55,7 @@ export const udpOptions = (stack: StackService, options: SocketOptions): Either.
       reusePort: options.reusePort ?? false,
       broadcast: options.broadcast ?? false,
       receiveBuffer: yield* within("receiveBuffer", options.receiveBuffer, 1, Number.MAX_SAFE_INTEGER, 0),
+      boundInterface: yield* interfaceOf(stack, options.interface),
       ttl: yield* within("ttl", options.ttl, 1, LARGEST_OCTET, 0),
       tos: yield* within("tos", options.tos, 0, LARGEST_OCTET, 0),
       dontFragment: options.dontFragment ?? false,

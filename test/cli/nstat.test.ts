@@ -11,6 +11,9 @@ describe("nstat's numbers", () => {
   test("groups, flattened: nstat's names, and no state among them", () => {
     const counters = {
       Ip: { InHdrErrors: 1 },
+      Ip6: {},
+      Udp: { InDatagrams: 4 },
+      Udp6: {},
       Icmp: { InErrors: 2 },
       Tcp: { InSegs: 3, CurrEstab: 9 },
       TcpExt: { ListenOverflows: 4 },
@@ -18,6 +21,7 @@ describe("nstat's numbers", () => {
     }
     expect(flatten(counters)).toEqual({
       IpInHdrErrors: 1,
+      UdpInDatagrams: 4,
       IcmpInErrors: 2,
       TcpInSegs: 3,
       TcpExtListenOverflows: 4,

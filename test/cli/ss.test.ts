@@ -109,6 +109,15 @@ describe("the table of ss", () => {
     )
   })
 
+  test("UDP sockets beside TCP's: their protocol in front, what they lost behind", () => {
+    const { info: _, ...rest } = row
+    const udp: SocketRow = { ...rest, protocol: "udp", state: "CLOSED", drops: 3 }
+    const [header, first, info] = table([owned(udp)], { ...options, protocols: true, info: true })
+    expect(header).toStartWith("Netid State")
+    expect(first).toStartWith("udp   UNCONN")
+    expect(info).toBe("\t drops:3")
+  })
+
   test("the summary of two stacks: one sum", () => {
     const one = {
       total: 3,
@@ -120,14 +129,17 @@ describe("the table of ss", () => {
       closed: 0,
       ipv4: 3,
       ipv6: 0,
+      udpIpv4: 0,
+      udpIpv6: 0,
     }
-    expect(summaryText([one, { ...one, synReceived: 1, total: 4, ipv6: 1 }])).toEqual([
-      "Total: 7",
+    expect(summaryText([one, { ...one, synReceived: 1, total: 4, ipv6: 1, udpIpv4: 2 }])).toEqual([
+      "Total: 9",
       "TCP:   7 (estab 2, closed 0, orphaned 0, synrecv 1, timewait 2)",
       "",
       "Transport Total     IP        IPv6",
+      "UDP\t  2         2         0",
       "TCP\t  7         6         1",
-      "INET\t  7         6         1",
+      "INET\t  9         8         1",
     ])
   })
 })

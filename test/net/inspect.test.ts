@@ -144,6 +144,8 @@ describe("the summary and counters of a stack", () => {
         const both = yield* pair()
         yield* opened(both)
         expect(yield* Inspect.summary(both.server)).toEqual({
+          udpIpv4: 0,
+          udpIpv6: 0,
           total: 2,
           listening: 1,
           established: 1,

@@ -22,13 +22,13 @@ export class UdpTable {
 
   /**
    * The one socket for a datagram to `local` (Linux's udp4_lib_lookup2): the highest score, of
-   * equals the youngest, of a SO_REUSEPORT group the one that `hash` chooses.
+   * equals the youngest, of a SO_REUSEPORT group the one that `hash` chooses. `iface` undefined: by any.
    */
-  find(local: Endpoint, remote: Endpoint, hash: () => number): UdpSocket | undefined {
+  find(local: Endpoint, remote: Endpoint, iface: number | undefined, hash: () => number): UdpSocket | undefined {
     let best: UdpSocket | undefined
     let highest = 0
     for (const socket of this.byPort.get(local.port) ?? []) {
-      const score = scoreOf(socket, local, remote)
+      const score = scoreOf(socket, local, remote, iface)
       if (score > highest || (score === highest && score > 0 && socket.age > (best?.age ?? 0))) {
         best = socket
         highest = score
@@ -36,21 +36,31 @@ export class UdpTable {
     }
     if (best === undefined || !best.options.reusePort || best.remote !== undefined) return best
     const group = (this.byPort.get(local.port) ?? []).filter(
-      (socket) => socket.options.reusePort && scoreOf(socket, local, remote) === highest,
+      (socket) => socket.options.reusePort && scoreOf(socket, local, remote, iface) === highest,
     )
     return group[hash() % group.length]
   }
 
   /** All that hear a datagram to everybody or to a group, on which they may have an opinion of their own. */
-  hearing(local: Endpoint, remote: Endpoint, accepts: (socket: UdpSocket) => boolean): ReadonlyArray<UdpSocket> {
-    return (this.byPort.get(local.port) ?? []).filter((socket) => scoreOf(socket, local, remote) > 0 && accepts(socket))
+  hearing(
+    local: Endpoint,
+    remote: Endpoint,
+    iface: number,
+    accepts: (socket: UdpSocket) => boolean,
+  ): ReadonlyArray<UdpSocket> {
+    return (this.byPort.get(local.port) ?? []).filter(
+      (socket) => scoreOf(socket, local, remote, iface) > 0 && accepts(socket),
+    )
   }
 }
 
-/** An exact address counts before any address, a peer before everybody (Linux's compute_score); 0: not for this one. */
-const scoreOf = ({ local, remote: peer }: UdpSocket, to: Endpoint, from: Endpoint): number => {
+/** An exact address counts before any address, a peer or an interface before all (Linux's compute_score); 0: not for this one. */
+const scoreOf = (socket: UdpSocket, to: Endpoint, from: Endpoint, iface: number | undefined): number => {
+  const { local, remote: peer, options } = socket
   if (local.address.family !== to.address.family) return 0
   if (!isUnspecified(local.address) && !sameAddress(local.address, to.address)) return 0
   if (peer !== undefined && !sameEndpoint(peer, from)) return 0
-  return 1 + (isUnspecified(local.address) ? 0 : 8) + (peer === undefined ? 0 : 4)
+  const wanted = options.boundInterface
+  if (wanted !== undefined && iface !== undefined && wanted !== iface) return 0
+  return 1 + (isUnspecified(local.address) ? 0 : 16) + (peer === undefined ? 0 : 8) + (wanted === undefined ? 0 : 4)
 }

@@ -18,6 +18,8 @@ export interface UdpOptions {
   readonly receiveBuffer: number
   /** IP_FREEBIND */
   readonly freeBind: boolean
+  /** SO_BINDTODEVICE: send and hear by this interface only, an index; undefined: by all. */
+  readonly boundInterface: number | undefined
   /** IP_TTL of unicast and broadcast; 0: the default. */
   readonly ttl: number
   readonly tos: number
@@ -37,6 +39,7 @@ export const defaultUdpOptions: UdpOptions = {
   broadcast: false,
   receiveBuffer: 0,
   freeBind: false,
+  boundInterface: undefined,
   ttl: 0,
   tos: 0,
   dontFragment: false,

@@ -1,5 +1,13 @@
 import type { Micros } from "../../tcp/time.ts"
-import { type Endpoint, isMulticast, isUnspecified, UNSPECIFIED4, UNSPECIFIED6 } from "../../wire/address.ts"
+import {
+  BROADCAST4,
+  type Endpoint,
+  isMulticast,
+  isUnspecified,
+  sameAddress,
+  UNSPECIFIED4,
+  UNSPECIFIED6,
+} from "../../wire/address.ts"
 import { isDrop } from "../../wire/drop.ts"
 import type { IpPacket } from "../../wire/ip.ts"
 import { PROTOCOL_UDP } from "../../wire/ipv4.ts"
@@ -172,7 +180,7 @@ export class UdpHost implements UdpApi {
     const local = { address: udp.destination, port: udp.destinationPort }
     const remote = { address: udp.source, port: udp.sourcePort }
     if (cast !== "unicast") return this.everybody(udp, local, remote, arrival, cast)
-    const socket = this.table.find(local, remote, () => this.shell.flowHash(local, remote))
+    const socket = this.table.find(local, remote, iface, () => this.shell.flowHash(local, remote))
     if (socket === undefined) {
       this.count(source.family, "NoPorts")
       return "nobody"
@@ -185,7 +193,7 @@ export class UdpHost implements UdpApi {
   icmpError(quote: Quote, report: IcmpReport, now: Micros): boolean {
     const local = { address: quote.ip.source, port: quote.sourcePort }
     const remote = { address: quote.ip.destination, port: quote.destinationPort }
-    const socket = this.table.find(local, remote, () => this.shell.flowHash(local, remote))
+    const socket = this.table.find(local, remote, undefined, () => this.shell.flowHash(local, remote))
     if (socket === undefined) return false
     socket.report({ ...report, destination: remote, at: now })
     this.shell.notify(socket.id, "error")
@@ -203,6 +211,7 @@ export class UdpHost implements UdpApi {
     const hearing = this.table.hearing(
       local,
       remote,
+      arrival.interface,
       (socket) => cast === "broadcast" || socket.isMember(local.address, arrival.interface),
     )
     for (const socket of hearing) this.deliver(socket, udp, local, remote, arrival)
@@ -235,7 +244,10 @@ export class UdpHost implements UdpApi {
     const own = link.isLocal(remote.address) ? remote.address : link.sourceFor(hop.interface, remote.address)
     // A group cannot speak: a socket that is bound to one speaks as its interface.
     const named = isUnspecified(local.address) || link.reachOf(local.address) !== "unicast" ? undefined : local.address
-    const source = named ?? (options.freeBind && !isUnspecified(local.address) ? local.address : own)
+    const foreign = options.freeBind && !isUnspecified(local.address) ? local.address : undefined
+    // RFC 1122 section 3.2.1.3: who has no address yet says 0.0.0.0, to everybody.
+    const nobody = sameAddress(remote.address, BROADCAST4) ? UNSPECIFIED4 : undefined
+    const source = named ?? foreign ?? own ?? nobody
     if (source === undefined) return refuse("EADDRNOTAVAIL", "RFC6724:no-source-address")
     const length = UDP_HEADER + payload.length
     const mtu = paths.mtu(remote.address, hop.interface, now)
@@ -290,9 +302,10 @@ export class UdpHost implements UdpApi {
     return this.bind(socket.id, { address: address.family === 4 ? UNSPECIFIED4 : UNSPECIFIED6, port: 0 })
   }
 
-  /** The interface that a socket has chosen for groups; a broadcast address belongs to one by itself. */
+  /** The interface that a socket has chosen, for all or for groups. */
   private leaving(socket: UdpSocket, { address }: Endpoint): number | undefined {
-    return isMulticast(address) ? socket.options.multicastInterface : undefined
+    const { boundInterface, multicastInterface } = socket.options
+    return boundInterface ?? (isMulticast(address) ? multicastInterface : undefined)
   }
 
   /** RFC 6056 section 3.3.1: a port that says nothing about the next, because answers are believed by it (RFC 5452). */
