@@ -92,7 +92,10 @@ const make = (options: StackOptions): Effect.Effect<StackService, InvalidArgumen
       layout: config.settings.profile.optionLayout,
       timekeeper: (onDue) => timekeeper(clock, runtime, onDue),
       onThrow: (socket, cause) => {
-        const message = "a connection's callback threw; the connection is reset"
+        const goesOn = host.udp.status(socket) !== undefined || host.echo.status(socket) !== undefined
+        const message = goesOn
+          ? "a socket's callback threw; the socket goes on"
+          : "a connection's callback threw; the connection is reset"
         Runtime.runFork(runtime)(Effect.annotateLogs(Effect.logError(message, Cause.die(cause)), { socket }))
       },
       onFailure: ({ device, errno, message }) => {
