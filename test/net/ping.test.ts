@@ -16,19 +16,15 @@ const pinged = (options: Ping.PingOptions) =>
   })
 
 describe("ping", () => {
-  test("three requests: three replies, in order", () =>
+  test("three requests: a reply to each", () =>
     run(
       Effect.gen(function* () {
         const events = yield* pinged({ host: SERVER, count: 3, interval: 1 })
-        expect(events.map(({ _tag, sequence }) => `${_tag} ${sequence}`)).toEqual([
-          "Sent 1",
-          "Reply 1",
-          "Sent 2",
-          "Reply 2",
-          "Sent 3",
-          "Reply 3",
-        ])
-        expect(events[1]).toMatchObject({ size: 56, ttl: 64, duplicate: false, damaged: false })
+        // A slow machine may send the next before it sees the answer.
+        const of = (wanted: number) => events.filter(({ sequence }) => sequence === wanted).map(({ _tag }) => _tag)
+        expect([1, 2, 3].map(of)).toEqual(new Array(3).fill(["Sent", "Reply"]))
+        const [reply] = events.filter(({ _tag }) => _tag === "Reply")
+        expect(reply).toMatchObject({ size: 56, ttl: 64, duplicate: false, damaged: false })
       }),
     ))
 
