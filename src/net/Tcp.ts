@@ -1,26 +1,21 @@
 import { type Duration, Effect, Either, type Scope } from "effect"
-import type { HostRefusal } from "../host/types.ts"
-import type { SocketOwner, Sockets } from "../runtime/sockets.ts"
 import { Stack, type StackService } from "../runtime/stack.ts"
-import { type Endpoint, UNSPECIFIED4 } from "../wire/address.ts"
-import { formatAddress, formatEndpoint } from "../wire/addressText.ts"
-import { type Connection, fromPlain } from "./connection.ts"
-import { ConnectionTimedOut, type InvalidArgument, refusalError, StackFailed, type TcpError } from "./errors.ts"
+import type { Endpoint, IpAddress } from "../wire/address.ts"
+import { formatAddress } from "../wire/addressText.ts"
+import { opened, refused } from "./connect.ts"
+import type { Connection } from "./connection.ts"
+import { lookupOn, type ResolveError } from "./Dns.ts"
+import { ConnectionTimedOut, InvalidArgument, type TcpError } from "./errors.ts"
+import { happyEyeballs } from "./happyEyeballs.ts"
 import { type Listener, ListenerSocket, listenerOf } from "./listener.ts"
-import {
-  addressOf,
-  type ConnectOptions,
-  type ListenOptions,
-  listenerOptions,
-  portOf,
-  socketOptions,
-} from "./options.ts"
-import { type Handlers, PlainConnection } from "./plain.ts"
+import { addressOf, type ConnectOptions, type ListenOptions, listenerOptions, portOf } from "./options.ts"
 
 export type { TcpInfo } from "../host/tcpInfo.ts"
 export type { Endpoint, IpAddress } from "../wire/address.ts"
 export { formatAddress, formatEndpoint, parseAddress } from "../wire/addressText.ts"
+export { connectPlain } from "./connect.ts"
 export { type Connection, fromPlain } from "./connection.ts"
+export { HostNotFound, type ResolveError, ResolverFailed } from "./Dns.ts"
 export * from "./errors.ts"
 export type { AcceptError, Listener } from "./listener.ts"
 export type { ConnectionOptions, ConnectOptions, KeepAlive, ListenOptions, LiveOptions } from "./options.ts"
@@ -38,60 +33,26 @@ export const listen = (options: ListenOptions = {}): Effect.Effect<Listener, Tcp
   )
 
 /**
- * Connects, and closes the connection with the scope. `timeout` gives up early; the stack itself
+ * Connects, and closes the connection with the scope. A name's addresses are tried by turns of their
+ * families (RFC 8305): the first that answers wins. `timeout` gives up early; the stack itself
  * does after `tcpSynRetries`, some two minutes. Interruption resets the attempt.
  */
 export const connect = (
   options: ConnectOptions & { readonly timeout?: Duration.DurationInput },
-): Effect.Effect<Connection, TcpError, Stack | Scope.Scope> =>
+): Effect.Effect<Connection, TcpError | ResolveError, Stack | Scope.Scope> =>
   Effect.flatMap(Stack, (stack) => {
-    const opening = opened(stack, options)
-    const limited =
-      options.timeout === undefined
-        ? opening
-        : Effect.timeoutFail(opening, {
-            duration: options.timeout,
-            onTimeout: () => new ConnectionTimedOut({ endpoint: target(options), why: TIMEOUT_WHY }),
-          })
-    return Effect.acquireRelease(Effect.interruptible(limited), (connection) => connection.close)
-  })
-
-/** A connection in callbacks: returns at once, `onConnect` or `onClose` follows. Nobody closes it but its owner, or the stack's end. */
-export const connectPlain = (
-  stack: StackService,
-  options: ConnectOptions,
-  handlers: Handlers,
-): Either.Either<PlainConnection, TcpError> =>
-  Either.gen(function* () {
-    const address = yield* addressOf(options.host)
-    const port = yield* portOf(options.port, 1)
-    const local = yield* localOf(options.local)
-    const remote: Endpoint = { address, port }
-    // The host names the socket only once it has an owner, and the owner is made with the name.
-    let connection: PlainConnection | undefined
-    const owner: SocketOwner = { onEvent: (event) => connection?.onEvent(event) }
-    const early = options.fastOpen === undefined ? {} : { fastOpen: options.fastOpen.slice() }
-    const call = { remote, local, options: yield* socketOptions(options), ...early }
-    const id = stack.sockets.connect(call, owner)
-    if (typeof id !== "number") return yield* Either.left(refused(stack.sockets, id, culprit(id, local, remote)))
-    const at = stack.sockets.status(id)?.local ?? { address, port: 0 }
-    connection = new PlainConnection(stack.sockets, id, at, remote)
-    stack.sockets.own(id, connection)
-    connection.on(handlers)
-    return connection
-  })
-
-/** Waits for `onConnect`; the handlers after it are those of the Effects. */
-const opened = (stack: StackService, options: ConnectOptions): Effect.Effect<Connection, TcpError> =>
-  Effect.async<Connection, TcpError>((resume) => {
-    const attempt = connectPlain(stack, options, {
-      onConnect: (plain) => resume(Effect.succeed(fromPlain(plain))),
-      // Without `onReadable` an early FIN would close the connection.
-      onReadable: () => {},
-      onClose: (plain, error) => resume(error === undefined ? Effect.succeed(fromPlain(plain)) : Effect.fail(error)),
+    const attempt = (host: IpAddress): Effect.Effect<Connection, TcpError, Scope.Scope> =>
+      Effect.acquireRelease(Effect.interruptible(opened(stack, { ...options, host })), ({ close }) => close)
+    const opening = Effect.flatMap(lookupOn(stack, options.host), ([first, ...others]) =>
+      first === undefined
+        ? new InvalidArgument({ argument: "host", reason: `this stack has no address for ${target(options)}` })
+        : happyEyeballs([first, ...others], attempt),
+    )
+    if (options.timeout === undefined) return opening
+    return Effect.timeoutFail(opening, {
+      duration: options.timeout,
+      onTimeout: () => new ConnectionTimedOut({ endpoint: target(options), why: TIMEOUT_WHY }),
     })
-    if (Either.isLeft(attempt)) return resume(Effect.fail(attempt.left))
-    return Effect.sync(() => attempt.right.abort())
   })
 
 interface OpenListener {
@@ -114,28 +75,6 @@ const openListener = (stack: StackService, options: ListenOptions): Effect.Effec
       return opened
     }),
   )
-
-type LocalEnd = Parameters<Sockets["connect"]>[0]["local"]
-
-const localOf = (local: ConnectOptions["local"]): Either.Either<LocalEnd, InvalidArgument> =>
-  Either.gen(function* () {
-    const address = local?.host === undefined ? undefined : yield* addressOf(local.host)
-    const port = local?.port === undefined ? undefined : yield* portOf(local.port, 1)
-    return { ...(address === undefined ? {} : { address }), ...(port === undefined ? {} : { port }) }
-  })
-
-/** Which end a refused connect is about: a port in use is one of ours. */
-const culprit = ({ errno }: HostRefusal, local: LocalEnd, remote: Endpoint): Endpoint =>
-  (errno === "EADDRINUSE" || errno === "EADDRNOTAVAIL" || errno === "EACCES") && local.port !== undefined
-    ? { address: local.address ?? UNSPECIFIED4, port: local.port }
-    : remote
-
-const refused = (sockets: Sockets, refusal: HostRefusal, endpoint: Endpoint): TcpError => {
-  const failure = sockets.failure()
-  return failure === undefined
-    ? refusalError(refusal, formatEndpoint(endpoint))
-    : new StackFailed({ device: failure.device, errno: failure.errno, reason: failure.message })
-}
 
 const target = ({ host, port }: ConnectOptions): string =>
   `${typeof host === "string" ? host : formatAddress(host)}:${port}`

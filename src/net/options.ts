@@ -70,7 +70,7 @@ export interface ListenOptions extends ConnectionOptions {
 }
 
 export interface ConnectOptions extends ConnectionOptions {
-  /** An IPv4 or IPv6 address. Names are not resolved. */
+  /** An address, or a name for the stack's name servers (see `Dns`); callbacks take addresses only. */
   readonly host: string | IpAddress
   readonly port: number
   /** SYNs sent again before the attempt is given up (TCP_SYNCNT), 127 at most. Default: the stack's `tcpSynRetries`. */

@@ -6,7 +6,8 @@ import { makeHost } from "../host/host.ts"
 import type { HostApi, HostConfig, InterfaceAddress, RouteConfig, SocketStatus } from "../host/types.ts"
 import type { UdpStatus } from "../host/udp/types.ts"
 import { defaultSettings, type TcpSettings } from "../tcp/settings.ts"
-import { parseCidr } from "../wire/addressText.ts"
+import type { IpAddress } from "../wire/address.ts"
+import { parseAddress, parseCidr } from "../wire/addressText.ts"
 import { InvalidArgument, StackFailed } from "./errors.ts"
 import { type Interpreter, type InterpreterCounters, makeInterpreter } from "./interpreter.ts"
 import type { Sockets } from "./sockets.ts"
@@ -21,6 +22,8 @@ export interface StackOptions {
   readonly interfaces: ReadonlyArray<StackInterface>
   /** Beside the interfaces' own prefixes. Default: none. */
   readonly routes?: ReadonlyArray<RouteConfig>
+  /** Who is asked for the addresses of names, in this order. Default: nobody. */
+  readonly nameServers?: ReadonlyArray<IpAddress | string>
   readonly settings?: Partial<TcpSettings>
   /** 16 octets or more, from which all that must not be guessed is made. Default: 32 random ones. */
   readonly secret?: Uint8Array
@@ -37,6 +40,8 @@ export interface StackService {
   readonly devices: ReadonlyArray<Device>
   readonly addresses: ReadonlyArray<InterfaceAddress>
   /** As they are. */
+  /** Who is asked for the addresses of names: those given first, then those that the network has named. */
+  readonly nameServers: () => ReadonlyArray<IpAddress>
   readonly settings: TcpSettings
   /**
    * Changes settings while the stack runs, as sysctl(8) does: connections that exist obey from
@@ -81,6 +86,7 @@ export class Stack extends Context.Tag("netfold/Stack")<Stack, StackService>() {
 const make = (options: StackOptions): Effect.Effect<StackService, InvalidArgument, Scope.Scope> =>
   Effect.gen(function* () {
     const config = yield* hostConfig(options)
+    const nameServers = yield* Effect.forEach(options.nameServers ?? [], nameServer)
     const devices = options.interfaces.map(({ device }) => device)
     const clock = yield* Effect.clock
     const runtime = yield* Effect.runtime<never>()
@@ -108,6 +114,7 @@ const make = (options: StackOptions): Effect.Effect<StackService, InvalidArgumen
       sockets: interpreter.sockets,
       devices,
       addresses: config.interfaces.flatMap(({ addresses }) => addresses),
+      nameServers: () => nameServers,
       get settings() {
         return host.settings
       },
@@ -147,6 +154,13 @@ const hostConfig = (options: StackOptions): Effect.Effect<HostConfig, InvalidArg
     )
     return { interfaces, routes: options.routes ?? [], settings: { ...defaultSettings, ...options.settings }, secret }
   })
+
+const nameServer = (given: IpAddress | string): Effect.Effect<IpAddress, InvalidArgument> => {
+  const address = typeof given === "string" ? parseAddress(given) : given
+  return address === undefined
+    ? new InvalidArgument({ argument: "nameServers", reason: `"${given}" is not an IP address` })
+    : Effect.succeed(address)
+}
 
 const interfaceAddress = (given: InterfaceAddress | string): Effect.Effect<InterfaceAddress, InvalidArgument> => {
   if (typeof given !== "string") return Effect.succeed(given)

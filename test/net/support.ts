@@ -18,6 +18,7 @@ export interface Pair {
 export const pair = (
   settings: StackOptions["settings"] = {},
   wire: MemoryOptions = { segmentationOffload: true, checksumOffload: true },
+  more: Partial<StackOptions> = {},
 ): Effect.Effect<Pair, InvalidArgument, Scope.Scope> =>
   Effect.gen(function* () {
     const devices = memoryPair(wire)
@@ -26,6 +27,7 @@ export const pair = (
         interfaces: [{ device, addresses: [`${address}/24`] }],
         settings: { ipUnprivilegedPortStart: 0, ...settings },
         closeGrace: "200 millis",
+        ...more,
       })
     const server = yield* make(devices[0], SERVER)
     const client = yield* make(devices[1], CLIENT)

@@ -167,7 +167,7 @@ describe("connect", () => {
 
   test("to nonsense is an invalid argument that says which", async () => {
     for (const options of [
-      { host: "localhost", port: 80 },
+      { host: "fe80::x", port: 80 },
       { host: "10.0.0.256", port: 80 },
       { host: SERVER, port: 0 },
       { host: SERVER, port: 65536 },

@@ -1,0 +1,92 @@
+import { Effect } from "effect"
+import { Stack, type StackService } from "../runtime/stack.ts"
+import type { IpAddress } from "../wire/address.ts"
+import { parseAddress } from "../wire/addressText.ts"
+import type { ResolveError } from "./dns/errors.ts"
+import { exchangeOver } from "./dns/exchange.ts"
+import type { RecordType } from "./dns/message.ts"
+import { makeResolver } from "./dns/resolver.ts"
+import { InvalidArgument } from "./errors.ts"
+import { interleaved } from "./happyEyeballs.ts"
+
+export { HostNotFound, type ResolveError, ResolverFailed } from "./dns/errors.ts"
+export type { RecordType } from "./dns/message.ts"
+
+export type LookupError = ResolveError | InvalidArgument
+
+type Resolve = (name: string, type: RecordType) => Effect.Effect<ReadonlyArray<IpAddress>, ResolveError>
+
+const DNS_PORT = 53
+/** As glibc's resolver: five seconds for an answer, each server twice. */
+const TIMEOUT = "5 seconds"
+const ATTEMPTS = 2
+const CAPACITY = 1024
+/** RFC 8305 section 8: how long the answer of one family is waited for when the other's is there. */
+const RESOLUTION_DELAY = "50 millis"
+
+/** Addresses of one family: from the stack's name servers, or remembered for as long as these said. */
+export const resolve = (name: string, type: RecordType): Effect.Effect<ReadonlyArray<IpAddress>, ResolveError, Stack> =>
+  Effect.flatMap(Stack, (stack) => Effect.flatMap(resolverOf(stack), (ask) => ask(name, type)))
+
+/**
+ * Every address of a host, in the order in which they are to be tried (RFC 8305): of the families
+ * that the stack itself has addresses of. An address stands for itself; "localhost" is the stack.
+ */
+export const lookup = (host: string | IpAddress): Effect.Effect<ReadonlyArray<IpAddress>, LookupError, Stack> =>
+  Effect.flatMap(Stack, (stack) => lookupOn(stack, host))
+
+export const lookupOn = (
+  stack: StackService,
+  host: string | IpAddress,
+): Effect.Effect<ReadonlyArray<IpAddress>, LookupError> => {
+  const literal = typeof host === "string" ? parseAddress(host) : host
+  if (literal !== undefined) return Effect.succeed([literal])
+  const name = String(host)
+  // No name ends in a number (RFC 1123 section 2.1): an address was meant.
+  if (/(^|\.)[0-9]+\.?$/.test(name) || name.includes(":")) {
+    return new InvalidArgument({ argument: "host", reason: `"${name}" is not an IP address` })
+  }
+  const own = stack.addresses.map(({ address }) => address)
+  // RFC 6761 section 6.3: never asked of a server.
+  if (/^(.+\.)?localhost\.?$/i.test(name)) return Effect.succeed(own)
+  const families = ([6, 4] as const).filter((family) => own.some((address) => address.family === family))
+  return Effect.flatMap(resolverOf(stack), (ask) => {
+    if (families.length < 2) return ask(name, families[0] === 6 ? "AAAA" : "A")
+    return both(ask(name, "AAAA"), ask(name, "A"))
+  })
+}
+
+type Answer = Effect.Effect<ReadonlyArray<IpAddress>, ResolveError>
+
+/** Whichever family is first with addresses, and the other's if they come soon after. IPv6 before IPv4, by turns. */
+const both = (six: Answer, four: Answer): Answer => {
+  const soon = (answer: Answer): Answer =>
+    answer.pipe(
+      Effect.timeoutTo({ duration: RESOLUTION_DELAY, onSuccess: (found) => found, onTimeout: () => [] }),
+      Effect.orElseSucceed(() => []),
+    )
+  // The cache makes one question of both askings.
+  const fourFirst = Effect.flatMap(four, (found) => Effect.map(soon(six), (more) => [...more, ...found]))
+  const sixFirst = Effect.flatMap(six, (found) => Effect.map(soon(four), (more) => [...found, ...more]))
+  return Effect.map(Effect.race(fourFirst, sixFirst), (found) => interleaved(found, ({ family }) => family))
+}
+
+const resolvers = new WeakMap<StackService, Resolve>()
+
+/** Each stack has one, made when it is first asked. */
+const resolverOf = (stack: StackService): Effect.Effect<Resolve> =>
+  Effect.suspend(() => {
+    const known = resolvers.get(stack)
+    if (known !== undefined) return Effect.succeed(known)
+    return Effect.tap(
+      makeResolver({
+        servers: Effect.sync(() => stack.nameServers().map((address) => ({ address, port: DNS_PORT }))),
+        timeout: TIMEOUT,
+        attempts: ATTEMPTS,
+        capacity: CAPACITY,
+        exchange: exchangeOver(stack),
+        nextId: Effect.sync(() => crypto.getRandomValues(new Uint16Array(1))[0] ?? 0),
+      }),
+      (resolve) => Effect.sync(() => resolvers.set(stack, resolve)),
+    )
+  })
