@@ -9,6 +9,7 @@ import * as Http from "./http.ts"
 import * as Lab from "./lab.ts"
 import * as Nstat from "./nstat.ts"
 import * as Ping from "./ping.ts"
+import * as Packetdrill from "./packetdrill.ts"
 import * as Serve from "./serve.ts"
 import * as Simulate from "./simulate.ts"
 import * as Ss from "./ss.ts"
@@ -26,6 +27,7 @@ const netfold = Command.make("netfold").pipe(
     Nstat.command,
     Ping.command,
     Traceroute.command,
+    Packetdrill.command,
   ]),
 )
 

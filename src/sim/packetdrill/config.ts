@@ -54,43 +54,57 @@ const MTU = 1500
 const TOLERANCE = 4000
 const TOLERANCE_PERCENT = 1
 
-/** Flags of packetdrill that say how it runs, and nothing about what a script sees. */
-const WITHOUT_EFFECT = new Set([
-  "define",
-  "D",
-  "gateway_ip",
-  "netmask_ip",
-  "remote_prefix",
-  "speed",
-  "verbose",
-  "debug",
-  "persistent_tun_dev",
-  "tun_dev",
-  "non_fatal",
-  "nonfatal",
-  "no_cleanup",
-  "code_format",
-  "code_command",
-  "code_sockopt",
-  "send_omit_free",
-])
+/**
+ * Flags that a script or a command line may have, as packetdrill names them. "value" and "switch" are obeyed;
+ * the "ignored" ones (the second kind without a value) say how a live run is made and nothing about what a script
+ * sees here; "refused" ones need what only a live run has: the script is unsupported.
+ */
+export type FlagKind = "value" | "switch" | "ignored" | "ignored-switch" | "refused"
 
-const KNOWN = new Set([
-  "ip_version",
-  "local_ip",
-  "remote_ip",
-  "mtu",
-  "bind_port",
-  "connect_port",
-  "tolerance_usecs",
-  "tolerance_percent",
-  "tcp_ts_tick_usecs",
-  "ignore_psh",
-  "strict",
-])
-
-/** Flags that only live packetdrill can serve. */
-const REFUSED = /^(?:wire_|so_|udp_|init_scripts|use_|fm_|flags$|dry_run)/
+export const FLAGS: Readonly<Record<string, FlagKind>> = {
+  ip_version: "value",
+  local_ip: "value",
+  remote_ip: "value",
+  mtu: "value",
+  bind_port: "value",
+  connect_port: "value",
+  tolerance_usecs: "value",
+  tolerance_percent: "value",
+  tcp_ts_tick_usecs: "value",
+  ignore_psh: "switch",
+  strict: "switch",
+  define: "value",
+  D: "value",
+  gateway_ip: "ignored",
+  netmask_ip: "ignored",
+  local_linkaddr: "ignored",
+  remote_linkaddr: "ignored",
+  remote_prefix: "ignored",
+  speed: "ignored",
+  verbose: "ignored-switch",
+  debug: "ignored-switch",
+  persistent_tun_dev: "ignored-switch",
+  tun_dev: "ignored",
+  non_fatal: "ignored",
+  nonfatal: "ignored",
+  no_cleanup: "ignored-switch",
+  code_format: "ignored",
+  code_command: "ignored",
+  code_sockopt: "ignored",
+  send_omit_free: "ignored",
+  init_scripts: "refused",
+  dry_run: "refused",
+  udp_encaps: "refused",
+  so_filename: "refused",
+  so_flags: "refused",
+  wire_client: "refused",
+  wire_client_dev: "refused",
+  wire_server: "refused",
+  wire_server_at: "refused",
+  wire_server_dev: "refused",
+  wire_server_ip: "refused",
+  wire_server_port: "refused",
+}
 
 export const configure = (script: Script, options: RunOptions): RunConfig => {
   for (const flag of script.flags) check(flag)
@@ -118,8 +132,8 @@ export const configure = (script: Script, options: RunOptions): RunConfig => {
 }
 
 const check = ({ name, at }: Flag): void => {
-  if (REFUSED.test(name)) unsupported(at, `the flag --${name}`)
-  if (!KNOWN.has(name) && !WITHOUT_EFFECT.has(name)) syntax(at, `unknown flag --${name}`)
+  const kind = FLAGS[name] ?? syntax(at, `unknown flag --${name}`)
+  if (kind === "refused") unsupported(at, `the flag --${name}`)
 }
 
 const familyOf = (flag: Flag | undefined): 4 | 6 => {

@@ -1,5 +1,5 @@
 import type { Request, State, Tcb } from "../../tcp/tcb.ts"
-import type { Micros } from "../../tcp/time.ts"
+import { type Micros, OFF } from "../../tcp/time.ts"
 import type { Position } from "./ast.ts"
 
 /** What a script came to. Unsupported counts neither as passed nor as failed. */
@@ -72,12 +72,14 @@ const fieldsOf = (tcb: Tcb, shift: number): TcbView["fields"] => {
         srtt: tcb.rto.srtt,
         rto: tcb.rto.rto,
         backoff: tcb.rto.backoff,
-        retransmit: tcb.timers.retransmit,
-        persist: tcb.timers.persist,
-        delayedAck: tcb.timers.delayedAck,
+        retransmit: timer(tcb.timers.retransmit),
+        persist: timer(tcb.timers.persist),
+        delayedAck: timer(tcb.timers.delayedAck),
       }
   }
 }
+
+const timer = (at: Micros): string => (at === OFF ? "off" : formatSeconds(at))
 
 const requestFields = (request: Request, ours: (seq: number) => number): TcbView["fields"] => ({
   iss: ours(request.iss),
@@ -97,16 +99,21 @@ export const formatFailure = (file: string, failure: Failure): string => {
   }
   for (const difference of differences) lines.push(`  - ${difference}`)
   if (before !== undefined) lines.push(`  before    ${formatView(before)}`)
-  if (after !== undefined) lines.push(`  after     ${formatView(after, before)}`)
+  if (after !== undefined) lines.push(`  after     ${formatChange(before, after)}`)
   for (const drop of drops) lines.push(`  dropped   ${drop}`)
   return lines.join("\n")
 }
 
-/** After the event only what it changed. */
-const formatView = (view: TcbView, before?: TcbView): string => {
-  const changed = Object.entries(view.fields).filter(
-    ([name, value]) => before === undefined || before.state !== view.state || before.fields[name] !== value,
-  )
-  const fields = changed.map(([name, value]) => `${name}=${value}`).join(" ")
-  return `${view.state} ${fields === "" ? "(unchanged)" : fields}`
+const formatView = ({ state, fields }: TcbView): string =>
+  [state, ...Object.entries(fields).map(([name, value]) => `${name}=${value}`)].join(" ")
+
+/** After the event: what it changed, with both values. */
+const formatChange = (before: TcbView | undefined, after: TcbView): string => {
+  if (before === undefined) return formatView(after)
+  const state = before.state === after.state ? after.state : `${before.state} -> ${after.state}`
+  const names = [...new Set([...Object.keys(before.fields), ...Object.keys(after.fields)])]
+  const changes = names
+    .filter((name) => before.fields[name] !== after.fields[name])
+    .map((name) => `${name} ${before.fields[name] ?? "none"} -> ${after.fields[name] ?? "none"}`)
+  return [state, changes.join(", ") || "(unchanged)"].join(" ")
 }

@@ -1,5 +1,6 @@
 import type { SocketStatus } from "../../host/types.ts"
 import type { TcpSettings } from "../../tcp/settings.ts"
+import type { Tcb } from "../../tcp/tcb.ts"
 import { type Micros, OFF } from "../../tcp/time.ts"
 import { type Endpoint, sameEndpoint } from "../../wire/address.ts"
 import { FIN, RST } from "../../wire/tcpSegment.ts"
@@ -39,7 +40,16 @@ export const runScript = (
   makeMachine: MakeMachine = makeVirtualMachine,
 ): Outcome => {
   const script = parseScript(source, options.definitions)
-  if (script instanceof ScriptError) return refused(source, script, [])
+  return script instanceof ScriptError ? refused(source, script, []) : runParsed(script, source, options, makeMachine)
+}
+
+/** As `runScript`, for a script that has been read; `source` is for the report's lines. */
+export const runParsed = (
+  script: Script,
+  source: string,
+  options: RunOptions,
+  makeMachine: MakeMachine = makeVirtualMachine,
+): Outcome => {
   const notes: Array<string> = []
   try {
     return new Runner(script, source, configure(script, options), notes, makeMachine).run()
@@ -111,7 +121,7 @@ class Runner {
   private slept = false
   /** The event that is being carried out. */
   private current: Position = { line: 1, column: 1 }
-  private before: TcbView | undefined
+  private before: Tcb | undefined
   private dropsBefore = 0
 
   constructor(
@@ -153,7 +163,7 @@ class Runner {
     const { action } = event
     this.current = event.at
     const schedule = scheduleOf(event.time, this.last)
-    this.before = this.view()
+    this.before = this.status()?.tcb
     this.dropsBefore = this.made?.drops.length ?? 0
     if ((action._tag === "Tcp" || action._tag === "Icmp") && action.direction === "outbound") {
       this.expectPacket(event, action, schedule)
@@ -259,8 +269,9 @@ class Runner {
     const seen = sent.shift()
     if (seen === undefined) return
     const flow = this.flow()
-    const line = this.lineOf(seen, action, flow)
+    // What is compared first may be the SYN that our numbers are counted from.
     const differences = this.compare(seen, action, flow)
+    const line = this.lineOf(seen, action, flow)
     const found = { packet: line, at: seen.at, why: seen.why }
     const expected = action._tag === "Tcp" ? expectedLine(action) : `icmp ${action.type} ${action.code ?? ""}`
     if (differences.length > 0) {
@@ -437,10 +448,9 @@ class Runner {
     return this.made.host.sockets().find((socket) => socket.remote === undefined && socket.local.port === port)
   }
 
-  private view(): TcbView | undefined {
-    const status = this.status()
+  private view(tcb: Tcb | undefined = this.status()?.tcb): TcbView | undefined {
     const shift = this.underTest._tag === "Connection" ? this.underTest.flow.shift : 0
-    return status === undefined ? undefined : viewTcb(status.tcb, shift)
+    return tcb === undefined ? undefined : viewTcb(tcb, shift)
   }
 
   private end(): void {
@@ -460,7 +470,7 @@ class Runner {
     const at = more.at ?? this.current
     return {
       ...NOTHING,
-      before: this.before,
+      before: this.before === undefined ? undefined : this.view(this.before),
       drops: (this.made?.drops.slice(this.dropsBefore) ?? []).map((drop) => `${drop.why} at ${formatSeconds(drop.at)}`),
       ...more,
       at,
