@@ -4,7 +4,7 @@ import { finish, pseudoHeader, sum } from "../../wire/checksum.ts"
 import { IPV4_HEADER, PROTOCOL_ICMP, PROTOCOL_TCP, writeIpv4 } from "../../wire/ipv4.ts"
 import { IPV6_HEADER, NEXT_HEADER_ICMPV6, writeIpv6 } from "../../wire/ipv6.ts"
 import { finishTcp } from "../../wire/tcp.ts"
-import { ACK, EMPTY } from "../../wire/tcpSegment.ts"
+import { ACK, EMPTY, SYN } from "../../wire/tcpSegment.ts"
 import type { IcmpAction, IpSpec, TcpAction } from "./ast.ts"
 import { type Flow, toWire } from "./flow.ts"
 import { icmpNumbers } from "./icmpNames.ts"
@@ -18,15 +18,20 @@ const TTL = 255
 
 /** An inbound TCP packet as the wire would bring it. */
 export const encodeTcp = (action: TcpAction, flow: Flow): Uint8Array => {
-  const options = encodeOptions(action.options === "any" ? [] : action.options, inboundNumbering(flow))
+  const options = encodeOptions(
+    action.options === "any" ? [] : action.options,
+    inboundNumbering(flow, (action.flags & SYN) !== 0),
+  )
   const headerLength = TCP_HEADER + options.length
   const length = headerLength + action.length
   const { bytes, offset } = ipPacket(flow.remote.address, flow.local.address, PROTOCOL_TCP, length, action.ip)
   setU16(bytes, offset, flow.remote.port)
   setU16(bytes, offset + 2, flow.local.port)
-  setU32(bytes, offset + 4, action.seq.value)
+  const syn = (action.flags & SYN) !== 0
+  setU32(bytes, offset + 4, toWire(flow, "peers", action.seq, syn))
   // Without the flag the field is no number of ours, and stays as written.
-  const ack = action.ack === undefined ? 0 : (action.flags & ACK) !== 0 ? toWire(flow, action.ack) : action.ack.value
+  const { ack: acked } = action
+  const ack = acked === undefined ? 0 : (action.flags & ACK) !== 0 ? toWire(flow, "ours", acked, syn) : acked.value
   setU32(bytes, offset + 8, ack)
   setU16(bytes, offset + 12, (headerLength << 10) | action.flags)
   setU16(bytes, offset + 14, action.window ?? 0)
@@ -37,8 +42,8 @@ export const encodeTcp = (action: TcpAction, flow: Flow): Uint8Array => {
 }
 
 /** SACK blocks and echoed timestamps of the peer speak of our numbers. */
-const inboundNumbering = (flow: Flow): Numbering => ({
-  sack: (edge) => toWire(flow, edge),
+const inboundNumbering = (flow: Flow, syn: boolean): Numbering => ({
+  sack: (edge) => toWire(flow, "ours", edge, syn),
   val: (val) => val.value,
   ecr: (ecr) => {
     if (ecr.kind === "absolute") return ecr.value
@@ -67,7 +72,7 @@ export const encodeIcmp = (action: IcmpAction, flow: Flow): Uint8Array => {
 }
 
 const quote = (flow: Flow, quoted: NonNullable<IcmpAction["quoted"]>): Uint8Array => {
-  const whole = segmentHead(flow.local, flow.remote, toWire(flow, quoted.seq), quoted.length)
+  const whole = segmentHead(flow.local, flow.remote, toWire(flow, "ours", quoted.seq, false), quoted.length)
   const ipHeader = flow.local.address.family === 4 ? IPV4_HEADER : IPV6_HEADER
   return whole.slice(0, ipHeader + 8)
 }

@@ -1,6 +1,6 @@
 import { ACK, PSH, SYN } from "../../wire/tcpSegment.ts"
 import type { IcmpAction, IpSpec, Numbered, OptionSpec, TcpAction } from "./ast.ts"
-import { type Flow, toScript } from "./flow.ts"
+import { type Flow, toScript, toWire } from "./flow.ts"
 import { icmpNumbers } from "./icmpNames.ts"
 import { formatNumbered, formatOptions } from "./options.ts"
 import { ecnOf, formatFlags, formatIp, formatLine, type Seen, type SeenIcmp, type SeenTcp } from "./packet.ts"
@@ -27,15 +27,20 @@ export const compareTcp = (
   }
   const unchecked = rules.ignorePsh ? ~PSH : -1
   differ("flags", formatFlags(action.flags & unchecked), formatFlags(body.flags & unchecked))
-  number(differ, "seq", action.seq, body.seq, toScript(flow, body.seq))
+  const syn = (body.flags & SYN) !== 0
+  number(differ, "seq", action.seq, body.seq, toScript(flow, "ours", body.seq, syn))
   differ("payload length", action.length, body.length)
-  number(differ, "ack", action.ack ?? ZERO, body.ack, body.ack)
+  number(differ, "ack", action.ack ?? ZERO, body.ack, ackInScript(body, flow))
   if (action.window !== undefined) differ("win", action.window, body.wnd)
   differ("urg", action.urgent ?? 0, body.up)
   compareIp(differ, action.ip, seen)
   if (action.options !== "any") compareOptions(found, action.options, seen, body, flow, rules)
   return found
 }
+
+/** Without the flag the field is no number of the peer's. */
+const ackInScript = (body: SeenTcp, flow: Flow): number =>
+  (body.flags & ACK) === 0 ? body.ack : toScript(flow, "peers", body.ack, (body.flags & SYN) !== 0)
 
 const ZERO: Numbered = { kind: "absolute", value: 0 }
 
@@ -66,8 +71,8 @@ const compareOptions = (
 ): void => {
   const same =
     expected.length === body.options.length &&
-    expected.every((option, i) => sameOption(option, body.options[i] ?? { _tag: "eol" }))
-  const actual = inScript(body.options, expected)
+    expected.every((option, i) => sameOption(option, body.options[i] ?? { _tag: "eol" }, flow))
+  const actual = inScript(body.options, expected, flow)
   if (!same)
     found.push(`options: expected ${formatOptions(expected) || "none"}, got ${formatOptions(actual) || "none"}`)
   const [stamp, sent] = [stampOf(expected), stampOf(body.options)]
@@ -82,7 +87,7 @@ const compareOptions = (
 }
 
 /** Timestamps of ours are not compared here: their start is the stack's secret. */
-const sameOption = (expected: OptionSpec, actual: OptionSpec): boolean => {
+const sameOption = (expected: OptionSpec, actual: OptionSpec, flow: Flow): boolean => {
   switch (expected._tag) {
     case "ts":
       return actual._tag === "ts" && sameNumber(expected.ecr, actual.ecr)
@@ -92,7 +97,9 @@ const sameOption = (expected: OptionSpec, actual: OptionSpec): boolean => {
         expected.blocks.length === actual.blocks.length &&
         expected.blocks.every((block, i) => {
           const other = actual.blocks[i]
-          return other !== undefined && sameNumber(block.left, other.left) && sameNumber(block.right, other.right)
+          return (
+            other !== undefined && sameEdge(block.left, other.left, flow) && sameEdge(block.right, other.right, flow)
+          )
         })
       )
     case "fastOpen":
@@ -113,6 +120,10 @@ const sameOption = (expected: OptionSpec, actual: OptionSpec): boolean => {
       return actual._tag === expected._tag
   }
 }
+
+/** SACK blocks of ours speak of the peer's numbers; a SYN has none. */
+const sameEdge = (expected: Numbered, actual: Numbered, flow: Flow): boolean =>
+  expected.kind === "any" || toWire(flow, "peers", expected, false) === actual.value
 
 const sameNumber = (expected: Numbered, actual: Numbered): boolean =>
   expected.kind === "any" || expected.value === actual.value
@@ -142,16 +153,16 @@ export const learn = (action: TcpAction, seen: Seen, body: SeenTcp, flow: Flow):
   flow.firstStamp ??= { script: stamp.val.value, live: sent.val.value, at: seen.at }
 }
 
-/** The shift that an expected SYN gives to the flow, or undefined when it must keep its own. */
-export const shiftOf = (action: TcpAction, body: SeenTcp, flow: Flow): number | undefined => {
-  const fresh = !flow.synSeen || flow.ended
+/** Our ISN, if this is the SYN that a connection of ours begins with. */
+export const issOf = (action: TcpAction, body: SeenTcp, flow: Flow): Flow["iss"] => {
+  const fresh = flow.iss === undefined || flow.ended
   if ((action.flags & body.flags & SYN) === 0 || action.seq.kind !== "relative" || !fresh) return undefined
-  return (body.seq - action.seq.value) >>> 0
+  return { wire: body.seq, script: action.seq.value }
 }
 
 /** A seen packet's numbers as the script counts, and timestamps by the names that it gave them. */
 export const seenLine = (seen: Seen, body: SeenTcp, action: TcpAction | undefined, flow: Flow): string => {
-  const seq = toScript(flow, body.seq)
+  const seq = toScript(flow, "ours", body.seq, (body.flags & SYN) !== 0)
   const expected = action === undefined || action.options === "any" ? [] : action.options
   return formatLine({
     ip: action === undefined ? "" : formatIp(ipAsAsked(action.ip, seen)),
@@ -159,10 +170,10 @@ export const seenLine = (seen: Seen, body: SeenTcp, action: TcpAction | undefine
     seq: String(seq),
     end: String((seq + body.length) >>> 0),
     length: body.length,
-    ack: (body.flags & ACK) !== 0 || body.ack !== 0 ? String(body.ack) : undefined,
+    ack: (body.flags & ACK) !== 0 || body.ack !== 0 ? String(ackInScript(body, flow)) : undefined,
     window: body.wnd,
     urgent: body.up,
-    options: inScript(body.options, expected),
+    options: inScript(body.options, expected, flow),
   })
 }
 
@@ -174,15 +185,27 @@ const ipAsAsked = (asked: IpSpec, seen: Seen): IpSpec => ({
 })
 
 /** Numbers plain, and our timestamps (not compared) as the script wrote them. */
-const inScript = (options: ReadonlyArray<OptionSpec>, expected: ReadonlyArray<OptionSpec>): ReadonlyArray<OptionSpec> =>
+const inScript = (
+  options: ReadonlyArray<OptionSpec>,
+  expected: ReadonlyArray<OptionSpec>,
+  flow: Flow,
+): ReadonlyArray<OptionSpec> =>
   options.map((option) => {
     if (option._tag === "ts") {
       const val = stampOf(expected)?.val ?? plain(option.val)
       return { _tag: "ts", val, ecr: plain(option.ecr) }
     }
     if (option._tag !== "sack") return option
-    return { _tag: "sack", blocks: option.blocks.map((b) => ({ left: plain(b.left), right: plain(b.right) })) }
+    return {
+      _tag: "sack",
+      blocks: option.blocks.map((b) => ({ left: edge(b.left, flow), right: edge(b.right, flow) })),
+    }
   })
+
+const edge = ({ value }: Numbered, flow: Flow): Numbered => ({
+  kind: "relative",
+  value: toScript(flow, "peers", value, false),
+})
 
 const plain = ({ value }: Numbered): Numbered => ({ kind: "relative", value })
 
@@ -214,7 +237,7 @@ export const compareIcmp = (action: IcmpAction, seen: Seen, body: SeenIcmp, flow
   compareIp(differ, action.ip, seen)
   if (action.quoted !== undefined && action.quoted.seq.kind !== "any") {
     // What it quotes is a segment of the peer's, whose numbers are the script's own.
-    differ("quoted seq", action.quoted.seq.value, body.quoted?.seq ?? "nothing")
+    differ("quoted seq", toWire(flow, "peers", action.quoted.seq, false), body.quoted?.seq ?? "nothing")
     differ("quoted port", flow.remote.port, body.quoted?.from.port ?? "nothing")
   }
   return found

@@ -1,6 +1,7 @@
 import type { Request, State, Tcb } from "../../tcp/tcb.ts"
 import { type Micros, OFF } from "../../tcp/time.ts"
 import type { Position } from "./ast.ts"
+import { type Flow, toScript } from "./flow.ts"
 
 /** What a script came to. Unsupported counts neither as passed nor as failed. */
 export type Outcome =
@@ -37,11 +38,15 @@ export interface TcbView {
   readonly fields: Readonly<Record<string, number | string | boolean>>
 }
 
-/** Sequence numbers are shown as the script counts them: ours less `shift`. */
-export const viewTcb = (tcb: Tcb, shift: number): TcbView => ({ state: tcb._tag, fields: fieldsOf(tcb, shift) })
+/** Sequence numbers are shown as the script counts them. */
+export const viewTcb = (tcb: Tcb, flow: Flow | undefined): TcbView => ({
+  state: tcb._tag,
+  fields: fieldsOf(tcb, flow),
+})
 
-const fieldsOf = (tcb: Tcb, shift: number): TcbView["fields"] => {
-  const ours = (seq: number): number => (seq - shift) >>> 0
+const fieldsOf = (tcb: Tcb, flow: Flow | undefined): TcbView["fields"] => {
+  const ours = (seq: number): number => (flow === undefined ? seq : toScript(flow, "ours", seq, false))
+  const peers = (seq: number): number => (flow === undefined ? seq : toScript(flow, "peers", seq, false))
   switch (tcb._tag) {
     case "CLOSED":
       return {}
@@ -51,10 +56,10 @@ const fieldsOf = (tcb: Tcb, shift: number): TcbView["fields"] => {
       return { iss: ours(tcb.iss), retransmits: tcb.retransmits, queued: tcb.queue.length }
     case "SYN-RECEIVED":
       return tcb.open === "active"
-        ? { iss: ours(tcb.sent.iss), irs: tcb.irs }
-        : requestFields(tcb.open === "fast" ? tcb.request : tcb, ours)
+        ? { iss: ours(tcb.sent.iss), irs: peers(tcb.irs) }
+        : requestFields(tcb.open === "fast" ? tcb.request : tcb, ours, peers)
     case "TIME-WAIT":
-      return { sndNxt: ours(tcb.sndNxt), rcvNxt: tcb.rcvNxt }
+      return { sndNxt: ours(tcb.sndNxt), rcvNxt: peers(tcb.rcvNxt) }
     default:
       return {
         "snd.una": ours(tcb.snd.una),
@@ -62,8 +67,8 @@ const fieldsOf = (tcb: Tcb, shift: number): TcbView["fields"] => {
         "snd.wnd": tcb.snd.wnd,
         "snd.mss": tcb.snd.mss,
         queued: tcb.queue.length,
-        "rcv.nxt": tcb.rcv.nxt,
-        "rcv.edge": tcb.rcv.edge,
+        "rcv.nxt": peers(tcb.rcv.nxt),
+        "rcv.edge": peers(tcb.rcv.edge),
         "rcv.unread": tcb.rcv.unread,
         "rcv.due": tcb.rcv.due,
         cwnd: tcb.cc.cwnd,
@@ -81,9 +86,13 @@ const fieldsOf = (tcb: Tcb, shift: number): TcbView["fields"] => {
 
 const timer = (at: Micros): string => (at === OFF ? "off" : formatSeconds(at))
 
-const requestFields = (request: Request, ours: (seq: number) => number): TcbView["fields"] => ({
+const requestFields = (
+  request: Request,
+  ours: (seq: number) => number,
+  peers: (seq: number) => number,
+): TcbView["fields"] => ({
   iss: ours(request.iss),
-  irs: request.irs,
+  irs: peers(request.irs),
   retransmits: request.retransmits,
 })
 

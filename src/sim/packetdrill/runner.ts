@@ -3,7 +3,7 @@ import type { TcpSettings } from "../../tcp/settings.ts"
 import type { Tcb } from "../../tcp/tcb.ts"
 import { type Micros, OFF } from "../../tcp/time.ts"
 import { type Endpoint, sameEndpoint } from "../../wire/address.ts"
-import { FIN, RST } from "../../wire/tcpSegment.ts"
+import { FIN, RST, SYN } from "../../wire/tcpSegment.ts"
 import { type Environment, run } from "./assert/evaluate.ts"
 import { parseCode } from "./assert/syntax.ts"
 import type {
@@ -25,7 +25,7 @@ import { encodeIcmp, encodeTcp } from "./encode.ts"
 import type { File } from "./files.ts"
 import { type Flow, makeFlow } from "./flow.ts"
 import { type Machine, type MakeMachine, makeVirtualMachine } from "./machine.ts"
-import { compareIcmp, compareTcp, expectedLine, icmpLine, learn, seenLine, shiftOf } from "./match.ts"
+import { compareIcmp, compareTcp, expectedLine, icmpLine, issOf, learn, seenLine } from "./match.ts"
 import type { Seen } from "./packet.ts"
 import { parseScript } from "./parser.ts"
 import { type Failure, formatSeconds, type Outcome, type TcbView, viewTcb } from "./report.ts"
@@ -232,6 +232,10 @@ class Runner {
   private injectTcp(action: TcpAction): void {
     if (this.underTest._tag !== "Connection") this.underTest = { _tag: "Connection", flow: this.newFlow() }
     const { flow } = this.underTest
+    if ((action.flags & SYN) !== 0) {
+      flow.peerSyn = action.seq.value
+      flow.irs ??= action.seq.value
+    }
     if ((action.flags & FIN) !== 0) flow.peerClosed = true
     if ((action.flags & (FIN | RST)) !== 0) flow.ended = true
     this.machine.inject(encodeTcp(action, flow))
@@ -294,10 +298,10 @@ class Runner {
     if (!sameEndpoint(body.to, flow.remote) || !sameEndpoint(body.from, flow.local)) {
       return ["the packet is not of the connection that the script is about"]
     }
-    const shift = shiftOf(action, body, flow)
-    if (shift !== undefined) {
-      flow.shift = shift
-      flow.synSeen = true
+    const iss = issOf(action, body, flow)
+    if (iss !== undefined) {
+      flow.iss = iss
+      if (flow.ended) flow.irs = flow.peerSyn
       flow.ended = false
       flow.peerClosed = false
     }
@@ -449,8 +453,8 @@ class Runner {
   }
 
   private view(tcb: Tcb | undefined = this.status()?.tcb): TcbView | undefined {
-    const shift = this.underTest._tag === "Connection" ? this.underTest.flow.shift : 0
-    return tcb === undefined ? undefined : viewTcb(tcb, shift)
+    const flow = this.underTest._tag === "Connection" ? this.underTest.flow : undefined
+    return tcb === undefined ? undefined : viewTcb(tcb, flow)
   }
 
   private end(): void {

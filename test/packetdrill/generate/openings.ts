@@ -82,10 +82,10 @@ const LISTEN_CASES: ReadonlyArray<Case> = [
     events: [
       "   +0 < S 4294967295:4294967295(0) win 32792 <mss 1000>",
       "   +0 > S. 0:0(0) ack 0 <mss 1460>",
-      "  +.1 < . 0:0(0) ack 1 win 32792",
+      "  +.1 < . 1:1(0) ack 1 win 32792",
       "   +0 accept(3, ..., ...) = 4",
-      "   +0 < P. 0:1000(1000) ack 1 win 32792",
-      "   +0 > . 1:1(0) ack 1000",
+      "   +0 < P. 1:1001(1000) ack 1 win 32792",
+      "   +0 > . 1:1(0) ack 1001",
     ],
   },
   {
@@ -381,19 +381,19 @@ const CLOSED_CASES: ReadonlyArray<Case> = [
     slug: "syn",
     section: "RFC 9293 section 3.10.7.1",
     comment: "A SYN is answered with <SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK>.",
-    events: ["   +0 < S 1000:1000(0) win 32792 <mss 1000>", "   +0 > R. 0:0(0) ack 1001"],
+    events: ["   +0 < S 1000:1000(0) win 32792 <mss 1000>", "   +0 > R. 0:0(0) ack 1"],
   },
   {
     slug: "syn-text",
     section: "RFC 9293 section 3.10.7.1",
     comment: "SEG.LEN counts SYN and text.",
-    events: ["   +0 < S 1000:1100(100) win 32792 <mss 1000>", "   +0 > R. 0:0(0) ack 1101"],
+    events: ["   +0 < S 1000:1100(100) win 32792 <mss 1000>", "   +0 > R. 0:0(0) ack 101"],
   },
   {
     slug: "syn-fin",
     section: "RFC 9293 section 3.10.7.1",
     comment: "SEG.LEN counts SYN and FIN.",
-    events: ["   +0 < SF 1000:1000(0) win 32792 <mss 1000>", "   +0 > R. 0:0(0) ack 1002"],
+    events: ["   +0 < SF 1000:1000(0) win 32792 <mss 1000>", "   +0 > R. 0:0(0) ack 2"],
   },
   {
     slug: "syn-ack",
@@ -441,11 +441,7 @@ const CLOSED_CASES: ReadonlyArray<Case> = [
     slug: "rst",
     section: "RFC 9293 section 3.10.7.1",
     comment: "A RST is never answered; the SYN after it is.",
-    events: [
-      "   +0 < R 1000:1000(0) win 0",
-      "  +.1 < S 2000:2000(0) win 32792 <mss 1000>",
-      "   +0 > R. 0:0(0) ack 2001",
-    ],
+    events: ["   +0 < R 1000:1000(0) win 0", "  +.1 < S 2000:2000(0) win 32792 <mss 1000>", "   +0 > R. 0:0(0) ack 1"],
   },
   {
     slug: "rst-ack",
@@ -454,7 +450,7 @@ const CLOSED_CASES: ReadonlyArray<Case> = [
     events: [
       "   +0 < R. 1000:1000(0) ack 2000 win 0",
       "  +.1 < S 2000:2000(0) win 32792 <mss 1000>",
-      "   +0 > R. 0:0(0) ack 2001",
+      "   +0 > R. 0:0(0) ack 1",
     ],
   },
 ]
@@ -509,7 +505,7 @@ const TIME_WAIT_CASES: ReadonlyArray<Case> = [
     events: [
       "  +.1 < S 1000:1000(0) win 32792 <mss 1000>",
       "   +0 > S. 0:0(0) ack 1001 <mss 1460>",
-      "  +.1 < . 1001:1001(0) ack 1 win 32792",
+      "  +.1 < . 1:1(0) ack 1 win 32792",
       "   +0 accept(3, ..., ...) = 4",
     ],
   },

@@ -52,18 +52,35 @@ describe("an expected packet must agree in", () => {
 })
 
 describe("sequence numbers", () => {
-  test("ours count from what the script wrote in our SYN", () => {
-    const script = ESTABLISHED.replace("> S. 0:0(0)", "> S. 700:700(0)").replace(
-      "ack 1 win 32792\n   +0 acc",
-      "ack 701 win 32792\n   +0 acc",
+  test("a SYN says what we call our ISN; other segments count from it", () => {
+    const script = ESTABLISHED.replace("> S. 0:0(0)", "> S. 700:700(0)")
+    expect(outcome(`${script}+0 write(4, ..., 10) = 10\n+0 > P. 1:11(10) ack 1`)).toBe("passed")
+    expect(outcome(`${script}+0 write(4, ..., 10) = 10\n+0 > P. 701:711(10) ack 1`)).toContain(
+      "seq: expected 701, got 1",
     )
-    expect(outcome(`${script}+0 write(4, ..., 10) = 10\n+0 > P. 701:711(10) ack 1`)).toBe("passed")
   })
 
-  test("the peer's are the script's own", () => {
-    expect(outcome(`${LISTENER}+0 < S 4294967295:4294967295(0) win 1 <mss 1000>\n+0 > S. 0:0(0) ack 0 <...>`)).toBe(
-      "passed",
-    )
+  test("a SYN of the peer's is on the wire as written; its other segments count from it", () => {
+    const script = `${LISTENER}+0 < S 4294967295:4294967295(0) win 1000 <mss 1000,sackOK>
+      +0 > S. 0:0(0) ack 0 <...>
+      +0 < . 1:1(0) ack 1 win 1000
+      +0 accept(3, ..., ...) = 4
+      +0 < P. 11:21(10) ack 1 win 1000
+      +0 > . 1:1(0) ack 1 <nop,nop,sack 11:21>
+      +0 < P. 1:11(10) ack 1 win 1000
+      +0 > . 1:1(0) ack 21`
+    expect(outcome(script)).toBe("passed")
+    expect(outcome(script.replace("sack 11:21", "sack 11:22"))).toContain("got <nop,nop,sack 11:21>")
+  })
+
+  test("a SYN-ACK's acknowledgment counts as its SYN does", () => {
+    const script = (ack: number) => `0 socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 3
+      +0 connect(3, ..., ...) = -1 EINPROGRESS (Operation now in progress)
+      +0 > S 700:700(0) <...>
+      +0 < S. 123:123(0) ack ${ack} win 5840 <mss 1040>
+      +0 > . 1:1(0) ack 1`
+    expect(outcome(script(701))).toBe("passed")
+    expect(outcome(script(1))).toContain("flags: expected ., got R")
   })
 
   test("! stands for the number on the wire", () => {
