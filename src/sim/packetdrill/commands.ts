@@ -13,8 +13,8 @@ export interface CommandContext {
   settings(): TcpSettings
   /** Also changes a machine that runs already; false when that cannot be done. */
   configure(settings: TcpSettings): boolean
-  /** Segmentation offload of the interface. */
-  offload(on: boolean): void
+  /** Segmentation offload of the interface; false when it cannot be changed any more. */
+  offload(on: boolean): boolean
   sleep(duration: Micros): void
   sockets(): ReadonlyArray<SocketStatus>
   drop(socket: SocketStatus): void
@@ -43,7 +43,7 @@ const runSimple = (context: CommandContext, action: CommandAction, command: Simp
       if (!command.output.startsWith("/proc/sys/")) return unsupported(action.at, `the command \`${command.text}\``)
       return set(context, action, command.output, args.filter((arg) => !arg.startsWith("-")).join(" "))
     case "defaults.sh":
-      return all(context, action, DEFAULTS_SH)
+      return defaults(context, action)
     case "set_sysctls.py":
       return all(context, action, args.map(assignment))
     case "sleep":
@@ -69,8 +69,15 @@ const runSimple = (context: CommandContext, action: CommandAction, command: Simp
     case "tcpdrop":
       for (const socket of context.sockets()) if (socket.remote !== undefined) context.drop(socket)
       return undefined
+    case "nstat":
+      // Without a pattern it only sets its history.
+      if (command.grep === undefined) return undefined
+      return unsupported(action.at, "queries of counters (nstat)")
     case "ip":
     case "tc":
+      if (/^tc qdisc .* fq\b/.test(command.words.join(" "))) {
+        return unsupported(action.at, "pacing by the queueing discipline fq")
+      }
       if (
         /^ip tcp_metrics (?:flush|delete)|^tc qdisc (?:add|replace|del|change) dev \S+ root/.test(
           command.words.join(" "),
@@ -81,8 +88,22 @@ const runSimple = (context: CommandContext, action: CommandAction, command: Simp
       }
       return unsupported(action.at, `the command \`${command.text}\``)
     default:
+      // What the corpora write at a script's end to undo what its set-up did.
+      if (name.startsWith("sysctl_restore")) return undefined
       return unsupported(action.at, `the command \`${command.text}\``)
   }
+}
+
+/** The set-up script: what the stack has no setting for is one remark, not twenty. */
+const defaults = (context: CommandContext, action: CommandAction): string | undefined => {
+  const ignored: Array<string> = []
+  const problem = all(
+    { ...context, ignored: (what) => ignored.push(what.replace(/^sysctl net\.ipv4\./, "")) },
+    action,
+    DEFAULTS_SH,
+  )
+  if (ignored.length > 0) context.ignored(`of defaults.sh: ${ignored.join(", ")}`)
+  return problem
 }
 
 const assignment = (text: string): readonly [string, string] => {
@@ -131,8 +152,9 @@ const ethtool = (context: CommandContext, action: CommandAction, command: Simple
   const [mode, , ...features] = command.words.slice(1)
   if (mode !== "-K") return unsupported(action.at, `the command \`${command.text}\``)
   for (let i = 0; i < features.length; i += 2) {
-    if (features[i] === "tso" || features[i] === "gso") context.offload(features[i + 1] === "on")
-    else context.ignored(`ethtool -K ${features[i]} ${features[i + 1]}`)
+    if (features[i] === "tso" || features[i] === "gso") {
+      if (!context.offload(features[i + 1] === "on")) unsupported(action.at, "ethtool -K while sockets are open")
+    } else context.ignored(`ethtool -K ${features[i]} ${features[i + 1]}`)
   }
   return undefined
 }

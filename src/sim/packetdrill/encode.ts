@@ -6,7 +6,7 @@ import { IPV6_HEADER, NEXT_HEADER_ICMPV6, writeIpv6 } from "../../wire/ipv6.ts"
 import { finishTcp } from "../../wire/tcp.ts"
 import { ACK, EMPTY, SYN } from "../../wire/tcpSegment.ts"
 import type { IcmpAction, IpSpec, TcpAction } from "./ast.ts"
-import { type Flow, toWire } from "./flow.ts"
+import { cookieToWire, type Flow, toWire } from "./flow.ts"
 import { icmpNumbers } from "./icmpNames.ts"
 import { encodeOptions, type Numbering } from "./options.ts"
 import { ecnBits } from "./packet.ts"
@@ -44,6 +44,7 @@ export const encodeTcp = (action: TcpAction, flow: Flow): Uint8Array => {
 /** SACK blocks and echoed timestamps of the peer speak of our numbers. */
 const inboundNumbering = (flow: Flow, syn: boolean): Numbering => ({
   sack: (edge) => toWire(flow, "ours", edge, syn),
+  cookie: (cookie) => cookieToWire(flow, cookie),
   val: (val) => val.value,
   ecr: (ecr) => {
     if (ecr.kind === "absolute") return ecr.value

@@ -4,7 +4,7 @@ import type { Endpoint } from "../../wire/address.ts"
 import type { Flow } from "./flow.ts"
 
 /** What a script holds by a file descriptor's number. */
-export type File = SocketFile | EpollFile
+export type File = SocketFile | EpollFile | PlainFile
 
 /** A TCP socket: the host knows it only from listen or connect on; until then it is what was asked of it. */
 export interface SocketFile {
@@ -30,6 +30,12 @@ export interface SocketFile {
   sendTimeout: number
   /** SO_LINGER with a time of 0: close resets. */
   linger: { readonly on: boolean; readonly seconds: number }
+}
+
+/** A file of a disk: all that is known of it is that it has octets enough. */
+export interface PlainFile {
+  readonly kind: "plain"
+  readonly fd: number
 }
 
 export interface EpollFile {

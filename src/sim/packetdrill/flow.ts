@@ -20,6 +20,8 @@ export interface Flow {
   ended: boolean
   /** The peer's FIN has been injected. */
   peerClosed: boolean
+  /** Fast Open cookies on the wire by the digits that the script writes for them; others are as written. */
+  readonly cookies: ReadonlyMap<string, Uint8Array>
   /** The stack's flow labels by the value that the script gives them. */
   readonly labels: Map<number, number>
   /** The stack's timestamps by the value that the script gives them. */
@@ -30,7 +32,7 @@ export interface Flow {
   firstStamp: { readonly script: number; readonly live: number; readonly at: Micros } | undefined
 }
 
-export const makeFlow = (local: Endpoint, remote: Endpoint): Flow => ({
+export const makeFlow = (local: Endpoint, remote: Endpoint, cookies: Flow["cookies"]): Flow => ({
   local,
   remote,
   iss: undefined,
@@ -38,6 +40,7 @@ export const makeFlow = (local: Endpoint, remote: Endpoint): Flow => ({
   peerSyn: undefined,
   ended: false,
   peerClosed: false,
+  cookies,
   labels: new Map(),
   stamps: new Map(),
   unwritten: undefined,
@@ -63,3 +66,11 @@ export const toWire = (flow: Flow, side: Side, number: Numbered, syn: boolean): 
 /** A wire number as the script counts. */
 export const toScript = (flow: Flow, side: Side, value: number, syn: boolean): number =>
   (value - base(flow, side, syn)) >>> 0
+
+export const cookieToWire = (flow: Flow, cookie: Uint8Array): Uint8Array => flow.cookies.get(cookie.toHex()) ?? cookie
+
+export const cookieToScript = (flow: Flow, cookie: Uint8Array): Uint8Array => {
+  const digits = cookie.toHex()
+  for (const [script, wire] of flow.cookies) if (wire.toHex() === digits) return Uint8Array.fromHex(script)
+  return cookie
+}

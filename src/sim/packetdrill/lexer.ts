@@ -13,7 +13,11 @@ export class Lexer {
   private end = 0
   private readonly lineStarts: ReadonlyArray<number>
 
-  constructor(text: string) {
+  constructor(
+    text: string,
+    /** What `-D` and `#define` gave names to, for tokens that a name may stand for. */
+    readonly definitions: ReadonlyMap<string, string> = new Map(),
+  ) {
     this.text = text
     const starts = [0]
     for (let i = text.indexOf("\n"); i >= 0; i = text.indexOf("\n", i + 1)) starts.push(i + 1)

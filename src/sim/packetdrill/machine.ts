@@ -1,4 +1,5 @@
 import { makeHost } from "../../host/host.ts"
+import { makeKeys } from "../../host/keyedHash.ts"
 import type { HostApi, HostEffect, SendSegment, SocketId, SocketStatus } from "../../host/types.ts"
 import { copyTo } from "../../tcp/sendQueue.ts"
 import type { TcpSettings } from "../../tcp/settings.ts"
@@ -18,6 +19,8 @@ export interface MachineConfig {
   readonly address: IpAddress
   readonly mtu: number
   readonly settings: TcpSettings
+  /** When the machine begins. */
+  readonly start: Micros
   /** Largest payload that leaves in one packet, as a device with segmentation offload takes it; 0: one MSS. */
   readonly burst: number
 }
@@ -49,6 +52,8 @@ export interface Machine {
   configure(settings: TcpSettings): boolean
   /** The socket that a flow's packets belong to, held by an application or not. */
   statusOf(flow: Flow): SocketStatus | undefined
+  /** The Fast Open cookie that it gives to a client's address. */
+  fastOpenCookie(local: IpAddress, remote: IpAddress): Uint8Array
   /** TCP_INFO. */
   info(status: SocketStatus): ReadonlyMap<string, number>
 }
@@ -60,14 +65,16 @@ export const makeVirtualMachine: MakeMachine = (config) => new VirtualMachine(co
 
 class VirtualMachine implements Machine {
   readonly host: HostApi
-  now: Micros = 0
+  now: Micros
   readonly sent: Array<Seen> = []
   readonly drops: Array<{ readonly at: Micros; readonly why: string }> = []
   readonly stirred = new Set<SocketId>()
   private readonly layout: OptionLayout
+  private readonly keys = makeKeys(SECRET)
 
   constructor(config: MachineConfig) {
     const { address, mtu, burst, settings } = config
+    this.now = config.start
     const v4 = address.family === 4
     this.layout = settings.profile.optionLayout
     this.host = makeHost({
@@ -119,6 +126,10 @@ class VirtualMachine implements Machine {
     this.now = Math.max(this.now, at)
     this.host.advance(this.now)
     this.settle()
+  }
+
+  fastOpenCookie(local: IpAddress, remote: IpAddress): Uint8Array {
+    return this.keys.fastOpenCookie(local, remote)
   }
 
   info(status: SocketStatus): ReadonlyMap<string, number> {

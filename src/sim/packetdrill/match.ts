@@ -1,6 +1,6 @@
 import { ACK, PSH, SYN } from "../../wire/tcpSegment.ts"
 import type { IcmpAction, IpSpec, Numbered, OptionSpec, TcpAction } from "./ast.ts"
-import { type Flow, toScript, toWire } from "./flow.ts"
+import { cookieToScript, cookieToWire, type Flow, toScript, toWire } from "./flow.ts"
 import { icmpNumbers } from "./icmpNames.ts"
 import { formatNumbered, formatOptions } from "./options.ts"
 import { ecnOf, formatFlags, formatIp, formatLine, type Seen, type SeenIcmp, type SeenTcp } from "./packet.ts"
@@ -33,7 +33,7 @@ export const compareTcp = (
   number(differ, "ack", action.ack ?? ZERO, body.ack, ackInScript(body, flow))
   if (action.window !== undefined) differ("win", action.window, body.wnd)
   differ("urg", action.urgent ?? 0, body.up)
-  compareIp(differ, action.ip, seen)
+  compareIp(differ, action.ip, seen, flow)
   if (action.options !== "any") compareOptions(found, action.options, seen, body, flow, rules)
   return found
 }
@@ -51,14 +51,22 @@ const number = (differ: Differ, what: string, expected: Numbered, wire: number, 
   differ(what, expected.value, expected.kind === "absolute" ? wire : script)
 }
 
-const compareIp = (differ: Differ, ip: IpSpec, seen: Seen): void => {
+const compareIp = (differ: Differ, ip: IpSpec, seen: Seen, flow: Flow): void => {
   const ecn = ecnOf(seen.tos)
   if (ip.ecn === "ect01") {
     if (ecn !== "ect0" && ecn !== "ect1") differ("ecn", "ect01", ecn)
   } else if (ip.ecn !== undefined) differ("ecn", ip.ecn, ecn)
   if (ip.tos !== undefined) differ("tos", ip.tos, seen.tos)
   if (ip.ttl !== undefined) differ("ttl", ip.ttl, seen.ttl)
-  if (ip.flowLabel !== undefined) differ("flowlabel", ip.flowLabel, seen.flowLabel)
+  if (ip.flowLabel === undefined || seen.source.family !== 6) return
+  // The stack chooses its labels; the script names them, and says when there is another one.
+  const known = flow.labels.get(ip.flowLabel)
+  if (known === undefined) {
+    for (const [name, label] of flow.labels) {
+      if (label === seen.flowLabel) return differ("flowlabel", ip.flowLabel, name)
+    }
+    flow.labels.set(ip.flowLabel, seen.flowLabel)
+  } else differ("flowlabel", known, seen.flowLabel)
 }
 
 const compareOptions = (
@@ -106,7 +114,7 @@ const sameOption = (expected: OptionSpec, actual: OptionSpec, flow: Flow): boole
       return (
         actual._tag === "fastOpen" &&
         actual.experimental === expected.experimental &&
-        sameOctets(expected.cookie, actual.cookie)
+        sameOctets(expected.cookie === "any" ? "any" : cookieToWire(flow, expected.cookie), actual.cookie)
       )
     case "md5":
       return actual._tag === "md5" && sameOctets(expected.digest, actual.digest)
@@ -195,6 +203,9 @@ const inScript = (
       const val = stampOf(expected)?.val ?? plain(option.val)
       return { _tag: "ts", val, ecr: plain(option.ecr) }
     }
+    if (option._tag === "fastOpen" && option.cookie !== "any") {
+      return { ...option, cookie: cookieToScript(flow, option.cookie) }
+    }
     if (option._tag !== "sack") return option
     return {
       _tag: "sack",
@@ -234,7 +245,7 @@ export const compareIcmp = (action: IcmpAction, seen: Seen, body: SeenIcmp, flow
   differ("type", numbers.type, body.type)
   differ("code", numbers.code, body.code)
   if (action.mtu !== undefined) differ("mtu", action.mtu, body.rest)
-  compareIp(differ, action.ip, seen)
+  compareIp(differ, action.ip, seen, flow)
   if (action.quoted !== undefined && action.quoted.seq.kind !== "any") {
     // What it quotes is a segment of the peer's, whose numbers are the script's own.
     differ("quoted seq", toWire(flow, "peers", action.quoted.seq, false), body.quoted?.seq ?? "nothing")

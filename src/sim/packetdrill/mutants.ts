@@ -148,11 +148,11 @@ const ofTcp = (event: ScriptEvent, action: TcpAction, unchecked: Unchecked): Rea
   return variants
 }
 
+/** Flow labels are names that the script gives: the first of them may be any. */
 const ofIp = (ip: IpSpec): ReadonlyArray<IpSpec> => [
   ...(ip.ecn === undefined ? [] : [{ ...ip, ecn: ip.ecn === "ce" ? ("noecn" as const) : ("ce" as const) }]),
   ...(ip.tos === undefined ? [] : [{ ...ip, tos: ip.tos ^ 4 }]),
   ...(ip.ttl === undefined ? [] : [{ ...ip, ttl: ip.ttl ^ 1 }]),
-  ...(ip.flowLabel === undefined ? [] : [{ ...ip, flowLabel: ip.flowLabel ^ 1 }]),
 ]
 
 const ofIcmp = (event: ScriptEvent, action: IcmpAction): ReadonlyArray<Variant> => {

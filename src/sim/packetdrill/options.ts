@@ -19,6 +19,7 @@ export interface Numbering {
   readonly sack: (edge: Numbered) => number
   readonly val: (val: Numbered) => number
   readonly ecr: (ecr: Numbered) => number
+  readonly cookie: (cookie: Uint8Array) => Uint8Array
 }
 
 /** Options in the order given, padded with EOL to whole words, as packetdrill does. */
@@ -47,7 +48,7 @@ const encodeOption = (option: OptionSpec, numbering: Numbering): ReadonlyArray<n
     case "ts":
       return [TIMESTAMPS, 10, ...word(numbering.val(option.val)), ...word(numbering.ecr(option.ecr))]
     case "fastOpen": {
-      const cookie = option.cookie === "any" ? [] : [...option.cookie]
+      const cookie = option.cookie === "any" ? [] : [...numbering.cookie(option.cookie)]
       return option.experimental
         ? [EXPERIMENT, 4 + cookie.length, ...FAST_OPEN_MAGIC, ...cookie]
         : [FAST_OPEN, 2 + cookie.length, ...cookie]

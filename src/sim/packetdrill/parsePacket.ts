@@ -1,7 +1,8 @@
 import { ACK, AE, CWR, ECE, FIN, PSH, RST, SYN, URG } from "../../wire/tcpSegment.ts"
 import type { Direction, IcmpAction, IpSpec, Numbered, OptionSpec, Position, SackSpec, TcpAction } from "./ast.ts"
 import { NO_IP_SPEC } from "./ast.ts"
-import type { Lexer } from "./lexer.ts"
+import { COOKIES } from "./cookies.ts"
+import { Lexer } from "./lexer.ts"
 import { syntax, unsupported } from "./scriptError.ts"
 
 /** Protocols that packetdrill's dialects know and this one refuses by name. */
@@ -39,14 +40,15 @@ const parseWindow = (lexer: Lexer): number | undefined =>
 
 /** `[ect0]`, `[tos 0x10, ttl 64]`: what the IP header says, in brackets or parentheses. */
 const parseIp = (lexer: Lexer): IpSpec => {
-  const close = lexer.take("[") ? "]" : lexer.take("(") ? ")" : undefined
-  if (close === undefined) return NO_IP_SPEC
   let spec = NO_IP_SPEC
-  while (!lexer.take(close)) {
-    spec = { ...spec, ...parseIpField(lexer) }
-    lexer.take(",")
+  for (;;) {
+    const close = lexer.take("[") ? "]" : lexer.take("(") ? ")" : undefined
+    if (close === undefined) return spec
+    while (!lexer.take(close)) {
+      spec = { ...spec, ...parseIpField(lexer) }
+      lexer.take(",")
+    }
   }
-  return spec
 }
 
 const parseIpField = (lexer: Lexer): Partial<IpSpec> => {
@@ -138,6 +140,9 @@ const parseOptions = (lexer: Lexer): ReadonlyArray<OptionSpec> | "any" => {
   return options
 }
 
+/** Accurate ECN, TCP-AO, experiments, and Multipath TCP. */
+const REFUSED_OPTIONS = /^(?:ECN|ACCECN|exp|exp_.*|ao|tcpao|mp_\w+|dss|dss_\w+|add_addr\w*|remove_addr\w*)$/i
+
 const parseOption = (lexer: Lexer): OptionSpec => {
   const name = lexer.word() ?? lexer.fail("expected a TCP option")
   switch (name) {
@@ -161,12 +166,8 @@ const parseOption = (lexer: Lexer): OptionSpec => {
       return { _tag: "md5", digest: parseHex(lexer) }
     case "kind":
       return { _tag: "raw", kind: lexer.unsigned("an option's kind", 0xff), data: rawData(lexer) }
-    case "ECN":
-    case "ACCECN":
-    case "exp":
-    case "ao":
-      return unsupported(lexer.position(), `the TCP option ${name}`)
     default:
+      if (REFUSED_OPTIONS.test(name)) return unsupported(lexer.position(), `the TCP option ${name}`)
       return lexer.fail(`unknown TCP option "${name}", before`)
   }
 }
@@ -190,6 +191,11 @@ const parseTimestamps = (lexer: Lexer): OptionSpec => {
 
 const parseHex = (lexer: Lexer): Uint8Array | "any" => {
   if (lexer.take("...")) return "any"
+  const name = lexer.match(/[A-Z][A-Z0-9]*_[A-Z0-9_]*/y)
+  if (name !== undefined) {
+    const value = lexer.definitions.get(name) ?? COOKIES[name] ?? lexer.fail(`${name} is not defined, before`)
+    return parseHex(new Lexer(value))
+  }
   const digits = lexer.match(/(?:0x)?[0-9a-fA-F]+/y)?.replace(/^0x/, "") ?? ""
   return digits.length % 2 === 0
     ? Uint8Array.fromHex(digits)
@@ -213,6 +219,7 @@ const parseIcmp = (lexer: Lexer, direction: Direction, ip: IpSpec, at: Position)
   if (!lexer.take("[")) return { _tag: "Icmp", at, direction, ip, type, code, mtu, quoted: undefined }
   const refused = REFUSED.find((name) => lexer.sees(name))
   if (refused !== undefined) unsupported(lexer.position(), `${refused} packets`)
+  lexer.take("tcp")
   const quoted = parseRange(lexer)
   lexer.expect("]")
   return { _tag: "Icmp", at, direction, ip, type, code, mtu, quoted }

@@ -23,15 +23,20 @@ const parse = (source: string, given: ReadonlyMap<string, string>): Script => {
   const commented = flagsInComments(source)
   const early = definitionsOf(commented, given)
   const { text, definitions } = preprocess(source, early)
-  const lexer = new Lexer(text)
+  const lexer = new Lexer(text, definitions)
   const flags = [...commented]
   const setup: Array<CommandAction> = []
   while (lexer.sees("-")) flags.push(parseFlag(lexer))
   while (lexer.sees("`")) setup.push(parseCommand(lexer))
   const events: Array<ScriptEvent> = []
-  while (!lexer.atEnd()) events.push(parseEvent(lexer))
+  while (!lexer.atEnd() && !lexer.sees("`")) events.push(parseEvent(lexer))
+  // What cleans up after the last event needs no time.
+  while (lexer.sees("`")) events.push({ at: lexer.position(), time: AT_ONCE, action: parseCommand(lexer) })
+  if (!lexer.atEnd()) lexer.fail("expected nothing after the commands that clean up")
   return { flags, setup, events, definitions: definitionsOf(flags, definitions) }
 }
+
+const AT_ONCE: EventTime = { _tag: "Relative", after: 0 }
 
 const FLAG = /^[ \t]*(?:\/\/|\/\*|\*|#)[ \t]*((?:--[a-z_]+(?:=[^ \t]+)?[ \t]*)+)(?:\*\/)?[ \t\r]*$/
 

@@ -21,6 +21,7 @@ import { begin } from "./calls/table.ts"
 import { allowed, onTime, type Schedule, scheduleOf } from "./clock.ts"
 import { runCommand } from "./commands.ts"
 import { configure, defaultRunOptions, type RunConfig, type RunOptions } from "./config.ts"
+import { ownCookies } from "./cookies.ts"
 import { encodeIcmp, encodeTcp } from "./encode.ts"
 import type { File } from "./files.ts"
 import { type Flow, makeFlow } from "./flow.ts"
@@ -112,6 +113,7 @@ class Runner {
   private readonly environment: Environment = new Map()
   private settings: TcpSettings
   private burst: number
+  private start: Micros = 0
   private made: Machine | undefined
   private underTest: UnderTest = { _tag: "Nothing" }
   private pending: Pending | undefined
@@ -155,6 +157,7 @@ class Runner {
       mtu: this.config.mtu,
       settings: this.settings,
       burst: this.burst,
+      start: this.start,
     })
     return this.made
   }
@@ -253,7 +256,9 @@ class Runner {
   private flowOf(local: Endpoint, remote: Endpoint): Flow {
     const known = this.flows.find((flow) => sameEndpoint(flow.remote, remote) && flow.local.port === local.port)
     if (known !== undefined) return known
-    const flow = makeFlow(local, remote)
+    const cookie = this.machine.fastOpenCookie(local.address, remote.address)
+    const cookies = new Map([...ownCookies(this.config.definitions)].map((digits) => [digits, cookie] as const))
+    const flow = makeFlow(local, remote, cookies)
     this.flows.push(flow)
     return flow
   }
@@ -414,12 +419,15 @@ class Runner {
       {
         settings: () => this.settings,
         configure: (settings) => {
-          if (this.made !== undefined && !this.made.configure(settings)) return false
+          if (!this.startAgain() && this.made?.configure(settings) === false) return false
           this.settings = settings
           return true
         },
         offload: (on) => {
-          this.burst = on ? BURST : 0
+          const burst = on ? BURST : 0
+          if (burst !== this.burst && !this.startAgain()) return false
+          this.burst = burst
+          return true
         },
         sleep: (duration) => {
           this.advanceTo(this.machine.now + duration)
@@ -434,6 +442,15 @@ class Runner {
       },
       action,
     )
+  }
+
+  /** A machine that nothing has happened to is as good as none: the next one is made with other settings. */
+  private startAgain(): boolean {
+    if (this.made === undefined) return true
+    if (this.flows.length > 0 || this.files.size > 0 || this.made.host.sockets().length > 0) return false
+    this.start = this.made.now
+    this.made = undefined
+    return true
   }
 
   private code(event: ScriptEvent, action: CodeAction): void {

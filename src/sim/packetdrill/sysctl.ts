@@ -30,6 +30,7 @@ const FREEBSD: Readonly<Record<string, ReadonlyArray<readonly [setting: string, 
   "net.inet.tcp.keepcnt": [["tcpKeepaliveProbes", 1]],
   "net.inet.tcp.fastopen.server_enable": [["tcpFastopen", 1]],
   "net.inet.tcp.minmss": [["tcpMinSndMss", 1]],
+  "net.inet.tcp.syncache.rexmtlimit": [["tcpSynackRetries", 1]],
   "net.inet.ip.portrange.reservedhigh": [["ipUnprivilegedPortStart", 1]],
   "kern.ipc.soacceptqueue": [["somaxconn", 1]],
   "kern.ipc.somaxconn": [["somaxconn", 1]],
@@ -40,8 +41,15 @@ const PROFILE: Readonly<Record<string, readonly [field: string, unit: number]>> 
   "net.inet.tcp.delacktime": ["delayedAck", MILLISECONDS],
   "net.inet.tcp.rexmit_min": ["minRto", MILLISECONDS],
   "net.inet.tcp.rexmit_initial": ["initialRto", MILLISECONDS],
+  "net.inet.tcp.rexmit_slop": ["rtoSlop", MILLISECONDS],
   "net.inet.tcp.initcwnd_segments": ["initialWindowSegments", 1],
   "net.ipv4.tcp_rto_min_us": ["minRto", 1],
+}
+
+/** Fields of the wire profile that a sysctl chooses a value of: the one for 0, and the one for 1. */
+const CHOICES: Readonly<Record<string, readonly [field: string, off: string, on: string]>> = {
+  "net.inet.tcp.drop_synfin": ["synFin", "accept", "drop"],
+  "net.inet.tcp.tolerate_missing_ts": ["missingTimestamp", "drop", "accept"],
 }
 
 /** The middle size of a triple: FreeBSD's default buffer sizes. */
@@ -56,13 +64,13 @@ const MIDDLE: Readonly<Record<string, string>> = {
  */
 const GIVEN: Readonly<Record<string, string>> = {
   "net.ipv4.tcp_fack": "0",
+  "net.inet.tcp.functions_default": "freebsd",
   "net.inet.tcp.delayed_ack": "1",
   "net.inet.tcp.rfc3042": "1",
   "net.inet.tcp.rfc3390": "1",
   "net.inet.tcp.insecure_rst": "0",
   "net.inet.tcp.insecure_syn": "0",
   "net.inet.tcp.blackhole": "0",
-  "net.inet.tcp.drop_synfin": "0",
 }
 
 /** Names that change nothing a script can see here: virtual time has no timer slack, no queue, no cached metrics. */
@@ -70,7 +78,9 @@ const WITHOUT_EFFECT: ReadonlyArray<RegExp> = [
   /^kern\.timecounter\./,
   /^net\.inet\.tcp\.hostcache\./,
   /^net\.inet\.tcp\.cc\.available$/,
-  /^net\.inet\.tcp\.functions_/,
+  /^net\.inet\.tcp\.functions_(?:available|inherit_listen_socket_stack)/,
+  /^net\.inet\.tcp\.(?:log_|bb\.|hpts\.|isn_reseed)/,
+  /^net\.inet\.icmp\.icmplim/,
   /^net\.core\.(?:default_qdisc|netdev_|optmem_max|busy_)/,
   /^net\.ipv4\.tcp_(?:mem|no_metrics_save|low_latency|metrics)/,
   /^net\.ipv4\.route\./,
@@ -88,6 +98,12 @@ export const setSysctl = (settings: TcpSettings, name: string, value: string): S
   const profile = PROFILE[key]
   if (profile !== undefined && profile[0] in settings.profile) {
     return { ...settings, profile: { ...settings.profile, [profile[0]]: Number(value) * profile[1] } }
+  }
+  const choice = CHOICES[key]
+  if (choice !== undefined) {
+    const [field, ...values] = choice
+    const chosen = values[Number(value)]
+    return chosen === undefined ? "unknown" : { ...settings, profile: { ...settings.profile, [field]: chosen } }
   }
   const middle = MIDDLE[key]
   if (middle !== undefined) return setMiddle(settings, middle, Number(value))

@@ -234,6 +234,7 @@ test.each([
   ["0 < sctp: INIT[]", "sctp"],
   ["0 < ipv4 192.0.2.1 > 192.168.0.1: . 1:1(0) ack 1 win 1", "ipv4"],
   ["0 > . 1:1(0) ack 1 <...> /udp(9899 > 9899)", "/udp"],
+  ["0 < S 0:0(0) win 1 <mss 1460,mp_capable v1 flags[flag_h] nokey>", "mp_capable"],
   ["0 > . 1:1(0) ack 1 <ECN e1b 1>", "ECN"],
 ])("%s is unsupported, by name", (source, name) => {
   const error = parseScript(source)

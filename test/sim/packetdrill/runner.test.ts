@@ -211,11 +211,74 @@ describe("calls", () => {
       "+0 sendmsg(4, {msg_name(...)=..., msg_iov(1)=[{..., 30}], msg_flags=0}, 0) = 30\n+0 > P. 1:31(30) ack 1",
       "passed",
     ],
-    ["+0 send(4, ..., 10, MSG_OOB) = 10", "unsupported"],
-    ["+0 sendfile(4, 5, [0], 10) = 10", "unsupported: the call sendfile"],
+    ["+0 send(4, ..., 10, MSG_OOB) = 10\n+0 > PU. 1:11(10) ack 1 urg 10", "passed"],
+    ["+0 recv(4, ..., 10, MSG_OOB) = 1", "unsupported: the flag MSG_OOB of recv"],
+    ["+0 send(4, ..., 10, MSG_ZEROCOPY) = 10", "unsupported: the flag MSG_ZEROCOPY of send"],
+    ["+0 splice(4, NULL, 5, NULL, 10, 0) = 10", "unsupported: the call splice"],
+    ["+0 sendfile(4, 5, [0], 10) = -1 EBADF", "passed"],
+    ['+0 open("/proc/self/exe", O_RDONLY) = 5\n+0 sendfile(4, 5, [0], 10) = 10\n+0 > P. 1:11(10) ack 1', "passed"],
+    ["+0 sendfile(4, 3, [0], 10) = 10", "unsupported: sendfile from anything but a file"],
+    [
+      "+0 setsockopt(4, SOL_TCP, TCP_INQ, [1], 4) = 0\n+0 < P. 1:11(10) ack 1 win 1000\n+0 recvmsg(4, {msg_iov(1)=[{..., 4}], msg_flags=0, msg_control=[{cmsg_level=SOL_TCP, cmsg_type=TCP_CM_INQ, cmsg_data=6}]}, 0) = 4",
+      "passed",
+    ],
+    [
+      "+0 setsockopt(4, SOL_TCP, TCP_INQ, [1], 4) = 0\n+0 < P. 1:11(10) ack 1 win 1000\n+0 recvmsg(4, {msg_iov(1)=[{..., 4}], msg_control=[{cmsg_level=SOL_TCP, cmsg_type=TCP_CM_INQ, cmsg_data=7}]}, 0) = 4",
+      "TCP_CM_INQ: expected 7, got 6",
+    ],
+    [
+      "+0 setsockopt(4, SOL_TCP, TCP_INQ, [1], 4) = 0\n+0 < FP. 1:11(10) ack 1 win 1000\n+0 recvmsg(4, {msg_iov(1)=[{..., 10}], msg_control=[{cmsg_level=SOL_TCP, cmsg_type=TCP_CM_INQ, cmsg_data=1}]}, 0) = 10",
+      "passed",
+    ],
+    [
+      "+0 recvmsg(4, {msg_iov(1)=[{..., 4}], msg_control=[{cmsg_level=SOL_SOCKET, cmsg_type=SO_TIMESTAMPING, cmsg_data=7}]}, 0) = 4",
+      "unsupported: control messages other than TCP_CM_INQ",
+    ],
+    [
+      "+0 setsockopt(4, SOL_SOCKET, SO_LINGER, [{onoff=1, linger=0}], 8) = 0\n+0 close(4) = 0\n+0 > R. 1:1(0) ack 1",
+      "passed",
+    ],
+    ["+0 getsockopt(4, SOL_TCP, TCP_INFO, {tcpi_state=TCP_ESTABLISHED}, [104]) = 0", "passed"],
+    ["+0 getsockopt(4, SOL_TCP, TCP_INFO, {tcpi_state=TCP_CLOSE}, [104]) = 0", "tcpi_state: expected 7, got 1"],
     ["+0 setsockopt(4, SOL_TCP, TCP_MD5SIG, ..., 1) = 0", "unsupported: the option TCP_MD5SIG"],
   ])("%s", (call, expected) => {
     expect(outcome(ESTABLISHED + call)).toContain(expected)
+  })
+})
+
+test("FreeBSD numbers its states otherwise", () => {
+  const script = `${ESTABLISHED}+0 getsockopt(4, IPPROTO_TCP, TCP_INFO, {tcpi_state=TCPS_ESTABLISHED}, [...]) = 0`
+  expect(outcome(script, { profile: "freebsd" })).toBe("passed")
+  expect(outcome(script)).toContain("tcpi_state: expected 4, got 1")
+})
+
+describe("the Fast Open cookie of the server under test", () => {
+  const listener = `${LISTENER}+0 setsockopt(3, SOL_TCP, TCP_FASTOPEN, [1], 4) = 0\n`
+  const opens = (cookie: string) => `${listener}+0 < S 0:100(100) win 32792 <mss 1000,FO ${cookie},nop,nop>
+    +0 > S. 0:0(0) ack 101 <mss 1460>`
+
+  test.each([
+    ["TFO_COOKIE", {}],
+    ["3021b9d889017eeb", {}],
+    ["TFO_COOKIE", { TFO_COOKIE: "0102030405060708" }],
+    ["0102030405060708", { TFO_COOKIE: "0102030405060708" }],
+  ])("%s with %j opens at once", (cookie, definitions) => {
+    expect(outcome(opens(cookie), { definitions: new Map(Object.entries(definitions)) })).toBe("passed")
+  })
+
+  test("another does not", () => {
+    expect(outcome(opens("3021b9d889017eea"))).toContain("ack: expected 101, got 1")
+  })
+
+  test("is given under the script's name", () => {
+    const asks = (cookie: string) => `${listener}+0 < S 0:0(0) win 32792 <mss 1000,FO,nop,nop>
+      +0 > S. 0:0(0) ack 1 <mss 1460,FO ${cookie},nop,nop>`
+    expect(outcome(asks("TFO_COOKIE"))).toBe("passed")
+    expect(outcome(asks("0000000000000000"))).toContain("got <mss 1460,FO 3021b9d889017eeb,nop,nop>")
+  })
+
+  test("an unknown name is an error", () => {
+    expect(outcome(opens("OTHER_COOKIE"))).toContain("syntax: OTHER_COOKIE is not defined")
   })
 })
 
@@ -254,6 +317,34 @@ describe("commands", () => {
   test("the socket table answers ss and sockstat; grep fails as it does", () => {
     expect(outcome(`${ESTABLISHED}+0 \`ss -tan | grep ESTAB\``)).toBe("passed")
     expect(outcome(`${ESTABLISHED}+0 \`sockstat -s | grep CLOSE_WAIT\``)).toContain("command:")
+  })
+
+  test("a sysctl that comes as an event counts while nothing has happened yet", () => {
+    const script = (before: string) => `${before}0 \`sysctl -w net.inet.tcp.rfc1323=0\`${LISTENER}
+      +0 < S 0:0(0) win 1000 <mss 1000,nop,wscale 2>
+      +0 > S. 0:0(0) ack 1 <mss 1460>`
+    expect(outcome(script(""), { profile: "freebsd" })).toBe("passed")
+    expect(outcome(script("0 socket(..., SOCK_STREAM, 0) = 9\n"), { profile: "freebsd" })).toContain(
+      "unsupported: sysctl net.inet.tcp.rfc1323 while sockets are open",
+    )
+  })
+
+  test("those at the end, without a time, clean up", () => {
+    expect(outcome(`${ESTABLISHED}\`/tmp/sysctl_restore_\${PPID}.sh\``)).toBe("passed")
+    expect(outcome(`${ESTABLISHED}\`true\`\n+0 close(4) = 0`)).toContain("syntax: expected nothing after")
+  })
+
+  test.each([
+    ["nstat -n", "passed"],
+    ["nstat -s | grep TcpExtTCPTimeouts", "unsupported: queries of counters (nstat)"],
+    ["tc qdisc replace dev tun0 root pfifo", "passed"],
+    ["tc qdisc replace dev tun0 root fq", "unsupported: pacing by the queueing discipline fq"],
+    ["ethtool -K tun0 tso off gso off", "passed"],
+    ["kldload -n tcp_rack", "passed"],
+    ["kldload ipfw", "unsupported: the kernel module ipfw"],
+    ["sysctl net.inet.tcp.functions_default=rack", "passed"],
+  ])("%s", (command, expected) => {
+    expect(outcome(`\`${command}\`\n${ESTABLISHED}`)).toBe(expected)
   })
 
   test("anything else makes a script unsupported", () => {

@@ -22,7 +22,8 @@ import {
 } from "./context.ts"
 import { openTo, withTimeout } from "./open.ts"
 
-const { MSG_DONTWAIT = 0, MSG_WAITALL = 0, MSG_NOSIGNAL = 0, MSG_FASTOPEN = 0 } = SYMBOLS
+const { MSG_DONTWAIT = 0, MSG_WAITALL = 0, MSG_NOSIGNAL = 0, MSG_FASTOPEN = 0, MSG_OOB = 0 } = SYMBOLS
+const { SOL_TCP = 0, TCP_CM_INQ = 0 } = SYMBOLS
 
 /** Flags that a receiving or sending call here may have; the rest is refused by name. */
 const checkFlags = (action: CallAction, flags: number, more = 0): void => {
@@ -50,9 +51,8 @@ export const recvmsg: Call = (context, action) => {
   const fields = fieldsOf(action.args[1] ?? ELLIPSIS, "a message header")
   const attempt = receive(context, action, vectorLength(context, fieldOf(fields, "msg_iov")), flags)
   const control = fieldOf(fields, "msg_control")
-  if (control !== undefined && !isEllipsis(control) && itemsOf(control, "msg_control").length > 0) {
-    unsupported(control.at, "control messages (msg_control)")
-  }
+  const messages = control === undefined || isEllipsis(control) ? [] : itemsOf(control, "msg_control")
+  for (const message of messages) checkControl(context, message)
   return {
     ...attempt,
     poll: () => {
@@ -60,10 +60,31 @@ export const recvmsg: Call = (context, action) => {
       if (result === "blocks" || result.value < 0) return result
       return {
         ...result,
-        problems: [...result.problems, ...check(context, fieldOf(fields, "msg_flags"), 0, "msg_flags")],
+        problems: [
+          ...result.problems,
+          ...check(context, fieldOf(fields, "msg_flags"), 0, "msg_flags"),
+          ...messages.flatMap((message) => compareInq(context, action, message)),
+        ],
       }
     },
   }
+}
+
+/** The one control message that there is here: what is left to be read (TCP_INQ). */
+const checkControl = (context: CallContext, message: Expression): void => {
+  const fields = fieldsOf(message, "a control message")
+  const level = numberOf(fieldOf(fields, "cmsg_level"), context.config.definitions, "cmsg_level")
+  const type = numberOf(fieldOf(fields, "cmsg_type"), context.config.definitions, "cmsg_type")
+  if (level !== SOL_TCP || type !== TCP_CM_INQ) unsupported(message.at, "control messages other than TCP_CM_INQ")
+}
+
+const compareInq = (context: CallContext, action: CallAction, message: Expression): ReadonlyArray<string> => {
+  const file = socketOf(context, action.args[0])
+  if (isResult(file) || file.noted.get("TCP_INQ") !== 1) return ["no control message: TCP_INQ is off"]
+  const status = statusOf(context, file)
+  // Linux's tcp_inq_hint: the end of data counts as one when it is all that is left.
+  const left = status === undefined || status.recvQ > 0 ? (status?.recvQ ?? 0) : Number(file.flow?.peerClosed === true)
+  return check(context, fieldOf(fieldsOf(message, "a control message"), "cmsg_data"), left, "TCP_CM_INQ")
 }
 
 const ELLIPSIS: Expression = { _tag: "Ellipsis", at: { line: 1, column: 1 } }
@@ -139,6 +160,15 @@ export const sendmsg: Call = (context, action) => {
   return transmit(context, action, vectorPayload(context, fieldOf(fields, "msg_iov")), flags)
 }
 
+/** sendfile(2): as many octets of a file. */
+export const sendfile: Call = (context, action) => {
+  const { definitions } = context.config
+  const from = context.files.get(numberOf(action.args[1], definitions, "a file descriptor"))
+  if (from === undefined) return immediate(failed("EBADF"))
+  if (from.kind !== "plain") return unsupported(action.at, "sendfile from anything but a file")
+  return transmit(context, action, new Uint8Array(numberOf(action.args[3], definitions, "a length")), 0)
+}
+
 /** `length` octets, beginning with the text where one is given. */
 const payload = (context: CallContext, data: Expression | undefined, length: Expression | undefined): Uint8Array => {
   const bytes = new Uint8Array(numberOf(length, context.config.definitions, "a length"))
@@ -167,7 +197,8 @@ const vectorPayload = (context: CallContext, vector: Expression | undefined): Ui
 const transmit = (context: CallContext, action: CallAction, bytes: Uint8Array, flags: number): Attempt => {
   const file = socketOf(context, action.args[0])
   if (isResult(file)) return immediate(file)
-  checkFlags(action, flags, MSG_FASTOPEN)
+  checkFlags(action, flags, MSG_FASTOPEN | MSG_OOB)
+  const urgent = (flags & MSG_OOB) !== 0
   const waits = !file.nonBlocking && (flags & MSG_DONTWAIT) === 0
   if (file.role === "new" && (flags & MSG_FASTOPEN) !== 0) return fastOpen(context, action, file, bytes, waits)
   let sent = 0
@@ -181,7 +212,7 @@ const transmit = (context: CallContext, action: CallAction, bytes: Uint8Array, f
     if (!isSending(status.state)) return waits ? "blocks" : failed("EAGAIN")
     if (bytes.length === 0) return done(0)
     for (;;) {
-      const n = machine.host.write(file.id, bytes.subarray(sent), machine.now)
+      const n = machine.host.write(file.id, bytes.subarray(sent), machine.now, urgent)
       if (typeof n !== "number") return sent > 0 ? done(sent) : failed(n.errno === "ENOBUFS" ? "EAGAIN" : n.errno)
       sent += n
       machine.settle()

@@ -38,6 +38,15 @@ export const socket: Call = (context, action) => {
   return immediate(done(fd))
 }
 
+/** open(2): of a file that scripts send from. */
+export const open: Call = (context, action) => {
+  const fd = numberOf(action.result, context.config.definitions, "a file descriptor")
+  if (fd < 0) return immediate(done(3))
+  if (context.files.has(fd)) return immediate(done(fd, [`file descriptor ${fd} is in use`]))
+  context.files.set(fd, { kind: "plain", fd })
+  return immediate(done(fd))
+}
+
 export const bind: Call = (context, action) => {
   const file = socketOf(context, action.args[0])
   if (isResult(file)) return immediate(file)

@@ -47,6 +47,8 @@ const STACK: Readonly<Record<string, readonly [field: string, unit: number]>> = 
   TCP_WINDOW_CLAMP: ["windowClamp", 1],
   TCP_NOTSENT_LOWAT: ["notSentLowWater", 1],
   TCP_CONGESTION: ["congestion", 1],
+  SO_MAX_PACING_RATE: ["maxPacingRate", 1],
+  IP_MINTTL: ["minTtl", 1],
   TCP_FASTOPEN: ["fastOpen", 1],
   TCP_FASTOPEN_CONNECT: ["fastOpenConnect", 1],
   SO_RCVLOWAT: ["receiveLowWater", 1],
@@ -59,6 +61,9 @@ const STACK: Readonly<Record<string, readonly [field: string, unit: number]>> = 
   IPV6_MTU_DISCOVER: ["mtuDiscover", 1],
 }
 
+/** Where the stack keeps it: microseconds, negative when off. */
+const LINGER: string = "linger"
+
 /** Options that change nothing that a script of packets can see. */
 const NOTED = new Set([
   "SO_DEBUG",
@@ -67,12 +72,13 @@ const NOTED = new Set([
   "SO_DONTROUTE",
   "SO_BUSY_POLL",
   "SO_INCOMING_CPU",
-  "SO_MAX_PACING_RATE",
   "IPV6_V6ONLY",
   "IP_RECVERR",
   "IPV6_RECVERR",
   "TCP_FUNCTION_BLK",
   "TCP_THIN_DUPACK",
+  "TCP_INQ",
+  "SO_TIMESTAMP",
 ])
 
 const nameOf = (context: CallContext, action: CallAction): string => {
@@ -106,11 +112,11 @@ const set = (
   const { definitions } = context.config
   switch (name) {
     case "SO_LINGER": {
-      const fields = fieldsOf(value ?? action.result, "linger")
+      const fields = fieldsOf(only(value) ?? action.result, "linger")
       const on = numberOf(fieldOf(fields, "onoff", "l_onoff") ?? fields[0]?.value, definitions, "l_onoff") !== 0
       const seconds = numberOf(fieldOf(fields, "linger", "l_linger") ?? fields[1]?.value, definitions, "l_linger")
       file.linger = { on, seconds }
-      return done(0)
+      return LINGER in file.options ? change(context, file, { [LINGER]: on ? seconds * SECONDS : -1 }) : done(0)
     }
     case "SO_RCVTIMEO":
     case "SO_SNDTIMEO": {
@@ -143,11 +149,21 @@ const checkFunctionBlock = (value: Expression | undefined): void => {
   if (name?._tag === "Text" && name.value !== "freebsd") unsupported(name.at, `the TCP stack "${name.value}"`)
 }
 
+/** `[{...}]` for `{...}`. */
+const only = (value: Expression | undefined): Expression | undefined =>
+  value?._tag === "Array" ? value.items[0] : value
+
 const timeIn = (context: CallContext, action: CallAction, value: Expression | undefined): number => {
-  const fields = fieldsOf(value ?? action.result, "a timeval")
+  const fields = fieldsOf(only(value) ?? action.result, "a timeval")
   const seconds = numberOr(fieldOf(fields, "tv_sec") ?? fields[0]?.value, context.config.definitions, "tv_sec", 0)
   const micros = numberOr(fieldOf(fields, "tv_usec") ?? fields[1]?.value, context.config.definitions, "tv_usec", 0)
   return seconds * SECONDS + micros
+}
+
+/** A string, or an array of one. */
+const textIn = (value: Expression | undefined): string | undefined => {
+  const inner = value?._tag === "Array" ? value.items[0] : value
+  return inner?._tag === "Text" ? inner.value : undefined
 }
 
 const assign = (
@@ -158,14 +174,18 @@ const assign = (
   value: Expression | undefined,
 ): CallResult => {
   const before = Object.entries(file.options).find(([key]) => key === field)?.[1]
-  const text = value?._tag === "Text" ? value.value : undefined
+  const text = textIn(value)
   const next = text ?? (typeof before === "boolean" ? numberIn(context, value) !== 0 : numberIn(context, value) * unit)
   if (typeof next === "number" && next < 0) return failed("EINVAL")
-  const change: Partial<SocketOptions> = { [field]: next }
-  file.options = { ...file.options, ...change }
   if (text === undefined) file.noted.set(name, numberIn(context, value))
+  return change(context, file, { [field]: next })
+}
+
+/** Of a socket that the host does not know yet, the options are kept until it does. */
+const change = (context: CallContext, file: SocketFile, changed: Partial<SocketOptions>): CallResult => {
+  file.options = { ...file.options, ...changed }
   if (file.id === undefined) return done(0)
-  const refused = context.machine.host.setOptions(file.id, change, context.machine.now)
+  const refused = context.machine.host.setOptions(file.id, changed, context.machine.now)
   context.machine.settle()
   return refused === undefined ? done(0) : failed(refused.errno)
 }
@@ -188,7 +208,8 @@ export const getsockopt: Call = (context, action) => {
   const actual = get(context, action, file, name)
   const expected = value?._tag === "Array" ? value.items[0] : value
   if (typeof actual === "string") {
-    const matches = expected === undefined || expected._tag !== "Text" || expected.value === actual
+    const wanted = textIn(value)
+    const matches = wanted === undefined || wanted === actual
     return immediate(done(0, matches ? [] : [`${name}: got "${actual}"`]))
   }
   return immediate(done(0, check(context, expected, actual, name)))
@@ -231,13 +252,18 @@ const get = (context: CallContext, action: CallAction, file: SocketFile, name: s
   return typeof option === "boolean" ? Number(option) : Math.floor(Number(option) / known[1])
 }
 
+/** FreeBSD's numbers of states (netinet/tcp_fsm.h) by Linux's, which begin with ESTABLISHED as 1. */
+const FREEBSD_STATES = [0, 4, 2, 3, 6, 9, 10, 0, 5, 8, 1, 7]
+
 const compareInfo = (context: CallContext, file: SocketFile, expected: Expression | undefined): CallResult => {
   const status = statusOf(context, file)
   if (expected === undefined || isEllipsis(expected)) return done(0)
   const info = status === undefined ? new Map([["tcpi_state", 7]]) : context.machine.info(status)
+  const freebsd = context.config.settings.profile.name === "freebsd"
   const problems: Array<string> = []
   for (const field of fieldsOf(expected, "tcp_info")) {
-    const actual = info.get(field.name ?? "")
+    const linux = info.get(field.name ?? "")
+    const actual = freebsd && field.name === "tcpi_state" ? FREEBSD_STATES[linux ?? 0] : linux
     if (isEllipsis(field.value)) continue
     if (actual === undefined) return unsupported(field.value.at, `${field.name} of TCP_INFO`)
     problems.push(...check(context, field.value, actual, field.name ?? ""))

@@ -1,8 +1,8 @@
 import type { CallAction } from "../ast.ts"
 import { unsupported } from "../scriptError.ts"
 import type { Attempt, Call, CallContext } from "./context.ts"
-import { read, readv, recv, recvmsg, send, sendmsg, write, writev } from "./data.ts"
-import { accept, bind, close, connect, listen, shutdown, socket } from "./open.ts"
+import { read, readv, recv, recvmsg, send, sendfile, sendmsg, write, writev } from "./data.ts"
+import { accept, bind, close, connect, listen, open, shutdown, socket } from "./open.ts"
 import { fcntl, getsockopt, ioctl, setsockopt } from "./options.ts"
 import { epollCreate, epollCtl, epollWait, poll } from "./poll.ts"
 
@@ -25,6 +25,8 @@ const CALLS: Readonly<Record<string, Call>> = {
   send,
   sendto: send,
   sendmsg,
+  sendfile,
+  open,
   setsockopt,
   getsockopt,
   fcntl,
