@@ -1,6 +1,6 @@
 import { ACK, type Segment } from "../wire/tcpSegment.ts"
 import { afterLostSyn, initialCc } from "./congestion.ts"
-import { effectiveMss, synAckWindow } from "./handshake.ts"
+import { agreedReceiveBuffer, effectiveMss, synAckWindow } from "./handshake.ts"
 import { startKeepalive } from "./keepalive.ts"
 import { EMPTY_REASSEMBLY } from "./reassembly.ts"
 import { initialDrs } from "./receiveBuffer.ts"
@@ -103,7 +103,7 @@ export const establish = (h: Handshake, seg: Segment, wnd: number, now: Micros, 
     rcv: {
       nxt,
       edge: add(nxt, announced),
-      buf: h.rcvBuf,
+      buf: agreedReceiveBuffer(settings, h.rcvBuf, link.agreed.peerMss, link.path),
       unread: 0,
       up: nxt,
       lastAck: nxt,

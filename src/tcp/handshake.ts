@@ -55,6 +55,17 @@ export const offerOf = (settings: TcpSettings, options: SocketOptions, remote: I
   }
 }
 
+/** The receive buffer of a connection, once the peer's MSS is known. */
+export const agreedReceiveBuffer = (
+  settings: TcpSettings,
+  buffer: number,
+  peerMss: number,
+  path: PathLimits,
+): number => {
+  const segment = Math.min(peerMss, path.mss)
+  return settings.profile.receiveBuffer === "whole-segments" ? Math.ceil(buffer / segment) * segment : buffer
+}
+
 /** Window of a SYN-ACK: the segments that it counts in carry timestamps where those are agreed (Linux's tcp_openreq_init_rwin). */
 export const synAckWindow = (settings: TcpSettings, buffer: number, path: PathLimits, agreed: Negotiated): number =>
   initialWindow(settings, buffer, path.mss - (agreed.timestamps ? TIMESTAMP_LENGTH : 0))

@@ -90,6 +90,12 @@ export interface WireProfile {
   readonly rtoSlop: Micros
   /** Window of a SYN: the whole buffer, or as many whole segments as it holds (16 bits at most). */
   readonly initialWindow: "full" | "whole-segments"
+  /** What a receive buffer becomes with the handshake: what it was, or that rounded up to whole segments. */
+  readonly receiveBuffer: "as-asked" | "whole-segments"
+  /** The window's edge moves in steps worth a segment, or to wherever it may be with all that leaves. */
+  readonly windowStep: "segment" | "any"
+  /** Which arrival an ACK no longer waits at: the octets of a second full segment, or any second segment. */
+  readonly ackEvery: "second-full-segment" | "second-segment"
   /** A SYN that carries FIN too: no one needs it but attackers (drop), or RFC 1644 (accept). */
   readonly synFin: "drop" | "accept"
   /** RFC 7323 section 3.2 says SHOULD drop a segment that lacks the agreed timestamp; Linux does not. */
@@ -115,6 +121,9 @@ export const linux: WireProfile = {
   rttvarFloor: 200_000,
   rtoSlop: 0,
   initialWindow: "whole-segments",
+  receiveBuffer: "as-asked",
+  windowStep: "segment",
+  ackEvery: "second-full-segment",
   synFin: "drop",
   missingTimestamp: "accept",
   resetAtFin: true,
@@ -134,6 +143,9 @@ export const freebsd: WireProfile = {
   rttvarFloor: 0,
   rtoSlop: 200_000,
   initialWindow: "full",
+  receiveBuffer: "whole-segments",
+  windowStep: "any",
+  ackEvery: "second-segment",
   synFin: "accept",
   missingTimestamp: "drop",
   resetAtFin: false,

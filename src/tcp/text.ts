@@ -5,7 +5,7 @@ import { heldPart, insert, takeAt } from "./reassembly.ts"
 import { measureTrip, sizeBuffer } from "./receiveBuffer.ts"
 import { add, after, atOrBefore, before, distance, earliest, type Seq } from "./seq.ts"
 import type { AckDue, Rcv, Synchronized } from "./tcb.ts"
-import type { Micros } from "./time.ts"
+import { type Micros, OFF } from "./time.ts"
 import type { Out } from "./timers.ts"
 
 /**
@@ -58,12 +58,14 @@ const inOrder = (tcb: Synchronized, seg: Segment, from: Seq, to: Seq, now: Micro
     mss: full,
     at: now,
   }
-  return owe({ ...tcb, rcv: next }, ackFor(next, filledHole), "RFC9293-3.10.7.4:text-in-order")
+  return owe({ ...tcb, rcv: next }, ackFor(tcb, next, filledHole), "RFC9293-3.10.7.4:text-in-order")
 }
 
 /** RFC 5681 section 4.2: at least every second full segment, and at once where a hole is filled. */
-const ackFor = (rcv: Rcv, filledHole: boolean): AckDue =>
-  filledHole || rcv.quick > 0 || distance(rcv.nxt, rcv.lastAck) > rcv.mss ? "now" : "later"
+const ackFor = ({ link, timers }: Synchronized, rcv: Rcv, filledHole: boolean): AckDue => {
+  const second = link.context.settings.profile.ackEvery === "second-segment" && timers.delayedAck !== OFF
+  return filledHole || second || rcv.quick > 0 || distance(rcv.nxt, rcv.lastAck) > rcv.mss ? "now" : "later"
+}
 
 /** The peer's full segment, as far as seen; a segment joined by the device counts as announced. */
 const fullSize = (rcv: Rcv, seg: Segment, mss: number): number => {

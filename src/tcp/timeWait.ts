@@ -67,9 +67,9 @@ export const segmentArrives = (tw: TimeWait, seg: Segment, now: Micros): Step =>
       : answer(tw, seg, now, "RFC9293-3.10.7.4:unacceptable")
   }
   if (hasRst(seg)) {
-    if (seg.seq !== tw.rcvNxt) return answer(tw, seg, now, "RFC5961-3.2:RST-not-at-RCV.NXT")
     // RFC 1337: a reset must not cut the quiet time short, where the setting says so.
     if (settings.tcpRfc1337) return nothing(tw, "RFC1337-3:RST-in-TIME-WAIT-ignored")
+    if (seg.seq !== tw.rcvNxt) return answer(tw, seg, now, "RFC5961-3.2:RST-not-at-RCV.NXT")
     return {
       tcb: CLOSED,
       effects: [{ _tag: "CancelTimer", timer: "linger" }, drop("RFC9293-3.10.7.4:RST-in-TIME-WAIT")],

@@ -12,7 +12,14 @@ export const nextEdge = (rcv: Rcv, link: Link): Seq => {
   const now = announced(rcv)
   const free = Math.min(Math.max(0, rcv.buf - rcv.unread), maxWindow(link), rcv.clamp)
   const gain = free - now
-  return gain > 0 && gain >= Math.min(rcv.buf >> 1, link.path.mss) ? add(rcv.nxt, free) : add(rcv.nxt, now)
+  return gain > 0 && gain >= leastGain(rcv, link, free) ? add(rcv.nxt, free) : add(rcv.nxt, now)
+}
+
+/** FreeBSD's tcp_output keeps to the clause only while the window is small. */
+const leastGain = (rcv: Rcv, link: Link, free: number): number => {
+  const { mss } = link.path
+  const any = link.context.settings.profile.windowStep === "any" && free >= Math.min(rcv.buf >> 2, mss)
+  return any ? 0 : Math.min(rcv.buf >> 1, mss)
 }
 
 /**

@@ -33,10 +33,14 @@ export const DEFAULTS_SH: ReadonlyArray<readonly [name: string, value: string]> 
   ["net.ipv4.tcp_syncookies", "1"],
 ]
 
-/** A FreeBSD machine as its suite expects it: 64 KiB of receive buffer, 2 MiB at most (hence "wscale 6"). */
+/**
+ * A FreeBSD machine as its suite expects it: 64 KiB of receive buffer (of tcp_rmem half is payload), 2 MiB at
+ * most (hence "wscale 6"), and no RST that ends TIME-WAIT.
+ */
 const FREEBSD: ReadonlyArray<readonly [name: string, value: string]> = [
-  ["net.ipv4.tcp_rmem", "4096 65536 2097152"],
+  ["net.ipv4.tcp_rmem", "4096 131072 2097152"],
   ["net.ipv4.tcp_wmem", "4096 32768 2097152"],
+  ["net.ipv4.tcp_rfc1337", "1"],
 ]
 
 /** The machine that a script finds. */

@@ -52,10 +52,10 @@ const CHOICES: Readonly<Record<string, readonly [field: string, off: string, on:
   "net.inet.tcp.tolerate_missing_ts": ["missingTimestamp", "drop", "accept"],
 }
 
-/** The middle size of a triple: FreeBSD's default buffer sizes. */
-const MIDDLE: Readonly<Record<string, string>> = {
-  "net.inet.tcp.recvspace": "tcpRmem",
-  "net.inet.tcp.sendspace": "tcpWmem",
+/** The middle size of a triple: FreeBSD's default buffer sizes. Of tcpRmem half is payload. */
+const MIDDLE: Readonly<Record<string, readonly [setting: string, unit: number]>> = {
+  "net.inet.tcp.recvspace": ["tcpRmem", 2],
+  "net.inet.tcp.sendspace": ["tcpWmem", 1],
 }
 
 /**
@@ -106,7 +106,7 @@ export const setSysctl = (settings: TcpSettings, name: string, value: string): S
     return chosen === undefined ? "unknown" : { ...settings, profile: { ...settings.profile, [field]: chosen } }
   }
   const middle = MIDDLE[key]
-  if (middle !== undefined) return setMiddle(settings, middle, Number(value))
+  if (middle !== undefined) return setMiddle(settings, middle[0], Number(value) * middle[1])
   const freebsd = FREEBSD[key]
   if (freebsd !== undefined) {
     return freebsd.reduce<SysctlResult>(
