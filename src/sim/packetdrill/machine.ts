@@ -31,6 +31,7 @@ const SECRET = Uint8Array.from({ length: 32 }, (_, i) => i * 7 + 1)
 /** What a script runs against: calls, packets, and time that passes when it is told to. */
 export interface Machine {
   readonly host: HostApi
+  readonly settings: TcpSettings
   readonly now: Micros
   /** Packets that have left and that the script has not looked at. */
   readonly sent: Array<Seen>
@@ -65,6 +66,7 @@ export const makeVirtualMachine: MakeMachine = (config) => new VirtualMachine(co
 
 class VirtualMachine implements Machine {
   readonly host: HostApi
+  readonly settings: TcpSettings
   now: Micros
   readonly sent: Array<Seen> = []
   readonly drops: Array<{ readonly at: Micros; readonly why: string }> = []
@@ -75,6 +77,7 @@ class VirtualMachine implements Machine {
   constructor(config: MachineConfig) {
     const { address, mtu, burst, settings } = config
     this.now = config.start
+    this.settings = settings
     const v4 = address.family === 4
     this.layout = settings.profile.optionLayout
     this.host = makeHost({

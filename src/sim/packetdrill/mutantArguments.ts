@@ -23,6 +23,8 @@ export const mutantsOfArguments = (action: CallAction): ReadonlyArray<ArgumentsV
   const value = result === undefined ? undefined : args[result.argument]
   // A call that fails fills in nothing.
   if (result === undefined || value === undefined || action.errno !== undefined) return []
+  // Nor does one that finds no event.
+  if (action.name === "epoll_wait" && action.result._tag === "Number" && action.result.value === 0) return []
   // FIONBIO takes its value.
   const request = args[1]
   if (action.name === "ioctl" && request?._tag === "Name" && request.name === "FIONBIO") return []

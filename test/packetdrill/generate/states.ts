@@ -107,7 +107,7 @@ interface Stimulus {
 const ack = (at: StateAt): string => `   +0 > . ${at.nxt}:${at.nxt}(0) ack ${at.rcv}`
 const unchanged = (at: StateAt): string => `   +0 %{ assert tcpi_state == ${at.info}, tcpi_state }%`
 const segment = (at: StateAt, flags: string, seq: number, length: number, acked: number = at.una): string =>
-  `  +.1 < ${flags} ${seq}:${seq + length}(${length})${flags.includes(".") ? ` ack ${acked}` : ""} win 32792`
+  `  +.1 < ${flags} ${seq}:${(seq + length) % 2 ** 32}(${length})${flags.includes(".") ? ` ack ${acked}` : ""} win 32792`
 
 /** The segment changes nothing; whether it is answered is all that differs. */
 const ignored = (at: StateAt, stimulus: string): ReadonlyArray<string> => [stimulus, unchanged(at)]
@@ -117,6 +117,8 @@ const reset = (at: StateAt, stimulus: string): ReadonlyArray<string> => [
   `   +0 getsockopt(4, SOL_SOCKET, SO_ERROR, [${at.errno}], [4]) = 0`,
   "   +0 write(4, ..., 100) = -1 EPIPE (Broken pipe)",
 ]
+
+const fin = (at: StateAt, length: number): string => `   +0 > . ${at.nxt}:${at.nxt}(0) ack ${at.rcv + length + 1}`
 
 const SEQUENCE = "first check: an unacceptable segment is answered with an ACK and dropped."
 
@@ -186,6 +188,95 @@ const STIMULI: ReadonlyArray<Stimulus> = [
     section: "RFC 5961 section 4.2",
     comment: () => "a SYN before the window is answered with a challenge ACK.",
     events: (at) => answered(at, segment(at, "S", 4294966296, 0)),
+  },
+  {
+    slug: "syn-at-right-edge",
+    section: "RFC 5961 section 4.2",
+    comment: () => "a SYN at the window's last octet is answered with a challenge ACK.",
+    events: (at) => answered(at, segment(at, "S", WINDOW, 0)),
+  },
+  {
+    slug: "syn-ack-beyond-window",
+    section: "RFC 5961 section 4.2",
+    comment: () => "a SYN-ACK beyond the window: a challenge ACK.",
+    events: (at) => answered(at, segment(at, "S.", FAR, 0)),
+  },
+  {
+    slug: "syn-fin-beyond-window",
+    section: "RFC 5961 section 4.2",
+    comment: () => "a SYN with FIN beyond the window: a challenge ACK.",
+    events: (at) => answered(at, segment(at, "SF", FAR, 0)),
+  },
+  {
+    slug: "ack-beyond-window",
+    section: "RFC 9293 section 3.10.7.4",
+    comment: () => SEQUENCE,
+    events: (at) => answered(at, segment(at, ".", FAR, 0)),
+  },
+  {
+    slug: "ack-at-right-edge",
+    section: "RFC 9293 section 3.10.7.4, first check",
+    comment: () => "an ACK at the window's last octet is acceptable, and changes nothing.",
+    events: (at) => ignored(at, segment(at, ".", WINDOW, 0)),
+  },
+  {
+    slug: "text-at-right-edge",
+    section: "RFC 9293 section 3.10.7.4, first check",
+    comment: () => "text that is the window's last octet is in the window: kept, and answered for the gap before it.",
+    events: (at) => (at.peerClosed ? undefined : answered(at, segment(at, ".", WINDOW, 1))),
+  },
+  {
+    slug: "text-after-right-edge",
+    section: "RFC 9293 section 3.10.7.4, first check",
+    comment: () => "text that begins one octet after the window is answered with an ACK and dropped.",
+    // After the peer's FIN the edge moves with its number, on Linux.
+    events: (at) => (at.peerClosed ? undefined : answered(at, segment(at, ".", WINDOW + 1, 1))),
+  },
+  {
+    slug: "text-before-left-edge",
+    section: "RFC 9293 section 3.10.7.4, first check",
+    comment: () => "text that ends just before RCV.NXT has arrived already: an ACK.",
+    events: (at) => answered(at, segment(at, ".", (at.rcv - 100 + 2 ** 32) % 2 ** 32, 100)),
+  },
+  {
+    slug: "text-over-left-edge",
+    section: "RFC 9293 section 3.10.7.4, seventh",
+    comment: () => "of text that begins before RCV.NXT the rest is taken.",
+    events: (at) =>
+      at.peerClosed
+        ? undefined
+        : [
+            `  +.1 < . 4294967196:100(200) ack ${at.una} win 32792`,
+            `   +0 > . ${at.nxt}:${at.nxt}(0) ack 100`,
+            "   +0 read(4, ..., 2000) = 99",
+            unchanged(at),
+          ],
+  },
+  {
+    slug: "fin",
+    section: "RFC 9293 section 3.10.7.4, eighth",
+    comment: () => "the peer's FIN in order is acknowledged.",
+    events: (at) => (at.peerClosed ? undefined : [segment(at, "F.", at.rcv, 0), fin(at, 0)]),
+  },
+  {
+    slug: "fin-with-text",
+    section: "RFC 9293 section 3.10.7.4, eighth",
+    comment: () => "text and FIN in one segment: both are acknowledged, the reader gets the text and then the end.",
+    events: (at) =>
+      at.peerClosed
+        ? undefined
+        : [
+            segment(at, "FP.", at.rcv, 1000),
+            fin(at, 1000),
+            "   +0 read(4, ..., 2000) = 1000",
+            "   +0 read(4, ..., 2000) = 0",
+          ],
+  },
+  {
+    slug: "fin-below-window",
+    section: "RFC 9293 section 3.10.7.4",
+    comment: () => SEQUENCE,
+    events: (at) => answered(at, segment(at, "F.", 4294966000, 0)),
   },
   {
     slug: "syn-again",

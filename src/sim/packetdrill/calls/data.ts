@@ -209,7 +209,8 @@ const transmit = (context: CallContext, action: CallAction, bytes: Uint8Array, f
     const error = sent > 0 ? pendingError(context, file) : takeError(context, file)
     if (error !== undefined) return sent > 0 ? done(sent) : failed(error)
     if (file.writeShut || status.closed !== undefined) return sent > 0 ? done(sent) : failed("EPIPE")
-    if (!isSending(status.state)) return waits ? "blocks" : failed("EAGAIN")
+    // What Fast Open has handed over is written to before the handshake is over.
+    if (!isSending(status.state) && !file.connected) return waits ? "blocks" : failed("EAGAIN")
     if (bytes.length === 0) return done(0)
     for (;;) {
       const n = machine.host.write(file.id, bytes.subarray(sent), machine.now, urgent)

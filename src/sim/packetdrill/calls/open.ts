@@ -2,10 +2,12 @@ import type { ConnectCall } from "../../../host/types.ts"
 import { OFF } from "../../../tcp/time.ts"
 import { type Endpoint, type IpAddress, UNSPECIFIED4, UNSPECIFIED6 } from "../../../wire/address.ts"
 import { isRefused, makeSocket, type SocketFile } from "../files.ts"
+import type { Flow } from "../flow.ts"
 import { unsupported } from "../scriptError.ts"
 import { SYMBOLS } from "../symbols.ts"
 import { addressOf, isEllipsis, numberOf, numberOr } from "../values.ts"
 import {
+  type Attempt,
   type Call,
   type CallContext,
   type CallResult,
@@ -92,7 +94,8 @@ export const listen: Call = (context, action) => {
     context.listening({ address: config.local, port: statusOf(context, file)?.local.port ?? local.port })
     return immediate(done(0))
   }
-  const id = host.listen({ address: local.address, port: local.port, backlog, options: file.options }, now)
+  const options = { ...file.options, fastOpen: file.options.fastOpen || fastOpenOfAll(context, backlog) }
+  const id = host.listen({ address: local.address, port: local.port, backlog, options }, now)
   if (isRefused(id)) return immediate(failed(id.errno))
   file.id = id
   file.role = "listener"
@@ -100,6 +103,14 @@ export const listen: Call = (context, action) => {
   context.listening({ address: config.local, port: statusOf(context, file)?.local.port ?? local.port })
   return immediate(done(0))
 }
+
+/** Linux's inet_listen: with these bits of tcp_fastopen (server, and all servers) a listener need not ask for it. */
+const FAST_OPEN_OF_ALL = 0x402
+
+const fastOpenOfAll = ({ config, machine }: CallContext, backlog: number): number =>
+  (machine.settings.tcpFastopen & FAST_OPEN_OF_ALL) === FAST_OPEN_OF_ALL && config.settings.profile.name === "linux"
+    ? backlog
+    : 0
 
 const anyOf = (local: IpAddress): IpAddress => (local.family === 4 ? UNSPECIFIED4 : UNSPECIFIED6)
 
@@ -235,5 +246,19 @@ export const close: Call = (context, action) => {
   if (file.role === "connection" && file.linger.on && file.linger.seconds === 0) host.abort(file.id, now)
   else host.close(file.id, now)
   context.machine.settle()
-  return immediate(done(0))
+  const { flow } = file
+  const lingers = flow !== undefined && file.linger.on && file.linger.seconds > 0
+  return lingers ? lingering(context, flow, file.linger.seconds) : immediate(done(0))
+}
+
+const SECONDS = 1_000_000
+const FIN_UNACKNOWLEDGED: ReadonlyArray<string> = ["ESTABLISHED", "CLOSE-WAIT", "FIN-WAIT-1", "CLOSING", "LAST-ACK"]
+
+/** SO_LINGER: close waits until the peer has acknowledged our FIN, or for so long. */
+const lingering = (context: CallContext, flow: Flow, seconds: number): Attempt => {
+  const { machine } = context
+  const deadline = machine.now + seconds * SECONDS
+  const waits = (): boolean =>
+    FIN_UNACKNOWLEDGED.includes(machine.statusOf(flow)?.state ?? "") && machine.now < deadline
+  return { poll: () => (waits() ? "blocks" : done(0)), deadline }
 }
