@@ -23,6 +23,7 @@ import {
 import { openTo, withTimeout } from "./open.ts"
 
 const { MSG_DONTWAIT = 0, MSG_WAITALL = 0, MSG_NOSIGNAL = 0, MSG_FASTOPEN = 0, MSG_OOB = 0 } = SYMBOLS
+const { MSG_PEEK = 0, MSG_MORE = 0 } = SYMBOLS
 const { SOL_TCP = 0, TCP_CM_INQ = 0 } = SYMBOLS
 
 /** Flags that a receiving or sending call here may have; the rest is refused by name. */
@@ -104,14 +105,15 @@ const partLength = (context: CallContext, item: Expression): number => {
 const receive = (context: CallContext, action: CallAction, length: number, flags: number): Attempt => {
   const file = socketOf(context, action.args[0])
   if (isResult(file)) return immediate(file)
-  checkFlags(action, flags)
+  checkFlags(action, flags, MSG_PEEK)
   const waits = !file.nonBlocking && (flags & MSG_DONTWAIT) === 0
   const wanted = (flags & MSG_WAITALL) !== 0 && waits ? length : Math.min(1, length)
   let received = 0
   const poll = (): CallResult | "blocks" => {
     const status = statusOf(context, file)
     if (file.role !== "connection" || file.id === undefined || status === undefined) return failed("ENOTCONN")
-    const outcome = take(context, file, length - received)
+    if ((flags & MSG_PEEK) !== 0) received = 0
+    const outcome = take(context, file, length - received, (flags & MSG_PEEK) !== 0)
     received += outcome.count
     context.machine.settle()
     if (received > 0 && (received >= wanted || outcome.over)) return done(received)
@@ -130,16 +132,18 @@ const take = (
   context: CallContext,
   file: SocketFile,
   max: number,
+  peek: boolean,
 ): { readonly count: number; readonly over: boolean; readonly ended: boolean } => {
   const { host, now } = context.machine
   let count = 0
   while (file.id !== undefined && count < max) {
-    const bytes = host.read(file.id, max - count, now)
+    const bytes = peek ? host.peek(file.id, max) : host.read(file.id, max - count, now)
     if (bytes === "empty") return { count, over: false, ended: false }
     if (bytes === "end" || isRefused(bytes)) {
       return { count, over: true, ended: file.flow?.peerClosed === true || pendingError(context, file) === undefined }
     }
     count += bytes.length
+    if (peek) break
   }
   return { count, over: false, ended: false }
 }
@@ -197,7 +201,8 @@ const vectorPayload = (context: CallContext, vector: Expression | undefined): Ui
 const transmit = (context: CallContext, action: CallAction, bytes: Uint8Array, flags: number): Attempt => {
   const file = socketOf(context, action.args[0])
   if (isResult(file)) return immediate(file)
-  checkFlags(action, flags, MSG_FASTOPEN | MSG_OOB)
+  checkFlags(action, flags, MSG_FASTOPEN | MSG_OOB | MSG_MORE)
+  const more = (flags & MSG_MORE) !== 0
   const urgent = (flags & MSG_OOB) !== 0
   const waits = !file.nonBlocking && (flags & MSG_DONTWAIT) === 0
   if (file.role === "new" && (flags & MSG_FASTOPEN) !== 0) return fastOpen(context, action, file, bytes, waits)
@@ -213,7 +218,7 @@ const transmit = (context: CallContext, action: CallAction, bytes: Uint8Array, f
     if (!isSending(status.state) && !file.connected) return waits ? "blocks" : failed("EAGAIN")
     if (bytes.length === 0) return done(0)
     for (;;) {
-      const n = machine.host.write(file.id, bytes.subarray(sent), machine.now, urgent)
+      const n = machine.host.write(file.id, bytes.subarray(sent), machine.now, urgent, more)
       if (typeof n !== "number") return sent > 0 ? done(sent) : failed(n.errno === "ENOBUFS" ? "EAGAIN" : n.errno)
       sent += n
       machine.settle()

@@ -225,7 +225,10 @@ export const shutdown: Call = (context, action) => {
     return immediate(failed("ENOTCONN"))
   }
   const { SHUT_RD, SHUT_WR, SHUT_RDWR } = SYMBOLS
-  if (how === SHUT_RD || how === SHUT_RDWR) file.readShut = true
+  if (how === SHUT_RD || how === SHUT_RDWR) {
+    file.readShut = true
+    context.machine.host.shutdownRead(file.id, context.machine.now)
+  }
   if (how === SHUT_WR || how === SHUT_RDWR) {
     if (!file.writeShut) context.machine.host.shutdown(file.id, context.machine.now)
     file.writeShut = true

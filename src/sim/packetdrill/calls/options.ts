@@ -316,6 +316,10 @@ export const ioctl: Call = (context, action) => {
       const sent = tcb !== undefined && "snd" in tcb ? (tcb.snd.nxt - tcb.queue.start) >>> 0 : 0
       return immediate(done(0, check(context, expected, Math.max(0, (status?.sendQ ?? 0) - sent), name)))
     }
+    case "SIOCATMARK": {
+      const atMark = file.id !== undefined && context.machine.host.atMark(file.id)
+      return immediate(done(0, check(context, expected, Number(atMark), name)))
+    }
     default:
       return unsupported(request.at, `ioctl ${name}`)
   }
