@@ -44,7 +44,7 @@ const run = (options: PacketdrillOptions) =>
     const jobs = paths.flatMap((path) => jobsOf(path, options))
     const started = performance.now()
     const progress = progressOf(jobs.length)
-    const results = yield* runAll(jobs, commonOf(options), options.workers, (result) => {
+    const results = yield* runAll(jobs, commonOf(options), { workers: options.workers }, (result) => {
       const text = options.json ? undefined : resultText(result, options.verbose)
       progress(text)
     })
