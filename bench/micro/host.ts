@@ -5,6 +5,7 @@ import type { HostApi, HostEffect, SendSegment, SocketId } from "../../src/host/
 import { add } from "../../src/tcp/seq.ts"
 import { defaultSettings } from "../../src/tcp/settings.ts"
 import { defaultSocketOptions } from "../../src/tcp/tcb.ts"
+import { NOT_ECT } from "../../src/wire/ecn.ts"
 import { ETHERNET_HEADER, ETHERTYPE_ARP, writeEthernet } from "../../src/wire/ethernet.ts"
 import { onlyTimestamps } from "../../src/wire/tcpOptions.ts"
 import { ACK, EMPTY, NO_OPTIONS, PSH, type Segment, SYN } from "../../src/wire/tcpSegment.ts"
@@ -214,6 +215,7 @@ const encode = (name: string, length: number, segmentSize: number, offload: bool
       queue: length === 0 ? undefined : { chunks: [{ seq: 1, bytes }], first: 0, last: 1, start: 1, length },
       length,
       segmentSize,
+      ecn: NOT_ECT,
       why: "RFC9293-3.10.2:send",
     },
   }

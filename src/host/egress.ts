@@ -61,7 +61,7 @@ export class Egress {
         sourcePort: local.port,
         destinationPort: remote.port,
         ttl: guard === undefined || guard.ttl === 0 ? DEFAULT_TTL : guard.ttl,
-        tos: 0,
+        tos: segment.ecn,
         identification: identification ?? 0,
         segment,
         signature,
@@ -85,13 +85,22 @@ export class Egress {
 
 /** A segment as it would arrive; its payload is copied, as a wire does. */
 const asPacket = (segment: Transmit, local: Endpoint, remote: Endpoint): TcpPacket => {
-  const { seq, ack, flags, wnd, up, options, queue, length } = segment
+  const { seq, ack, flags, wnd, up, options, queue, length, ecn } = segment
   const from = (flags & SYN) === 0 ? seq : (seq + 1) >>> 0
   return {
     source: local.address,
     destination: remote.address,
     sourcePort: local.port,
     destinationPort: remote.port,
-    segment: { seq, ack, flags, wnd, up, options, payload: queue === undefined ? EMPTY : slice(queue, from, length) },
+    segment: {
+      seq,
+      ack,
+      flags,
+      wnd,
+      up,
+      options,
+      payload: queue === undefined ? EMPTY : slice(queue, from, length),
+      ecn,
+    },
   }
 }

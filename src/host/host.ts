@@ -7,6 +7,7 @@ import type { SocketOptions, TcpContext } from "../tcp/tcb.ts"
 import type { Micros } from "../tcp/time.ts"
 import { type Endpoint, UNSPECIFIED4, UNSPECIFIED6 } from "../wire/address.ts"
 import { isDrop } from "../wire/drop.ts"
+import { codepointOf } from "../wire/ecn.ts"
 import type { IpPacket } from "../wire/ip.ts"
 import { PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP } from "../wire/ipv4.ts"
 import { decodeTcp } from "../wire/tcp.ts"
@@ -90,6 +91,7 @@ class Host implements HostApi {
     this.icmp = new IcmpHost(
       this.link,
       (quoted, reason, now) => this.tcp.icmpError(quoted, reason, now),
+      (quoted, mtu, now) => this.tcp.icmpTooBig(quoted, mtu, now),
       (packet, message, now) => this.datagrams.icmp(packet, message, now),
     )
     this.reassembler4 = new Reassembler(reassembly4(this.context), this.deadlines, {
@@ -392,6 +394,7 @@ class Host implements HostApi {
           packet.source,
           packet.destination,
           !vouched,
+          codepointOf(packet.tos),
         )
         if (!isDrop(tcp)) return this.tcp.segment(tcp, now, bytes, packet, stays)
         this.count.add("InErrs", 1)

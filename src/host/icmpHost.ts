@@ -29,6 +29,8 @@ export class IcmpHost {
   constructor(
     private readonly link: Link,
     private readonly onError: (quoted: Uint8Array, reason: CloseReason, now: Micros) => void,
+    /** A packet was too big for a link of `mtu` on its way; 0: the router does not say. */
+    private readonly onTooBig: (quoted: Uint8Array, mtu: number, now: Micros) => void,
     /** Echo replies, and errors about what was not TCP: true where somebody took it. */
     private readonly taker: (packet: IpPacket, message: IcmpMessage, now: Micros) => boolean,
   ) {}
@@ -43,7 +45,9 @@ export class IcmpHost {
         if (cast !== "unicast") return this.link.drop("icmp:echo-to-everybody")
         return this.send(packet, { ...message, _tag: "EchoReply" }, "RFC1122-3.2.2.6:echo-reply", now)
       case "DestinationUnreachable":
-        if (message.code === FRAGMENTATION_NEEDED) return this.link.drop("icmp:no-path-MTU-discovery")
+        if (message.code === FRAGMENTATION_NEEDED) {
+          return this.onTooBig(message.quoted, message.nextHopMtu, now)
+        }
         return this.onError(message.quoted, refusal(message.code) ? "ConnectionRefused" : "HostUnreachable", now)
       case "TimeExceeded":
       case "ParameterProblem":

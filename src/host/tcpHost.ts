@@ -2,6 +2,7 @@ import { worthWaking } from "../tcp/calls.ts"
 import { deadlineOf } from "../tcp/deadline.ts"
 import type { CloseReason, Step, TcpEffect } from "../tcp/effect.ts"
 import { icmpArrives } from "../tcp/icmpError.ts"
+import { pathMtuArrives } from "../tcp/pathMtu.ts"
 import { outputOf, synReceivedArrives } from "../tcp/reduce.ts"
 import { answerNobody } from "../tcp/reset.ts"
 import { optionsOf } from "../tcp/setOptions.ts"
@@ -154,14 +155,34 @@ export class TcpHost {
 
   /** An ICMP error about a segment that went out (RFC 5927 section 4.1: its sequence number must be in flight). */
   icmpError(quoted: Uint8Array, reason: CloseReason, now: Micros): void {
+    const found = this.quotedFlow(quoted, reason === "ConnectionRefused")
+    if (found !== undefined) this.apply(found.flow, icmpArrives(found.flow.tcb, found.seq, reason), now)
+  }
+
+  /** A segment of ours was too big for a link of `mtu` on its way (RFC 1191); 0: the router does not say. */
+  icmpTooBig(quoted: Uint8Array, mtu: number, now: Micros): void {
+    const found = this.quotedFlow(quoted, false)
+    if (found !== undefined) this.apply(found.flow, pathMtuArrives(found.flow.tcb, found.seq, mtu, now), now)
+  }
+
+  /** Whose segment an ICMP error quotes. */
+  private quotedFlow(quoted: Uint8Array, hard: boolean): { readonly flow: Flow; readonly seq: number } | undefined {
     const quote = decodeQuote(quoted)
-    if (isDrop(quote)) return this.shell.link.drop(quote)
-    if (quote.ip.protocol !== PROTOCOL_TCP) return this.shell.link.drop("icmp:nobody-asked")
+    if (isDrop(quote)) {
+      this.shell.link.drop(quote)
+      return undefined
+    }
+    if (quote.ip.protocol !== PROTOCOL_TCP) {
+      this.shell.link.drop("icmp:nobody-asked")
+      return undefined
+    }
     const flow = this.flows.find(quote.ip.source, quote.sourcePort, quote.ip.destination, quote.destinationPort)
-    if (flow === undefined) return this.shell.link.drop("icmp:no-connection")
+    if (flow === undefined) {
+      this.shell.link.drop("icmp:no-connection")
+      return undefined
+    }
     this.trains.end(flow)
-    if (this.guards.ignoresIcmp(flow.guard, flow.tcb, quote.ip.ttl, reason === "ConnectionRefused")) return
-    this.apply(flow, icmpArrives(flow.tcb, quote.seq, reason), now)
+    return this.guards.ignoresIcmp(flow.guard, flow.tcb, quote.ip.ttl, hard) ? undefined : { flow, seq: quote.seq }
   }
 
   /** Nobody answers for the next hop: as if a router had said so (Linux's arp_error_report). */

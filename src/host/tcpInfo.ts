@@ -1,5 +1,8 @@
+import { headers } from "../tcp/mtu.ts"
+import { pacingRate } from "../tcp/pacing.ts"
+import { minimumOf } from "../tcp/recovery/minFilter.ts"
 import { optionsOf } from "../tcp/setOptions.ts"
-import type { Cc, State, Synchronized } from "../tcp/tcb.ts"
+import type { Phase, State, Synchronized } from "../tcp/tcb.ts"
 import { type Micros, OFF } from "../tcp/time.ts"
 import type { Totals } from "./totals.ts"
 import type { SocketStatus } from "./types.ts"
@@ -27,6 +30,8 @@ const FIELDS = [
   "rcv_mss",
   "unacked",
   "sacked",
+  "lost",
+  "retrans",
   "last_data_sent",
   "last_data_recv",
   "last_ack_recv",
@@ -36,21 +41,31 @@ const FIELDS = [
   "snd_ssthresh",
   "snd_cwnd",
   "advmss",
+  "reordering",
   "rcv_rtt",
   "rcv_space",
   "total_retrans",
+  "pacing_rate",
+  "max_pacing_rate",
   "bytes_acked",
   "bytes_received",
   "segs_out",
   "segs_in",
   "notsent_bytes",
+  "min_rtt",
   "data_segs_in",
   "data_segs_out",
+  "delivery_rate",
+  "delivery_rate_app_limited",
   "busy_time",
   "rwnd_limited",
   "sndbuf_limited",
+  "delivered",
+  "delivered_ce",
   "bytes_sent",
   "bytes_retrans",
+  "dsack_dups",
+  "reord_seen",
   "rcv_ooopack",
   "snd_wnd",
   "rcv_wnd",
@@ -77,12 +92,11 @@ const STATES: Readonly<Record<State, number>> = {
 const TIMESTAMPS = 1
 const SACK = 2
 const WSCALE = 4
+const ECN = 8
+const ECN_SEEN = 16
 
 /** TCP_CA_*. */
-const OPEN = 0
-const DISORDER = 1
-const RECOVERY = 3
-const LOSS = 4
+const CA_STATES: Readonly<Record<Phase, number>> = { open: 0, disorder: 1, cwr: 2, recovery: 3, loss: 4 }
 
 /** As tcp_get_info fills it in, as far as the state knows it. */
 export const tcpInfo = (status: SocketStatus, now: Micros): TcpInfo => {
@@ -100,24 +114,38 @@ export const tcpInfo = (status: SocketStatus, now: Micros): TcpInfo => {
 }
 
 const ofConnection = (tcb: Synchronized, now: Micros): Fields => {
-  const { snd, rcv, rto, cc, drs, link, queue } = tcb
+  const { snd, rcv, rto, cc, drs, link, queue, flight, recovery, delivery } = tcb
   const { agreed, context } = link
-  const flight = (snd.nxt - snd.una) >>> 0
+  const least = minimumOf(delivery.minRtt)
+  const inSegments = (octets: number): number => Math.round(octets / snd.mss)
   return {
-    ca_state: caState(cc, rto.backoff),
+    ca_state: CA_STATES[recovery.phase],
     retransmits: rto.retransmits,
     probes: rto.probes,
     backoff: rto.backoff,
-    options: (agreed.timestamps ? TIMESTAMPS : 0) | (agreed.sack ? SACK : 0) | (agreed.scaling ? WSCALE : 0),
+    options: optionBits(tcb),
     snd_wscale: agreed.sndScale,
     rcv_wscale: agreed.rcvScale,
     rto: Math.min(rto.rto * 2 ** Math.min(rto.backoff, 30), context.settings.profile.maxRto),
     snd_mss: snd.mss,
     rcv_mss: rcv.mss,
-    unacked: Math.ceil(flight / snd.mss),
+    unacked: flight.out,
+    sacked: flight.sacked,
+    lost: flight.lost,
+    retrans: flight.retrans,
+    reordering: recovery.reordering,
+    reord_seen: recovery.reorderings,
+    dsack_dups: recovery.dsackDups,
+    delivered: inSegments(delivery.delivered),
+    delivered_ce: inSegments(delivery.ce),
+    delivery_rate: Math.round(delivery.rate),
+    delivery_rate_app_limited: Number(delivery.rateAppLimited),
+    min_rtt: Number.isFinite(least) ? Math.round(least) : NO_MINIMUM,
+    pacing_rate: rateOf(pacingRate(tcb)),
+    max_pacing_rate: rateOf(tcb.options.maxPacingRate || Number.POSITIVE_INFINITY),
     last_data_sent: snd.at === OFF ? 0 : millis(now - snd.at),
     last_data_recv: rcv.at === OFF ? millis(now - link.establishedAt) : millis(now - rcv.at),
-    pmtu: link.path.mss + (link.remote.address.family === 4 ? HEADERS4 : HEADERS6),
+    pmtu: tcb.mtu.path === 0 ? link.path.mss + headers(link) : tcb.mtu.path,
     rtt: Math.round(rto.srtt),
     rttvar: Math.round(rto.rttvar),
     snd_ssthresh: cc.ssthresh >= INFINITE ? INFINITE : Math.floor(cc.ssthresh / snd.mss),
@@ -131,8 +159,22 @@ const ofConnection = (tcb: Synchronized, now: Micros): Fields => {
   }
 }
 
-const HEADERS4 = 40
-const HEADERS6 = 60
+const optionBits = ({ link, ecn }: Synchronized): number => {
+  const { timestamps, sack, scaling, ecn: marks } = link.agreed
+  return (
+    (timestamps ? TIMESTAMPS : 0) |
+    (sack ? SACK : 0) |
+    (scaling ? WSCALE : 0) |
+    (marks ? ECN : 0) |
+    (ecn.seen ? ECN_SEEN : 0)
+  )
+}
+
+/** Linux's ~0 for a rate without a limit, as far as a number holds it. */
+const rateOf = (rate: number): number => (Number.isFinite(rate) ? Math.round(rate) : Number.MAX_SAFE_INTEGER)
+
+/** Linux's ~0 of 32 bits: nothing was measured. */
+const NO_MINIMUM = 0xffffffff
 /** Linux's TCP_INFINITE_SSTHRESH. */
 const INFINITE = 0x7fffffff
 
@@ -157,9 +199,3 @@ const ofTotals = (totals: Totals, now: Micros): Fields => {
 }
 
 const millis = (micros: Micros): number => Math.floor(micros / 1000)
-
-const caState = (cc: Cc, backoff: number): number => {
-  if (backoff > 0) return LOSS
-  if (cc.recovering) return RECOVERY
-  return cc.dupAcks > 0 ? DISORDER : OPEN
-}

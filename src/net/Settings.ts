@@ -1,4 +1,6 @@
 import { Config, ConfigError, Duration, Either } from "effect"
+import type { CcName } from "../tcp/congestion/control.ts"
+import { isAlgorithm } from "../tcp/congestion/registry.ts"
 import { defaultSettings, freebsd, linux, type TcpSettings, type WireProfile } from "../tcp/settings.ts"
 
 export { defaultSettings, freebsd, linux, type TcpSettings, type WireProfile } from "../tcp/settings.ts"
@@ -29,9 +31,18 @@ const profile: Optional<WireProfile> = optional(
   }),
 )
 
-const cookies: Optional<0 | 1 | 2> = optional(
-  Config.mapOrFail(Config.integer("TCP_SYNCOOKIES"), (n) =>
-    n === 0 || n === 1 || n === 2 ? Either.right(n) : wrong("0 (never), 1 (when the SYN queue is full) or 2 (always)"),
+const zeroToTwo = (name: string, meaning: string): Optional<0 | 1 | 2> =>
+  optional(
+    Config.mapOrFail(Config.integer(name), (n) => (n === 0 || n === 1 || n === 2 ? Either.right(n) : wrong(meaning))),
+  )
+
+const cookies = zeroToTwo("TCP_SYNCOOKIES", "0 (never), 1 (when the SYN queue is full) or 2 (always)")
+const ecn = zeroToTwo("TCP_ECN", "0 (no), 1 (ask and accept) or 2 (accept)")
+const mtuProbing = zeroToTwo("TCP_MTU_PROBING", "0 (no), 1 (after a black hole) or 2 (always)")
+
+const congestionControl: Optional<CcName> = optional(
+  Config.mapOrFail(Config.string("TCP_CONGESTION_CONTROL"), (name) =>
+    isAlgorithm(name) ? Either.right(name) : wrong(`"${name}" is no congestion control: reno, cubic or bbr`),
   ),
 )
 
@@ -81,6 +92,27 @@ export const fromConfig: Config.Config<TcpSettings> = Config.map(
       tcpWindowScaling: yesNo("TCP_WINDOW_SCALING"),
       tcpTimestamps: yesNo("TCP_TIMESTAMPS"),
       tcpSack: yesNo("TCP_SACK"),
+      tcpDsack: yesNo("TCP_DSACK"),
+      tcpCongestionControl: congestionControl,
+      tcpRecovery: count("TCP_RECOVERY"),
+      tcpEarlyRetrans: count("TCP_EARLY_RETRANS"),
+      tcpFrto: count("TCP_FRTO"),
+      tcpReordering: count("TCP_REORDERING"),
+      tcpMaxReordering: count("TCP_MAX_REORDERING"),
+      tcpRetransCollapse: yesNo("TCP_RETRANS_COLLAPSE"),
+      tcpSlowStartAfterIdle: yesNo("TCP_SLOW_START_AFTER_IDLE"),
+      tcpMinRttWlen: duration("TCP_MIN_RTT_WLEN"),
+      tcpEcn: ecn,
+      tcpEcnFallback: yesNo("TCP_ECN_FALLBACK"),
+      tcpMtuProbing: mtuProbing,
+      tcpBaseMss: count("TCP_BASE_MSS"),
+      tcpMtuProbeFloor: count("TCP_MTU_PROBE_FLOOR"),
+      tcpProbeThreshold: count("TCP_PROBE_THRESHOLD"),
+      tcpProbeInterval: duration("TCP_PROBE_INTERVAL"),
+      tcpPacingSsRatio: count("TCP_PACING_SS_RATIO"),
+      tcpPacingCaRatio: count("TCP_PACING_CA_RATIO"),
+      tcpMinTsoSegs: count("TCP_MIN_TSO_SEGS"),
+      tcpTsoRttLog: count("TCP_TSO_RTT_LOG"),
       tcpFinTimeout: duration("TCP_FIN_TIMEOUT"),
       timeWait: duration("TIME_WAIT"),
       tcpMaxTwBuckets: count("TCP_MAX_TW_BUCKETS"),

@@ -125,10 +125,10 @@ const agreedInfo = ({ timestamps, sack, scaling, sndScale, rcvScale }: Negotiate
   }) as const
 
 const connectionInfo = (tcb: Synchronized, status: SocketStatus, now: Micros): ConnectionInfo => {
-  const { link, snd, rcv, rto, cc, drs, queue } = tcb
+  const { link, snd, rcv, rto, cc, drs, queue, recovery, flight } = tcb
   const { agreed, path, context } = link
   const unacked = Math.max(0, distance(snd.nxt, snd.una))
-  const retransmitting = Math.max(0, distance(snd.nxt, snd.rtx))
+  const retransmitting = Math.min(unacked, flight.lost * snd.mss)
   return {
     _tag: "Connection",
     open: link.open,
@@ -143,8 +143,8 @@ const connectionInfo = (tcb: Synchronized, status: SocketStatus, now: Micros): C
     advertisedMss: path.mss,
     congestionWindow: cc.cwnd,
     ...(cc.ssthresh < NO_THRESHOLD ? { slowStartThreshold: cc.ssthresh } : {}),
-    recovering: cc.recovering,
-    duplicateAcks: cc.dupAcks,
+    recovering: recovery.phase === "recovery" || recovery.phase === "loss",
+    duplicateAcks: agreed.sack ? 0 : flight.sacked,
     unacked,
     unsent: Math.max(0, queue.length - unacked),
     retransmitting,

@@ -1,4 +1,5 @@
 import { Duration, Either } from "effect"
+import type { CcName } from "../tcp/congestion/control.ts"
 import { outOfRange } from "../tcp/setOptions.ts"
 import { defaultSocketOptions, type SocketOptions } from "../tcp/tcb.ts"
 import type { Micros } from "../tcp/time.ts"
@@ -27,6 +28,10 @@ export interface ConnectionOptions extends AuthenticationOptions {
   readonly windowClamp?: number
   /** Largest segment announced and sent, 88 to 32767 octets (TCP_MAXSEG); heeded when the connection opens. Default: what the path carries. */
   readonly maxSegment?: number
+  /** What governs the sending rate (TCP_CONGESTION); it may change while the connection runs. Default: the stack's `tcpCongestionControl`. */
+  readonly congestion?: CcName
+  /** Octets per second at most, spread evenly (SO_MAX_PACING_RATE). Default: no limit. */
+  readonly maxPacingRate?: number
   /** Give up when sent data, or a closed window, stays unanswered this long (RFC 5482). Default: by `tcpRetries2`. */
   readonly userTimeout?: Duration.DurationInput
   /** Probe a silent peer, and reset the connection if it has gone. True: after the stack's `tcpKeepaliveTime`. Default false. */
@@ -155,6 +160,8 @@ const SAME_NAME = [
   "windowClamp",
   "maxSegment",
   "synCount",
+  "congestion",
+  "maxPacingRate",
 ] as const
 
 /** What a socket would answer with EINVAL, before there is one. */

@@ -1,14 +1,25 @@
-import { type Segment, segmentLength } from "../wire/tcpSegment.ts"
-import { enterRecovery, grow, inflate, leaveRecovery, mayRecover, partialAck } from "./congestion.ts"
-import type { Why } from "./effect.ts"
-import { timestamp } from "./handshake.ts"
-import { firstUnacknowledged, sendEnd, sendFrom } from "./output.ts"
-import { interval, measured } from "./rto.ts"
+import { ECE, type Segment, segmentLength } from "../wire/tcpSegment.ts"
+import type { AckSample } from "./congestion/control.ts"
+import { governsRecovery, onAck } from "./congestion/registry.ts"
+import { finish, LOST, markAll } from "./flight.ts"
+import { afterMtuProbe } from "./mtuProbe.ts"
+import { type Ack, begin, inFlight, isReducing } from "./recovery/ack.ts"
+import { passTo } from "./recovery/acknowledged.ts"
+import { alert } from "./recovery/alert.ts"
+import { minimumOf } from "./recovery/minFilter.ts"
+import { headDeadline, scheduleProbe, takeProbeAck } from "./recovery/probe.ts"
+import { updateWindow } from "./recovery/rack.ts"
+import { generate } from "./recovery/rate.ts"
+import { reduce } from "./recovery/reduction.ts"
+import { takeBlocks } from "./recovery/sack.ts"
+import { interval } from "./rto.ts"
+import { sendEnd } from "./sendEnd.ts"
 import { dropBefore } from "./sendQueue.ts"
-import { add, after, atOrAfter, before, distance, latest, type Seq } from "./seq.ts"
+import { add, after, before, distance } from "./seq.ts"
 import type { Rto, Synchronized } from "./tcb.ts"
 import { type Micros, OFF } from "./time.ts"
 import { arm, cancel, type Out } from "./timers.ts"
+import { isLimited } from "./usage.ts"
 
 /** An ACK may lag behind SND.UNA by one window, and not run ahead of SND.NXT (RFC 5961 section 5.2). */
 export const ackAcceptable = (tcb: Synchronized, seg: Segment): boolean =>
@@ -17,21 +28,51 @@ export const ackAcceptable = (tcb: Synchronized, seg: Segment): boolean =>
 /** Our FIN has been sent and acknowledged. */
 export const finAcknowledged = (tcb: Synchronized): boolean => tcb.snd.fin && tcb.snd.una === sendEnd(tcb)
 
-/** RFC 9293 section 3.10.7.4, fifth check, for an ACK that is acceptable: the queue, the window, the timers. */
+/** RFC 9293 section 3.10.7.4, fifth check, for an ACK that is acceptable: the queue, the window, recovery, the timers. */
 export const takeAck = (tcb: Synchronized, seg: Segment, now: Micros, out: Out): Synchronized => {
-  const duplicate = isDuplicate(tcb, seg)
+  const { snd, link } = tcb
+  const blocks = link.agreed.sack ? seg.options.sack : NO_BLOCKS
+  // Nothing to learn: data of the peer's, mostly.
   const heard: Synchronized = tcb.rto.probes === 0 ? tcb : { ...tcb, rto: { ...tcb.rto, probes: 0 } }
   const windowed = takeWindow(heard, seg, out)
-  if (after(seg.ack, tcb.snd.una)) return advance(windowed, seg, now, out)
-  return duplicate ? duplicateAck(windowed, now, out) : windowed
+  const advanced = after(seg.ack, snd.una)
+  const echo = link.agreed.ecn && (seg.flags & ECE) !== 0
+  if (!advanced && blocks.length === 0 && (windowed.flight.out === 0 || segmentLength(seg) > 0) && !echo)
+    return windowed
+  const a = begin(windowed, seg, now, out)
+  a.advanced = advanced
+  if (advanced) a.una = seg.ack
+  a.ece = echo
+  a.notDuplicate = segmentLength(seg) > 0 || isUpdate(tcb, seg)
+  if (before(seg.ack, snd.una)) {
+    // An old ACK may bring news of SACK.
+    if (blocks.length === 0) return windowed
+    takeBlocks(a, blocks)
+    alert(a, 0)
+    return settle(a, windowed.rto, undefined)
+  }
+  const outstanding = a.board.out > 0
+  if (blocks.length > 0) takeBlocks(a, blocks)
+  if (!outstanding) {
+    if (a.dsack) alert(a, 0)
+    takeProbeAck(a)
+    return advanced || a.dsack ? settle(a, windowed.rto, undefined) : windowed
+  }
+  const { rto, rtt } = passTo(a)
+  updateWindow(a)
+  takeProbeAck(a)
+  if (isDubious(a)) alert(a, !a.advanced && !a.notDuplicate && !a.dataAcked && !a.dsack ? 1 : 0)
+  return settle(a, rto, rtt)
 }
 
-/** RFC 5681 section 2: no data, no SYN or FIN, the same ACK and window, and something outstanding. */
-const isDuplicate = (tcb: Synchronized, seg: Segment): boolean =>
-  seg.ack === tcb.snd.una &&
-  tcb.snd.una !== tcb.snd.nxt &&
-  segmentLength(seg) === 0 &&
-  seg.wnd * 2 ** tcb.link.agreed.sndScale === tcb.snd.wnd
+const NO_BLOCKS: Segment["options"]["sack"] = []
+
+/** Not plain progress of a connection without trouble. */
+const isDubious = (a: Ack): boolean =>
+  a.rec.phase !== "open" || a.dataSacked || a.ece || a.dsack || !(a.notDuplicate || a.dataAcked)
+
+/** It moves the window, so it is no duplicate (RFC 5681 section 2). */
+const isUpdate = (tcb: Synchronized, seg: Segment): boolean => seg.wnd * 2 ** tcb.link.agreed.sndScale !== tcb.snd.wnd
 
 /** SND.WND from the newest segment, SND.WL1 and SND.WL2 telling which that is. */
 const takeWindow = (tcb: Synchronized, seg: Segment, out: Out): Synchronized => {
@@ -42,112 +83,103 @@ const takeWindow = (tcb: Synchronized, seg: Segment, out: Out): Synchronized => 
   if (wnd === snd.wnd && snd.wl1 === seg.seq && snd.wl2 === seg.ack) return tcb
   const opened = snd.wnd === 0 && wnd > 0
   const timers = opened ? cancel(cancel(tcb.timers, "persist", out), "user", out) : tcb.timers
+  // What a probe sent beyond the closed window was refused: it is the first to go now that the window is open.
+  const refused = opened && link.context.settings.profile.windowProbe === "next-octet" && tcb.flight.out > 0
   return {
     ...tcb,
     timers,
+    flight: refused ? markAll(tcb.flight, LOST) : tcb.flight,
     rto: opened && tcb.timers.persist !== OFF ? { ...tcb.rto, backoff: 0 } : tcb.rto,
-    // What a probe sent beyond the closed window was refused: it is the first to go now that the window is open.
-    snd: {
-      ...snd,
-      rtx: opened ? latest(snd.una, seg.ack) : snd.rtx,
-      wnd,
-      wl1: seg.seq,
-      wl2: seg.ack,
-      maxWnd: Math.max(wnd, snd.maxWnd),
-    },
+    snd: { ...snd, wnd, wl1: seg.seq, wl2: seg.ack, maxWnd: Math.max(wnd, snd.maxWnd) },
   }
 }
 
-/** SND.UNA moves: octets are acknowledged. */
-const advance = (tcb: Synchronized, seg: Segment, now: Micros, out: Out): Synchronized => {
-  const { snd, link, queue } = tcb
-  const { settings } = link.context
-  const una = seg.ack
-  const acked = distance(una, snd.una)
-  const fullWindow = distance(snd.nxt, snd.una) + snd.mss > Math.min(tcb.cc.cwnd, snd.wnd)
-  const dataAcked = Math.min(queue.length, Math.max(0, distance(una, queue.start)))
-  if (dataAcked > 0) out.push({ _tag: "Acknowledged", count: dataAcked })
-
-  const rto = sampled(tcb, seg, now)
-  const outstanding = una !== snd.nxt
-  // RFC 6298 sections 5.2 and 5.3: restart while anything is outstanding.
-  let timers = outstanding
-    ? arm(tcb.timers, "retransmit", now + interval(rto, settings), out)
-    : cancel(tcb.timers, "retransmit", out)
-  if (timers.persist !== OFF) timers = cancel(timers, "persist", out)
-  timers = cancel(timers, "user", out)
-
-  const moved: Synchronized = {
+/** What the ACK has come to: congestion control hears of it, then the block follows. */
+const settle = (a: Ack, measured: Rto, rtt: Micros | undefined): Synchronized => {
+  tellCongestionControl(a, measured, rtt)
+  const { tcb, out } = a
+  const { snd, queue } = tcb
+  const { una } = a.board
+  const acked = Math.min(queue.length, Math.max(0, distance(una, queue.start)))
+  if (acked > 0) out.push({ _tag: "Acknowledged", count: acked })
+  const quiet = a.advanced || a.forgetTimeouts
+  const next: Synchronized = {
     ...tcb,
-    timers,
-    rto,
-    queue: dropBefore(queue, add(queue.start, dataAcked)),
-    snd: {
-      ...snd,
-      una,
-      rtx: before(snd.rtx, una) ? una : snd.rtx,
-      small: before(snd.small, una) ? una : snd.small,
-    },
+    rto: quiet && measured.retransmits !== 0 ? { ...measured, retransmits: 0 } : measured,
+    cc: a.cc,
+    flight: finish(a.board),
+    recovery: a.rec,
+    delivery: a.del,
+    ecn: queuedCwr(a),
+    timers: a.timers,
+    queue: acked > 0 ? dropBefore(queue, add(queue.start, acked)) : queue,
+    snd: a.advanced ? { ...snd, una, small: before(snd.small, una) ? una : snd.small } : snd,
   }
-  return congestion(moved, tcb, acked, fullWindow, now, out)
+  return restartTimers(a, afterMtuProbe(a, next))
 }
 
-const congestion = (
-  moved: Synchronized,
-  old: Synchronized,
-  acked: number,
-  fullWindow: boolean,
-  now: Micros,
-  out: Out,
-): Synchronized => {
-  const { cc, snd } = moved
-  if (!cc.recovering) return { ...moved, cc: grow(cc, acked, snd.mss, fullWindow) }
-  if (atOrAfter(snd.una, cc.recover)) {
-    return { ...moved, cc: leaveRecovery(cc, distance(snd.nxt, snd.una), snd.mss) }
-  }
-  const partial: Synchronized = { ...moved, cc: partialAck(cc, acked, snd.mss) }
-  return retransmitFirst(partial, now, "RFC6582-3.2:partial-ACK", out, old.snd.rtx)
+const queuedCwr = (a: Ack): Synchronized["ecn"] => {
+  const { ecn, link } = a.tcb
+  if (!link.agreed.ecn || (!a.cwrQueued && !a.cwrWithdrawn)) return ecn
+  const cwr = a.cwrQueued
+  return cwr === ecn.cwr ? ecn : { ...ecn, cwr }
 }
 
-/** Karn: nothing that was retransmitted is measured; timestamps, where agreed, tell them apart (RFC 7323 section 4). */
-const sampled = (tcb: Synchronized, seg: Segment, now: Micros): Rto => {
-  const { rto, link } = tcb
-  const { settings } = link.context
-  const fresh = rto.retransmits === 0 ? rto : { ...rto, retransmits: 0 }
-  if (rto.timedAt !== OFF && after(seg.ack, rto.timedSeq)) {
-    return { ...measured(fresh, now - rto.timedAt, settings), timedAt: OFF }
+/** Outside of a reduction the algorithm sees every ACK of data; within, PRR has the word, unless the algorithm governs it itself. */
+const tellCongestionControl = (a: Ack, rto: Rto, rtt: Micros | undefined): void => {
+  const rate = generate(a)
+  const fresh = a.del.delivered - a.priorDelivered
+  const lost = a.rec.totalLost - a.priorLost
+  if (!governsRecovery(a.cc)) {
+    if (isReducing(a)) return reduce(a, fresh / a.mss, lost)
+    // Where a path reorders, SACKed data is progress too.
+    const progress = a.dataAcked || (a.rec.reordering > a.settings.tcpReordering && a.dataSacked)
+    if (!progress) return
   }
-  const echo = seg.options.tsEcr
-  if (rto.timedAt === OFF && link.agreed.timestamps && echo !== undefined && echo !== 0) {
-    const ticks = distance(timestamp(link.context, link.tsOffset, now), echo)
-    if (ticks >= 0 && ticks < MAX_ECHO_TICKS) {
-      return measured(fresh, (ticks * 1_000_000) / settings.profile.timestampRate, settings)
-    }
+  const { tcb, mss } = a
+  const least = minimumOf(a.del.minRtt)
+  const sample: AckSample = {
+    delivered: fresh,
+    acked: distance(a.board.una, a.priorUna),
+    lost: lost * mss,
+    priorFlight: a.priorFlight * mss,
+    flight: inFlight(a) * mss,
+    rtt,
+    srtt: rto.srtt,
+    minRtt: Number.isFinite(least) ? least : 0,
+    cwndLimited: isLimited(tcb.usage, a.cc, mss),
+    recovering: isReducing(a),
+    una: a.board.una,
+    nxt: tcb.snd.nxt,
+    deliveryRate: rate.rate,
+    appLimited: rate.appLimited,
+    // Linux bounds no burst in slow start: neither does a limit of ours (RFC 3465 section 2.1 allows both).
+    paced: true,
+    totalDelivered: a.del.delivered,
+    deliveredAtSend: rate.deliveredAtSend,
   }
-  return fresh
+  a.cc = onAck(a.cc, sample, mss, a.now)
 }
 
-/** An echo that is older than this is nonsense, not a measurement. */
-const MAX_ECHO_TICKS = 1_000_000
-
-const DUP_THRESH = 3
-
-const duplicateAck = (tcb: Synchronized, now: Micros, out: Out): Synchronized => {
-  const { cc, snd } = tcb
-  if (cc.recovering) return { ...tcb, cc: inflate(cc, snd.mss) }
-  const dupAcks = cc.dupAcks + 1
-  if (dupAcks < DUP_THRESH || !mayRecover(cc, snd.una)) return { ...tcb, cc: { ...cc, dupAcks } }
-  const recovering: Synchronized = {
-    ...tcb,
-    cc: enterRecovery(distance(snd.nxt, snd.una), snd.mss, snd.nxt),
+/** RFC 6298 sections 5.2 and 5.3: the timer restarts while anything is outstanding. */
+const restartTimers = (a: Ack, tcb: Synchronized): Synchronized => {
+  const { now, out } = a
+  const outstanding = tcb.flight.out > 0
+  let { timers } = tcb
+  if (a.advanced) {
+    if (timers.persist !== OFF) timers = cancel(timers, "persist", out)
+    timers = cancel(timers, "user", out)
   }
-  out.push({ _tag: "Count", counter: "TCPFastRetrans" })
-  return retransmitFirst(recovering, now, "RFC5681-3.2:third-duplicate-ACK", out, snd.rtx)
-}
-
-/** Sends the first unacknowledged segment again and goes on where sending was. */
-export const retransmitFirst = (tcb: Synchronized, now: Micros, why: Why, out: Out, resume: Seq): Synchronized => {
-  const untimed: Synchronized = { ...tcb, rto: { ...tcb.rto, timedAt: OFF } }
-  const sent = sendFrom(untimed, tcb.snd.una, firstUnacknowledged(tcb), now, why, out)
-  return { ...sent, snd: { ...sent.snd, rtx: after(resume, sent.snd.rtx) ? resume : sent.snd.rtx } }
+  if (!outstanding) {
+    timers = cancel(cancel(cancel(timers, "retransmit", out), "probe", out), "reorder", out)
+    return timers === tcb.timers ? tcb : { ...tcb, timers }
+  }
+  if (!a.rearm) return timers === tcb.timers ? tcb : { ...tcb, timers }
+  const probing = timers.probe !== OFF
+  timers = cancel(timers, "reorder", out)
+  const at = now + interval(tcb.rto, a.settings)
+  const scheduled = scheduleProbe({ ...tcb, timers }, at, now, out)
+  // Where a probe was due and none may be sent any more the time-out counts from when the segment left.
+  const deadline = probing && scheduled.timers.probe === OFF ? Math.max(headDeadline(tcb), now + 1) : at
+  return { ...scheduled, timers: arm(scheduled.timers, "retransmit", deadline, out) }
 }

@@ -1,3 +1,4 @@
+import { NOT_ECT } from "../wire/ecn.ts"
 import { ACK, NO_OPTIONS } from "../wire/tcpSegment.ts"
 import type { Transmit, Why } from "./effect.ts"
 import { timestamp } from "./handshake.ts"
@@ -30,5 +31,6 @@ export const ackFrom = (speaker: Speaker, now: Micros, why: Why): Transmit => ({
   queue: undefined,
   length: 0,
   segmentSize: 0,
+  ecn: NOT_ECT,
   why,
 })

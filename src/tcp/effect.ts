@@ -1,3 +1,4 @@
+import type { Codepoint } from "../wire/ecn.ts"
 import type { TcpOptions } from "../wire/tcpSegment.ts"
 import type { Counter } from "./counters.ts"
 import type { SendQueue } from "./sendQueue.ts"
@@ -39,6 +40,8 @@ export interface Transmit {
   readonly length: number
   /** Payload octets per frame; a longer payload is cut by the device, or for it. */
   readonly segmentSize: number
+  /** What the IP header says of congestion marks. */
+  readonly ecn: Codepoint
   readonly why: Why
 }
 

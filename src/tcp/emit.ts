@@ -1,5 +1,6 @@
+import { ECT0, NOT_ECT } from "../wire/ecn.ts"
 import { OPTION_SPACE } from "../wire/tcpOptionKind.ts"
-import { ACK, NO_OPTIONS, PSH, type SackBlock, type TcpOptions, URG } from "../wire/tcpSegment.ts"
+import { ACK, CWR, ECE, NO_OPTIONS, PSH, type SackBlock, type TcpOptions, URG } from "../wire/tcpSegment.ts"
 import type { Why } from "./effect.ts"
 import { TIMESTAMP_LENGTH, timestamp } from "./handshake.ts"
 import { isWriteEnd } from "./sendQueue.ts"
@@ -75,39 +76,45 @@ export const sendAck = (tcb: Synchronized, now: Micros, why: Why, out: Out): Syn
     _tag: "Transmit",
     seq: bareSeq(tcb.snd, tcb.link),
     ack: tcb.rcv.nxt,
-    flags: ACK,
+    flags: tcb.ecn.echo ? ACK | ECE : ACK,
     wnd: windowField(tcb.link, (edge - tcb.rcv.nxt) >>> 0),
     up: 0,
     options: optionsNow(tcb, now),
     queue: undefined,
     length: 0,
     segmentSize: 0,
+    ecn: NOT_ECT,
     why,
   })
   return acknowledged(tcb, edge, tcb.rcv.due === "none" ? tcb.rcv.quick : Math.max(0, tcb.rcv.quick - 1), out)
 }
 
-/** Payload and flags from `seq` on; the ends of the application's writes decide PSH. */
+/** Payload and flags from `seq` on, `fresh` when for the first time; the ends of the application's writes decide PSH. */
 export const sendSegment = (
   tcb: Synchronized,
   seq: Seq,
   length: number,
   flags: number,
   segmentSize: number,
+  fresh: boolean,
   now: Micros,
   why: Why,
   out: Out,
 ): Synchronized => {
   const edge = nextEdge(tcb.rcv, tcb.link)
-  const { queue } = tcb
-  // The end of what the application wrote at once is pushed (RFC 9293 section 3.9.1.2, SHLD-28).
-  const pushed = length > 0 && isWriteEnd(queue, add(seq, length)) ? PSH : 0
+  const { queue, ecn, link } = tcb
+  // New data may be marked on its way, and says that the window was reduced (RFC 3168 sections 6.1.2, 6.1.5).
+  const capable = fresh && length > 0 && link.agreed.ecn
+  const cwr = capable && ecn.cwr
+  // The end of what the application wrote at once is pushed (RFC 9293 section 3.9.1.2, SHLD-28); so is that of a burst,
+  // which tells a receiver that joins segments to wait for no more of them (Linux's __tcp_transmit_skb).
+  const pushed = length > segmentSize || (length > 0 && isWriteEnd(queue, add(seq, length))) ? PSH : 0
   const urgent = distance(tcb.snd.up, seq)
   out.push({
     _tag: "Transmit",
     seq,
     ack: tcb.rcv.nxt,
-    flags: ACK | flags | pushed | (urgent > 0 ? URG : 0),
+    flags: ACK | flags | pushed | (urgent > 0 ? URG : 0) | (cwr ? CWR : 0) | (ecn.echo ? ECE : 0),
     wnd: windowField(tcb.link, (edge - tcb.rcv.nxt) >>> 0),
     // The octet after the urgent data, as far as the field reaches (RFC 9293 section 3.8.5).
     up: urgent > 0 ? Math.min(urgent, 0xffff) : 0,
@@ -115,11 +122,13 @@ export const sendSegment = (
     queue: length > 0 ? queue : undefined,
     length,
     segmentSize,
+    ecn: capable ? ECT0 : NOT_ECT,
     why,
   })
   // Data soon after data shows a dialogue: from now on ACKs wait for replies (Linux's pingpong mode).
   const answers = length > 0 && tcb.rcv.at !== OFF && now - tcb.rcv.at < tcb.link.context.settings.profile.delayedAck
-  return acknowledged(tcb, edge, answers ? 0 : tcb.rcv.quick, out)
+  const told = cwr ? { ...tcb, ecn: { ...ecn, cwr: false } } : tcb
+  return acknowledged(told, edge, answers ? 0 : tcb.rcv.quick, out)
 }
 
 /** A zero-length segment at an old sequence number: whatever the peer's window, it must answer (RFC 9293 section 3.10.7.4, first check). */
@@ -128,13 +137,14 @@ export const sendOldSequence = (tcb: Synchronized, now: Micros, why: Why, out: O
     _tag: "Transmit",
     seq: add(tcb.snd.una, -1),
     ack: tcb.rcv.nxt,
-    flags: ACK,
+    flags: tcb.ecn.echo ? ACK | ECE : ACK,
     wnd: windowField(tcb.link, Math.max(0, (tcb.rcv.edge - tcb.rcv.nxt) | 0)),
     up: 0,
     options: optionsNow(tcb, now),
     queue: undefined,
     length: 0,
     segmentSize: 0,
+    ecn: NOT_ECT,
     why,
   })
 }

@@ -1,13 +1,18 @@
 import { ACK, type Segment } from "../wire/tcpSegment.ts"
-import { afterLostSyn, initialCc } from "./congestion.ts"
+import { initialWindow } from "./congestion/initial.ts"
+import { start } from "./congestion/registry.ts"
+import { emptyFlight } from "./flight.ts"
 import { agreedReceiveBuffer, effectiveMss, synAckWindow } from "./handshake.ts"
 import { startKeepalive } from "./keepalive.ts"
+import { initialMtu } from "./mtu.ts"
 import { EMPTY_REASSEMBLY } from "./reassembly.ts"
 import { initialDrs } from "./receiveBuffer.ts"
+import { withSample } from "./recovery/minFilter.ts"
+import { initialDelivery, initialRecovery, initialUsage } from "./recovery/state.ts"
 import { initialRto, measured } from "./rto.ts"
 import { emptyQueue, type SendQueue } from "./sendQueue.ts"
 import { add, type Seq } from "./seq.ts"
-import type { Link, Negotiated, Request, Rto, SocketOptions, Synchronized, SynSent } from "./tcb.ts"
+import type { Ecn, Link, Negotiated, Request, Rto, SocketOptions, Synchronized, SynSent } from "./tcb.ts"
 import { agreedBy } from "./terms.ts"
 import { type Micros, OFF } from "./time.ts"
 import { NO_TIMERS, type Out } from "./timers.ts"
@@ -79,7 +84,9 @@ export const establish = (h: Handshake, seg: Segment, wnd: number, now: Micros, 
   const nxt = add(link.irs, 1)
   const announced = h.announced
   const rto = initialRto(settings)
-  const cc = initialCc(mss, profile.initialWindowSegments, link.iss)
+  const iw = initialWindow(mss, profile.initialWindowSegments)
+  const congestion = options.congestion === "" ? settings.tcpCongestionControl : options.congestion
+  const delivery = initialDelivery(una, mss, now)
   const tcb: Synchronized = {
     _tag: "ESTABLISHED",
     link,
@@ -87,7 +94,6 @@ export const establish = (h: Handshake, seg: Segment, wnd: number, now: Micros, 
     snd: {
       una,
       nxt: una,
-      rtx: una,
       wnd,
       wl1: seg.seq,
       wl2: (seg.flags & ACK) !== 0 ? seg.ack : una,
@@ -124,7 +130,18 @@ export const establish = (h: Handshake, seg: Segment, wnd: number, now: Micros, 
       heardAt: now,
     },
     rto: firstRto(rto, h, now),
-    cc: h.retransmits > 1 ? afterLostSyn(cc, mss) : cc,
+    // After a lost SYN or SYN-ACK the first window is one segment (RFC 5681 section 3.1).
+    cc: start(congestion, h.retransmits > 1 ? mss : iw, mss, now),
+    flight: emptyFlight(una),
+    recovery: initialRecovery(una, settings),
+    delivery:
+      h.since === OFF || h.retransmits > 0
+        ? delivery
+        : { ...delivery, minRtt: withSample(delivery.minRtt, Math.max(1, now - h.since), settings.tcpMinRttWlen, now) },
+    usage: initialUsage(una, now),
+    // A SYN that was lost has reduced the window, which the peer hears of.
+    ecn: link.agreed.ecn && link.open === "active" && h.retransmits > 0 ? { ...NO_ECN, cwr: true } : NO_ECN,
+    mtu: initialMtu(link, settings, una, now),
     drs: initialDrs(nxt, Math.min(announced, profile.initialWindowSegments * link.path.mss), now),
     queue: h.queue ?? emptyQueue(una as Seq),
     timers: NO_TIMERS,
@@ -137,6 +154,8 @@ const firstRto = (rto: Rto, h: Handshake, now: Micros): Rto => {
   if (h.since === OFF) return rto
   return h.retransmits === 0 ? measured(rto, now - h.since, h.link.context.settings) : { ...rto, rto: LOST_SYN_RTO }
 }
+
+const NO_ECN: Ecn = { echo: false, cwr: false, seen: false }
 
 /** RFC 6298 section 5.7. */
 const LOST_SYN_RTO: Micros = 3_000_000

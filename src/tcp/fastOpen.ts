@@ -11,7 +11,15 @@ import { after } from "./seq.ts"
 import { synAckFor } from "./synAck.ts"
 import * as synchronized from "./synchronized.ts"
 import { afterHandshake } from "./synchronized.ts"
-import { CLOSED, type FastOpened, isSynchronized, type Listen, type Request, type Synchronized } from "./tcb.ts"
+import {
+  CLOSED,
+  type FastOpened,
+  isSynchronized,
+  type Listen,
+  type Request,
+  type Synchronized,
+  type TimerName,
+} from "./tcb.ts"
 import { type Micros, OFF, SYN_RTO_MAX } from "./time.ts"
 import { arm, cancelAll, type Out } from "./timers.ts"
 import { withoutSyn } from "./withoutSyn.ts"
@@ -151,13 +159,18 @@ const again = (fast: FastOpened, now: Micros): Step => {
   return { tcb: next, effects: [synAckFor(request, tcb.rcv.nxt, now, why), { _tag: "Count", counter: "RetransSegs" }] }
 }
 
+const OF_RECOVERY: ReadonlySet<TimerName> = new Set<TimerName>(["retransmit", "probe", "reorder"])
+
 /** While the SYN-ACK is out its timer speaks for all that is in flight. */
 const wrap = (fast: FastOpened, step: Step): Step => {
   const { tcb } = step
   if (!isSynchronized(tcb)) return step
-  const inner: Synchronized =
-    tcb.timers.retransmit === OFF ? tcb : { ...tcb, timers: { ...tcb.timers, retransmit: OFF } }
-  const effects = step.effects.filter((effect) => !("timer" in effect && effect.timer === "retransmit"))
+  const { retransmit, probe, reorder } = tcb.timers
+  const quiet = retransmit === OFF && probe === OFF && reorder === OFF
+  const inner: Synchronized = quiet
+    ? tcb
+    : { ...tcb, timers: { ...tcb.timers, retransmit: OFF, probe: OFF, reorder: OFF } }
+  const effects = step.effects.filter((effect) => !("timer" in effect && OF_RECOVERY.has(effect.timer)))
   return { tcb: { ...fast, tcb: inner }, effects }
 }
 

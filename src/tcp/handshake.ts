@@ -51,6 +51,7 @@ export const offerOf = (settings: TcpSettings, options: SocketOptions, remote: I
     // Beside an MD5 digest and timestamps no SACK block fits; Linux gives up the timestamps.
     timestamps: settings.tcpTimestamps && OPTION_SPACE - signature - TIMESTAMP_LENGTH >= ONE_SACK_BLOCK,
     sack: settings.tcpSack,
+    ecn: settings.tcpEcn === 1,
     signature,
   }
 }
@@ -71,7 +72,13 @@ export const synAckWindow = (settings: TcpSettings, buffer: number, path: PathLi
   initialWindow(settings, buffer, path.mss - (agreed.timestamps ? TIMESTAMP_LENGTH : 0))
 
 /** Both ends must have offered an extension for it to be used. */
-export const agree = (offer: Offer, peer: TcpOptions, settings: TcpSettings, family: 4 | 6): Negotiated => {
+export const agree = (
+  offer: Offer,
+  peer: TcpOptions,
+  ecn: boolean,
+  settings: TcpSettings,
+  family: 4 | 6,
+): Negotiated => {
   const scaling = offer.scaling && peer.windowScale !== undefined
   return {
     peerMss: Math.max(peer.mss === undefined || peer.mss === 0 ? DEFAULT_MSS[family] : peer.mss, settings.tcpMinSndMss),
@@ -80,6 +87,7 @@ export const agree = (offer: Offer, peer: TcpOptions, settings: TcpSettings, fam
     rcvScale: scaling ? offer.rcvScale : 0,
     timestamps: offer.timestamps && peer.tsVal !== undefined,
     sack: offer.sack && peer.sackPermitted,
+    ecn,
     signature: offer.signature,
   }
 }

@@ -1,6 +1,7 @@
 import type { Endpoint } from "../wire/address.ts"
 import { hasAck, hasFin, hasRst, hasSyn, type Segment } from "../wire/tcpSegment.ts"
 import type { Counter } from "./counters.ts"
+import { ecnAccepted } from "./ecn.ts"
 import type { Step, TcpEffect, Transmit, Why } from "./effect.ts"
 import * as fastOpen from "./fastOpen.ts"
 import { agree, initialReceiveBuffer, offerOf, timestamp } from "./handshake.ts"
@@ -156,7 +157,15 @@ const requestFrom = (listen: Listen, seg: Segment, local: Endpoint, remote: Endp
     remote,
     iss: keys.iss(local, remote, now),
     irs: seg.seq,
-    terms: termsOf(agree(offerOf(settings, options, remote.address), seg.options, settings, remote.address.family)),
+    terms: termsOf(
+      agree(
+        offerOf(settings, options, remote.address),
+        seg.options,
+        ecnAccepted(seg, settings),
+        settings,
+        remote.address.family,
+      ),
+    ),
     tsRecent: seg.options.tsVal ?? 0,
     tsOffset: settings.tcpTimestamps ? keys.timestampOffset(local, remote) : 0,
     rcvBuf: initialReceiveBuffer(settings, options),

@@ -1,5 +1,6 @@
 import type { Endpoint } from "../wire/address.ts"
-import { SYN, type TcpOptions } from "../wire/tcpSegment.ts"
+import { NOT_ECT } from "../wire/ecn.ts"
+import { CWR, ECE, SYN, type TcpOptions } from "../wire/tcpSegment.ts"
 import type { Step, Transmit, Why } from "./effect.ts"
 import { initialReceiveBuffer, initialWindow, offerOf, synOptions, timestamp } from "./handshake.ts"
 import { append, emptyQueue } from "./sendQueue.ts"
@@ -86,7 +87,8 @@ export const syn = (sent: SynSent, now: Micros, why: Why): Transmit => ({
   _tag: "Transmit",
   seq: sent.iss,
   ack: 0,
-  flags: SYN,
+  // A SYN that asked for ECN and stays unanswered asks no more (RFC 3168 section 6.1.1.1).
+  flags: sent.offer.ecn && (sent.retransmits === 0 || !sent.context.settings.tcpEcnFallback) ? SYN | ECE | CWR : SYN,
   wnd: initialWindow(sent.context.settings, sent.rcvBuf, sent.path.mss),
   up: 0,
   options: {
@@ -96,5 +98,6 @@ export const syn = (sent: SynSent, now: Micros, why: Why): Transmit => ({
   queue: sent.synData > 0 ? sent.queue : undefined,
   length: sent.synData,
   segmentSize: sent.synData,
+  ecn: NOT_ECT,
   why,
 })

@@ -1,17 +1,26 @@
 import { FIN } from "../wire/tcpSegment.ts"
-import { initialCc, restart } from "./congestion.ts"
+import { initialWindow } from "./congestion/initial.ts"
+import { onIdle } from "./congestion/registry.ts"
 import { NO_EFFECTS, type Step, type Why } from "./effect.ts"
 import { sackLength, sendAck, sendSegment } from "./emit.ts"
+import { appendSent, pipe, type Sent, WITH_FIN } from "./flight.ts"
+import { mtuProbe } from "./mtuProbe.ts"
+import { burstSegments, mustWait, pace } from "./pacing.ts"
+import { isReducing, segmentsIn } from "./recovery/ack.ts"
+import { headDeadline, scheduleProbe } from "./recovery/probe.ts"
+import { resendLost } from "./resend.ts"
 import { interval } from "./rto.ts"
-import { add, after, before, distance, earliest, latest, type Seq } from "./seq.ts"
-import type { Synchronized } from "./tcb.ts"
+import { sendEnd } from "./sendEnd.ts"
+import { add, after, before, distance, type Seq } from "./seq.ts"
+import type { Delivery, Synchronized } from "./tcb.ts"
 import { type Micros, OFF } from "./time.ts"
 import { arm, type Out } from "./timers.ts"
+import { noteUse } from "./usage.ts"
 
 /**
- * What is due now: data that the windows, Nagle and silly-window avoidance let go (RFC 9293
- * sections 3.7.4, 3.8.6.2.1; RFC 5681), then the ACK that is still owed. Runs at the end of a
- * batch of inputs, so that one ACK answers a burst (MUST-58) and a reply carries it.
+ * What is due now: what was lost, then data that the windows, Nagle and silly-window avoidance let
+ * go (RFC 9293 sections 3.7.4, 3.8.6.2.1; RFC 5681), then the ACK that is still owed. Runs at the end
+ * of a batch of inputs, so that one ACK answers a burst (MUST-58) and a reply carries it.
  */
 export const output = (tcb: Synchronized, now: Micros): Step<Synchronized> => {
   if (tcb.rcv.due === "none" && !hasWork(tcb)) return { tcb, effects: NO_EFFECTS }
@@ -24,44 +33,75 @@ export const output = (tcb: Synchronized, now: Micros): Step<Synchronized> => {
   return { tcb: next, effects: out }
 }
 
-/** Sequence number after everything that the application wants sent, its FIN included. */
-export const sendEnd = (tcb: Synchronized): Seq => add(tcb.queue.start, tcb.queue.length + (tcb.snd.fin ? 1 : 0))
-
-/** Sent and not acknowledged; while lost data is sent again only what went out since counts. */
-export const flight = (tcb: Synchronized): number => distance(tcb.snd.rtx, tcb.snd.una)
-
 /** Waiting to be sent, or to be sent again. */
-const hasWork = (tcb: Synchronized): boolean => tcb.snd.rtx !== sendEnd(tcb)
+const hasWork = (tcb: Synchronized): boolean => tcb.snd.nxt !== sendEnd(tcb) || tcb.flight.lost > tcb.flight.retrans
 
 const sendWaiting = (start: Synchronized, now: Micros, out: Out): Synchronized => {
+  if (mustWait(start)) return start
   let tcb = idleRestart(start, now)
-  const { settings } = tcb.link.context
-  for (;;) {
-    const end = sendEnd(tcb)
-    const from = tcb.snd.rtx
-    if (!before(from, end)) break
-    const n = allowance(tcb)
-    if (n === 0) break
-    tcb = sendFrom(tcb, from, n, now, reason(tcb, from), out)
+  // F-RTO's new data go first, and decide (RFC 5682 section 3.1 step 2.b).
+  if (!tcb.recovery.newFirst) tcb = resendLost(tcb, segmentSize(tcb), now, out)
+  const before_ = tcb.snd.nxt
+  tcb = sendNew(tcb, now, out)
+  if (tcb.recovery.newFirst && !after(tcb.snd.nxt, tcb.recovery.point)) {
+    tcb = { ...tcb, recovery: { ...tcb.recovery, newFirst: false, frto: false } }
+    tcb = resendLost(tcb, segmentSize(tcb), now, out)
   }
-  if (tcb.snd.rtx === sendEnd(tcb) || flight(tcb) > 0) return tcb
+  if (tcb.snd.nxt !== before_) tcb = scheduleProbe(tcb, headDeadline(tcb), now, out)
+  if (tcb.snd.nxt === sendEnd(tcb) || tcb.flight.out > 0 || mustWait(tcb)) return tcb
   // Nothing in flight and something held back: only a probe can find out that the window opened.
   return tcb.timers.persist === OFF && tcb.timers.retransmit === OFF
-    ? { ...tcb, timers: arm(tcb.timers, "persist", now + interval(tcb.rto, settings), out) }
+    ? { ...tcb, timers: arm(tcb.timers, "persist", now + interval(tcb.rto, tcb.link.context.settings), out) }
     : tcb
 }
 
-const reason = (tcb: Synchronized, from: Seq): Why => {
-  if (from !== tcb.snd.nxt) return "RFC6582-3.2:retransmit"
-  return from === add(tcb.queue.start, tcb.queue.length) ? "RFC9293-3.10.4:CLOSE" : "RFC9293-3.10.2:send"
+const sendNew = (start: Synchronized, now: Micros, out: Out): Synchronized => {
+  let tcb = start
+  let held = false
+  while (before(tcb.snd.nxt, sendEnd(tcb)) && !mustWait(tcb)) {
+    const probed = mtuProbe(tcb, now, out)
+    if (probed === "wait") break
+    if (probed !== undefined) {
+      tcb = probed
+      continue
+    }
+    const quota = quotaOf(tcb)
+    held = quota <= 0
+    const n = allowance(tcb, quota)
+    if (n === 0) break
+    tcb = sendFrom(tcb, n, now, reason(tcb), out)
+  }
+  const { flight, cc, snd } = tcb
+  held ||= pipe(flight) >= segmentsIn(cc.cwnd, snd.mss)
+  if (snd.nxt === start.snd.nxt && !held) return pausing(tcb)
+  return pausing(noteUse(tcb, held, now))
 }
+
+/** The application has less than a segment to send: what is delivered now says nothing of the path's rate. */
+const pausing = (tcb: Synchronized): Synchronized => {
+  const { snd, flight, delivery, cc } = tcb
+  const inFlight = pipe(flight)
+  const pauses =
+    distance(sendEnd(tcb), snd.nxt) < snd.mss &&
+    inFlight < segmentsIn(cc.cwnd, snd.mss) &&
+    flight.lost <= flight.retrans
+  if (!pauses) return tcb
+  const appLimited = Math.max(1, delivery.delivered + inFlight * snd.mss)
+  return appLimited === delivery.appLimited ? tcb : { ...tcb, delivery: { ...delivery, appLimited } }
+}
+
+/** Segments that congestion control lets go now. */
+const quotaOf = (tcb: Synchronized): number => segmentsIn(tcb.cc.cwnd, tcb.snd.mss) - pipe(tcb.flight)
+
+const reason = (tcb: Synchronized): Why =>
+  tcb.snd.nxt === add(tcb.queue.start, tcb.queue.length) ? "RFC9293-3.10.4:CLOSE" : "RFC9293-3.10.2:send"
 
 /**
  * Payload of a full segment now: Eff.snd.MSS less the SACK blocks that go along, and no more than
  * half of the largest window that the peer ever offered, so that two fit it (RFC 9293 section
  * 3.8.6.2.1, case 3; Linux's tcp_bound_to_half_wnd).
  */
-const segmentSize = (tcb: Synchronized): number => {
+export const segmentSize = (tcb: Synchronized): number => {
   const { mss, maxWnd } = tcb.snd
   const half = maxWnd > SMALL_WINDOW ? maxWnd >> 1 : maxWnd
   return Math.max(1, Math.min(mss - sackLength(tcb), half > 0 ? Math.max(half, SMALLEST_SEGMENT) : mss))
@@ -71,31 +111,32 @@ const segmentSize = (tcb: Synchronized): number => {
 const SMALL_WINDOW = 536
 const SMALLEST_SEGMENT = 28
 
-/** How many sequence numbers may leave from SND.RTX now, the FIN being one of them; 0: wait. */
-const allowance = (tcb: Synchronized): number => {
-  const { snd, cc, queue } = tcb
-  const text = distance(add(queue.start, queue.length), snd.rtx)
-  // Limited transmit (RFC 3042): the first two duplicate ACKs each let one new segment out.
-  const congestion = cc.cwnd + (cc.recovering ? 0 : Math.min(cc.dupAcks, 2) * snd.mss)
-  const window = Math.min(snd.wnd, congestion) - flight(tcb)
+/** How many sequence numbers may leave from SND.NXT now, the FIN being one of them; 0: wait. */
+const allowance = (tcb: Synchronized, quota: number): number => {
+  const { snd, queue } = tcb
+  const text = distance(add(queue.start, queue.length), snd.nxt)
+  const size = segmentSize(tcb)
+  // A FIN alone does not wait for congestion (Linux's tcp_cwnd_test).
+  const congestion = text > 0 ? quota * size : Math.max(1, quota)
+  const room = snd.wnd - distance(snd.nxt, snd.una)
+  const window = Math.min(room, congestion)
   if (window <= 0) return 0
-  const n = text > 0 ? textAllowance(tcb, text, window, snd.wnd < congestion) : 0
-  // A FIN goes along with the last of the text.
-  return snd.fin && n === text && n < window ? n + 1 : n
+  const n = text > 0 ? textAllowance(tcb, text, window, room < congestion, size) : 0
+  // A FIN goes along with the last of the text, for which it needs no segment of its own.
+  return snd.fin && n === text && n < room ? n + 1 : n
 }
 
 /** `windowLimits`: it is the peer's window that `window` comes from, not congestion. */
-const textAllowance = (tcb: Synchronized, text: number, window: number, windowLimits: boolean): number => {
+const textAllowance = (tcb: Synchronized, text: number, window: number, windowLimits: boolean, mss: number): number => {
   const { snd } = tcb
-  const mss = segmentSize(tcb)
-  const burst = Math.max(mss, tcb.link.path.burst - (tcb.link.path.burst % mss))
-  const n = Math.min(text, window, burst)
+  // Half a window at once, so that one burst does not stand for all of it (Linux's tcp_cwnd_test).
+  const half = Math.max(1, segmentsIn(tcb.cc.cwnd, snd.mss) >> 1)
+  const n = Math.min(text, window, Math.min(burstSegments(tcb, mss), half) * mss)
   if (n >= mss) {
     // Whole segments; a shorter last one only where everything that waits is leaving.
     return n === text && mayBeShort(tcb, n % mss) ? n : n - (n % mss)
   }
-  if (before(snd.rtx, snd.nxt)) return n
-  if (isCorked(tcb) && !snd.fin && !before(snd.rtx, snd.push)) return 0
+  if (isCorked(tcb) && !snd.fin && !before(snd.nxt, snd.push)) return 0
   if (n === text) return mayBeShort(tcb, n) ? n : 0
   // The window is the limit: half of the largest ever seen is worth a segment (RFC 9293 section 3.8.6.2.1, case 3).
   return windowLimits && n * 2 >= snd.maxWnd && mayBeShort(tcb, n) ? n : 0
@@ -105,56 +146,80 @@ const textAllowance = (tcb: Synchronized, text: number, window: number, windowLi
 const mayBeShort = (tcb: Synchronized, tail: number): boolean =>
   tail === 0 ||
   tcb.snd.fin ||
-  before(tcb.snd.rtx, tcb.snd.push) ||
+  before(tcb.snd.nxt, tcb.snd.push) ||
   (!isCorked(tcb) && (tcb.options.noDelay || !after(tcb.snd.small, tcb.snd.una)))
 
 /** TCP_CORK, or MSG_MORE of the last write: a short segment waits for what fills it, or for the persist timer. */
 const isCorked = ({ options, snd }: Synchronized): boolean => options.cork || snd.more
 
-/** Sends `n` sequence numbers from `from` on, the FIN being the last of them where it is reached. */
-export const sendFrom = (tcb: Synchronized, from: Seq, n: number, now: Micros, why: Why, out: Out): Synchronized => {
+/** Sends `n` sequence numbers from SND.NXT on, the FIN being the last of them where it is reached. */
+export const sendFrom = (
+  tcb: Synchronized,
+  n: number,
+  now: Micros,
+  why: Why,
+  out: Out,
+  size = segmentSize(tcb),
+): Synchronized => {
+  const from = tcb.snd.nxt
   const dataEnd = add(tcb.queue.start, tcb.queue.length)
   const to = add(from, n)
   const fin = tcb.snd.fin && after(to, dataEnd)
   const length = fin ? n - 1 : n
-  const mss = segmentSize(tcb)
-  const again = before(from, tcb.snd.nxt)
-  const sent = sendSegment(tcb, from, length, fin ? FIN : 0, mss, now, why, out)
-  if (again) out.push(RETRANSMITTED)
-  const { snd, rto } = sent
-  const nxt = latest(snd.nxt, to)
-  // Time one octet per round trip, never one that is sent again (RFC 6298 section 3).
-  const timed = !again && rto.timedAt === OFF ? { ...rto, timedSeq: from, timedAt: now } : rto
-  const small = !again && length % mss !== 0 ? to : snd.small
-  const rearm = sent.timers.retransmit === OFF
-  const { settings } = sent.link.context
-  let timers = sent.timers
-  if (rearm) {
-    timers = arm(timers, "retransmit", now + interval(timed, settings), out)
-    if (timers.persist !== OFF) {
-      out.push({ _tag: "CancelTimer", timer: "persist" })
-      timers = { ...timers, persist: OFF }
-    }
-  }
-  return {
+  const sent = sendSegment(tcb, from, length, fin ? FIN : 0, size, true, now, why, out)
+  const { snd, flight } = sent
+  const delivery = flight.out === 0 ? { ...sent.delivery, at: now, firstAt: now } : sent.delivery
+  const record = recordOf(from, to, size, fin ? WITH_FIN : 0, delivery, now)
+  const moved: Synchronized = {
     ...sent,
-    timers,
-    rto: timed,
-    snd: { ...snd, nxt, rtx: to, small, at: now },
+    delivery,
+    flight: appendSent(flight, record),
+    snd: { ...snd, nxt: to, small: length % size !== 0 ? to : snd.small, at: now },
+    recovery: isReducing({ rec: sent.recovery })
+      ? { ...sent.recovery, prrOut: sent.recovery.prrOut + Math.max(1, Math.ceil(length / size)) }
+      : sent.recovery,
   }
+  return pace(startTimer(moved, now, out), length, now, out)
 }
 
-const RETRANSMITTED = { _tag: "Count", counter: "RetransSegs" } as const
+export const recordOf = (
+  seq: Seq,
+  end: Seq,
+  size: number,
+  marks: number,
+  { delivered, at, firstAt, appLimited }: Delivery,
+  now: Micros,
+): Sent => ({
+  seq,
+  end,
+  size,
+  marks,
+  at: now,
+  delivered,
+  deliveredAt: at,
+  firstAt,
+  appLimited: appLimited !== 0,
+})
+
+/** RFC 6298 section 5.1: whatever leaves, the timer runs. */
+const startTimer = (tcb: Synchronized, now: Micros, out: Out): Synchronized => {
+  if (tcb.timers.retransmit !== OFF) return tcb
+  let timers = arm(tcb.timers, "retransmit", now + interval(tcb.rto, tcb.link.context.settings), out)
+  if (timers.persist !== OFF) {
+    out.push({ _tag: "CancelTimer", timer: "persist" })
+    timers = { ...timers, persist: OFF }
+  }
+  return { ...tcb, timers }
+}
 
 /** RFC 5681 section 4.1: after an idle RTO the old window says nothing about the path. */
 const idleRestart = (tcb: Synchronized, now: Micros): Synchronized => {
-  const { snd, rto, cc, link } = tcb
-  if (snd.una !== snd.nxt || snd.at === OFF || now - snd.at <= rto.rto) return tcb
-  const initial = initialCc(snd.mss, link.context.settings.profile.initialWindowSegments, link.iss).cwnd
-  const next = restart(cc, initial)
-  return next === cc ? tcb : { ...tcb, cc: next }
+  const { snd, rto, cc, link, flight } = tcb
+  const { settings } = link.context
+  if (flight.out > 0 || snd.at === OFF || snd.nxt === sendEnd(tcb)) return tcb
+  const timeout = interval(rto, settings)
+  if (!settings.tcpSlowStartAfterIdle || now - snd.at <= timeout) return tcb
+  const initial = initialWindow(snd.mss, settings.profile.initialWindowSegments)
+  const next = onIdle(cc, now - snd.at, timeout, initial, now)
+  return next === cc ? tcb : { ...tcb, cc: next, usage: { ...tcb.usage, at: now, used: 0 } }
 }
-
-/** The part of SND.UNA..SND.NXT that one retransmission may carry. */
-export const firstUnacknowledged = (tcb: Synchronized): number =>
-  Math.max(1, Math.min(segmentSize(tcb), distance(earliest(tcb.snd.nxt, sendEnd(tcb)), tcb.snd.una)))

@@ -1,3 +1,4 @@
+import { NOT_ECT } from "../wire/ecn.ts"
 import { ACK, hasAck, hasRst, NO_OPTIONS, RST, type Segment, segmentLength } from "../wire/tcpSegment.ts"
 import type { Drop, Transmit, Why } from "./effect.ts"
 import { add, type Seq } from "./seq.ts"
@@ -19,6 +20,7 @@ export const reset = (seq: Seq, ack: Seq, flags: number, why: Why): Transmit => 
   queue: undefined,
   length: 0,
   segmentSize: 0,
+  ecn: NOT_ECT,
   why,
 })
 

@@ -10,8 +10,6 @@ export const initialRto = (settings: TcpSettings): Rto => ({
   backoff: 0,
   retransmits: 0,
   since: OFF,
-  timedSeq: 0,
-  timedAt: OFF,
   probes: 0,
 })
 

@@ -1,3 +1,4 @@
+import { isAlgorithm, switchTo } from "./congestion/registry.ts"
 import type { Refused, Step, Why } from "./effect.ts"
 import { within } from "./fastOpen.ts"
 import { rescheduleKeepalive, startKeepalive, stopKeepalive } from "./keepalive.ts"
@@ -53,6 +54,8 @@ export const optionsOf = (tcb: Tcb): SocketOptions | undefined => {
 
 /** Values that setsockopt(2) answers with EINVAL. */
 export const refusal = (changed: Partial<SocketOptions>): Refused | undefined => {
+  const { congestion: name } = changed
+  if (name !== undefined && name !== "" && !isAlgorithm(name)) return refuse("netfold:no-such-congestion-control")
   const wrong = outOfRange(changed)
   return wrong === undefined ? undefined : refuse(`netfold:${wrong.name}-out-of-range`)
 }
@@ -89,6 +92,7 @@ const RANGES: ReadonlyArray<readonly [name: Numeric, least: number, most: number
   ["receiveLowWater", 1, 2 ** 30],
   ["notSentLowWater", 1, 0xffffffff],
   ["windowClamp", 1, 2 ** 30],
+  ["maxPacingRate", 1, Number.POSITIVE_INFINITY],
 ]
 
 /** Linux's least window clamp, half of SOCK_MIN_RCVBUF. */
@@ -98,7 +102,7 @@ const ofConnection = (before: Synchronized, changed: Partial<SocketOptions>, now
   const out: Out = []
   const tcb: Synchronized = { ...before, options: { ...before.options, ...changed } }
   const kept = keepalive(userTimeout(tcb, before, out), before, changed, now, out)
-  const sized = buffers(kept, changed)
+  const sized = congestion(buffers(kept, changed), changed, now)
   return { tcb: acks(pushed(sized, changed), changed), effects: out }
 }
 
@@ -127,6 +131,14 @@ const userTimeout = (tcb: Synchronized, before: Synchronized, out: Out): Synchro
         ? cancel(tcb.timers, "user", out)
         : arm(tcb.timers, "user", user - before.options.userTimeout + next, out),
   }
+}
+
+/** TCP_CONGESTION of a connection in use: another algorithm goes on from the windows that it finds. */
+const congestion = (tcb: Synchronized, changed: Partial<SocketOptions>, now: Micros): Synchronized => {
+  if (changed.congestion === undefined) return tcb
+  const name = changed.congestion === "" ? tcb.link.context.settings.tcpCongestionControl : changed.congestion
+  const cc = switchTo(name, tcb.cc, tcb.snd.mss, now)
+  return cc === tcb.cc ? tcb : { ...tcb, cc }
 }
 
 /** A smaller buffer takes back nothing that was announced (RFC 9293 section 3.8.6, SHLD-14). */

@@ -1,3 +1,4 @@
+import type { CcName } from "./congestion/control.ts"
 import type { Micros } from "./time.ts"
 
 /**
@@ -34,6 +35,43 @@ export interface TcpSettings {
   readonly tcpWindowScaling: boolean
   readonly tcpTimestamps: boolean
   readonly tcpSack: boolean
+  /** Duplicates that arrive are reported (RFC 2883). */
+  readonly tcpDsack: boolean
+  /** Of a new connection; a socket's own option goes before it. */
+  readonly tcpCongestionControl: CcName
+  /** Loss detection, bits as in Linux: 1 RACK (RFC 8985; without it RFC 6675), 2 a fixed reordering window, 4 no DupThresh. */
+  readonly tcpRecovery: number
+  /** Tail loss probes: 3 and 4 yes, anything else no. */
+  readonly tcpEarlyRetrans: number
+  /** F-RTO (RFC 5682); 0: off. */
+  readonly tcpFrto: number
+  /** DupThresh at the start of a connection, and the most that reordering may make of it. */
+  readonly tcpReordering: number
+  readonly tcpMaxReordering: number
+  /** Small segments that are sent again go together. */
+  readonly tcpRetransCollapse: boolean
+  /** RFC 2861: an unused window shrinks. */
+  readonly tcpSlowStartAfterIdle: boolean
+  /** For how long the least RTT is remembered. */
+  readonly tcpMinRttWlen: Micros
+  /** RFC 3168. 0: no, 1: ask and accept, 2: accept. */
+  readonly tcpEcn: 0 | 1 | 2
+  /** A SYN that asked for ECN and stays unanswered is sent again without (RFC 3168 section 6.1.1.1). */
+  readonly tcpEcnFallback: boolean
+  /** RFC 4821. 0: no, 1: after a black hole is suspected, 2: always. */
+  readonly tcpMtuProbing: 0 | 1 | 2
+  /** Where the search begins, and below what a black hole is not suspected. Octets of MSS. */
+  readonly tcpBaseMss: number
+  readonly tcpMtuProbeFloor: number
+  /** The search ends when its bounds are this near, and begins again after this time. */
+  readonly tcpProbeThreshold: number
+  readonly tcpProbeInterval: Micros
+  /** Pacing rate in percent of the window per round trip: in slow start, and after. */
+  readonly tcpPacingSsRatio: number
+  readonly tcpPacingCaRatio: number
+  /** Segments at least of one burst, and how fast its bound falls with the least RTT (2^n microseconds halve it). */
+  readonly tcpMinTsoSegs: number
+  readonly tcpTsoRttLog: number
   /** How long FIN-WAIT-2 waits for the peer of a closed connection. */
   readonly tcpFinTimeout: Micros
   /** TIME-WAIT: 2 MSL (Linux's TCP_TIMEWAIT_LEN). */
@@ -170,6 +208,27 @@ export const defaultSettings: TcpSettings = {
   tcpWindowScaling: true,
   tcpTimestamps: true,
   tcpSack: true,
+  tcpDsack: true,
+  tcpCongestionControl: "cubic",
+  tcpRecovery: 1,
+  tcpEarlyRetrans: 3,
+  tcpFrto: 2,
+  tcpReordering: 3,
+  tcpMaxReordering: 300,
+  tcpRetransCollapse: true,
+  tcpSlowStartAfterIdle: true,
+  tcpMinRttWlen: 300 * SECOND,
+  tcpEcn: 2,
+  tcpEcnFallback: true,
+  tcpMtuProbing: 0,
+  tcpBaseMss: 1024,
+  tcpMtuProbeFloor: 48,
+  tcpProbeThreshold: 8,
+  tcpProbeInterval: 600 * SECOND,
+  tcpPacingSsRatio: 200,
+  tcpPacingCaRatio: 120,
+  tcpMinTsoSegs: 2,
+  tcpTsoRttLog: 9,
   tcpFinTimeout: 60 * SECOND,
   timeWait: 60 * SECOND,
   tcpMaxTwBuckets: 65536,

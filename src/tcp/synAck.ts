@@ -1,4 +1,5 @@
-import { ACK, SYN, type TcpOptions } from "../wire/tcpSegment.ts"
+import { NOT_ECT } from "../wire/ecn.ts"
+import { ACK, ECE, SYN, type TcpOptions } from "../wire/tcpSegment.ts"
 import type { Transmit, Why } from "./effect.ts"
 import { synAckOptions, synAckWindow, timestamp } from "./handshake.ts"
 import { add, type Seq } from "./seq.ts"
@@ -17,13 +18,14 @@ export const synAckFor = (request: Request, ack: Seq, now: Micros, why: Why): Tr
     _tag: "Transmit",
     seq: request.iss,
     ack,
-    flags: SYN | ACK,
+    flags: agreed.ecn ? SYN | ACK | ECE : SYN | ACK,
     wnd: synAckWindow(request.context.settings, request.rcvBuf, request.path, agreed),
     up: 0,
     options: optionsOf(request, agreed, now),
     queue: undefined,
     length: 0,
     segmentSize: 0,
+    ecn: NOT_ECT,
     why,
   }
 }

@@ -1,7 +1,10 @@
-import { ACK, hasAck, hasFin, hasRst, hasSyn, type Segment, SYN } from "../wire/tcpSegment.ts"
+import { NOT_ECT } from "../wire/ecn.ts"
+import { ACK, ECE, hasAck, hasFin, hasRst, hasSyn, type Segment, SYN } from "../wire/tcpSegment.ts"
+import { ecnInSyn, ecnInSynAck } from "./ecn.ts"
 import type { Step, Transmit, Why } from "./effect.ts"
 import { sendAck } from "./emit.ts"
 import { establish, fromSent } from "./establish.ts"
+import { emptyFlight } from "./flight.ts"
 import { agree, DEFAULT_MSS, initialWindow, synAckOptions, synAckWindow, timestamp } from "./handshake.ts"
 import { drop, resetFor } from "./reset.ts"
 import { dropBefore } from "./sendQueue.ts"
@@ -62,7 +65,7 @@ const refused = (tcb: SynSent): Step => {
 const established = (sent: SynSent, seg: Segment, now: Micros): Step => {
   const out: Out = fastOpenEffects(sent, seg)
   const { context, path, remote, offer } = sent
-  const agreed = agree(offer, seg.options, context.settings, remote.address.family)
+  const agreed = agree(offer, seg.options, offer.ecn && ecnInSynAck(seg), context.settings, remote.address.family)
   cancelAll(sent.timers, out)
   const why = "RFC9293-3.10.7.3:SYN-acknowledged"
   out.push({ _tag: "Established", why })
@@ -85,7 +88,8 @@ const withSynData = (tcb: Synchronized, sent: SynSent, seg: Segment, out: Out): 
   return {
     ...tcb,
     queue: dropBefore(sent.queue, seg.ack),
-    snd: { ...tcb.snd, una: seg.ack, nxt: add(first, sent.synData), rtx: seg.ack, small: seg.ack },
+    flight: emptyFlight(seg.ack),
+    snd: { ...tcb.snd, una: seg.ack, nxt: seg.ack, small: seg.ack },
   }
 }
 
@@ -113,7 +117,7 @@ const crossed = (sent: SynSent, seg: Segment, now: Micros): Step => {
     // The SYN-ACK has retries of its own; a SYN that was sent again is not measured (Karn).
     sent: { ...sent, retransmits: 0, since: sent.retransmits === 0 ? sent.since : OFF },
     irs: seg.seq,
-    agreed: agree(sent.offer, seg.options, settings, sent.remote.address.family),
+    agreed: agree(sent.offer, seg.options, sent.offer.ecn && ecnInSyn(seg), settings, sent.remote.address.family),
     tsRecent: seg.options.tsVal ?? 0,
     oowAt: OFF,
     timers: sent.timers,
@@ -129,13 +133,14 @@ export const synAckOf = (tcb: SynReceived, now: Micros, why: Why): Transmit => {
     _tag: "Transmit",
     seq: sent.iss,
     ack: add(tcb.irs, 1),
-    flags: SYN | ACK,
+    flags: tcb.agreed.ecn ? SYN | ACK | ECE : SYN | ACK,
     wnd: synAckWindow(sent.context.settings, sent.rcvBuf, sent.path, tcb.agreed),
     up: 0,
     options: synAckOptions(tcb.agreed, sent.path, timestamp(sent.context, sent.tsOffset, now), tcb.tsRecent),
     queue: undefined,
     length: 0,
     segmentSize: 0,
+    ecn: NOT_ECT,
     why,
   }
 }

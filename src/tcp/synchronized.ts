@@ -2,6 +2,7 @@ import { hasAck, hasFin, hasRst, hasSyn, hasUrg, type Segment, segmentLength } f
 import { acceptable } from "./acceptable.ts"
 import { ackAcceptable, finAcknowledged, takeAck } from "./ackField.ts"
 import { answerUnacceptable, challenge } from "./challenge.ts"
+import { noteMarks } from "./ecn.ts"
 import type { Step, Why } from "./effect.ts"
 import { sendAck } from "./emit.ts"
 import { heard } from "./keepalive.ts"
@@ -9,7 +10,7 @@ import { finTimeout } from "./patience.ts"
 import { drop, resetFor } from "./reset.ts"
 import { add, after, before, distance, earliest } from "./seq.ts"
 import { CLOSED, type Synchronized, type Tcb } from "./tcb.ts"
-import { finArrived, owe, takeText } from "./text.ts"
+import { finArrived, owe, reportsDuplicates, takeText } from "./text.ts"
 import type { Micros } from "./time.ts"
 import { arm, cancel, cancelAll, type Out } from "./timers.ts"
 import { isRecent, pawsRejects } from "./timestamps.ts"
@@ -73,12 +74,13 @@ const process = (start: Synchronized, seg: Segment, now: Micros, out: Out): Tcb 
   }
   const acked = afterAck(heard(takeAck(tcb, seg, now, out), now), now, out)
   if (acked._tag === "CLOSED" || acked._tag === "TIME-WAIT") return acked
+  const noted = noteMarks(acked, seg)
 
   if (edgeOnly && segmentLength(seg) > 0) {
-    const told = hasUrg(seg) && !acked.rcv.fin ? takeUrgent(acked, seg, out) : acked
+    const told = hasUrg(seg) && !noted.rcv.fin ? takeUrgent(noted, seg, out) : noted
     return sendAck(told, now, "RFC9293-3.8.6.1:zero-window", out)
   }
-  return afterHandshake(acked, seg, now, out)
+  return afterHandshake(noted, seg, now, out)
 }
 
 /**
@@ -219,7 +221,7 @@ const takeFin = (tcb: Synchronized, now: Micros, out: Out): Tcb => {
 /** Old data is reported as a duplicate in the ACK that answers it (RFC 2883 section 4). */
 const withDsack = (tcb: Synchronized, seg: Segment): Synchronized => {
   const { rcv, link } = tcb
-  if (!link.agreed.sack || seg.payload.length === 0 || !before(seg.seq, rcv.nxt)) return tcb
+  if (!reportsDuplicates(link) || seg.payload.length === 0 || !before(seg.seq, rcv.nxt)) return tcb
   const end = add(seg.seq, seg.payload.length)
   if (distance(end, seg.seq) <= 0) return tcb
   return { ...tcb, rcv: { ...rcv, dsack: { left: seg.seq, right: earliest(end, rcv.nxt) } } }

@@ -23,10 +23,11 @@ const MSS_VALUES = {
 
 const LOW_24 = 0xffffff
 
-/** Bits of the timestamp: window scale in four (15: none), then SACK-permitted, then ECN (not used here). */
+/** Bits of the timestamp: window scale in four (15: none), then SACK-permitted, then ECN. */
 const OPTION_BITS = 6
 const NO_SCALE = 0xf
 const SACK_BIT = 1 << 4
+const ECN_BIT = 1 << 5
 
 export const cookieIss = (
   context: TcpContext,
@@ -66,7 +67,8 @@ export const cookiesPending = (listen: Listen, now: Micros): boolean =>
 
 /** The timestamp clock, pulled back by less than 64 ticks so that its low bits can hold the options. */
 export const cookieTimestamp = (agreed: Negotiated, ticks: number): number => {
-  const options = (agreed.scaling ? agreed.sndScale : NO_SCALE) | (agreed.sack ? SACK_BIT : 0)
+  const options =
+    (agreed.scaling ? agreed.sndScale : NO_SCALE) | (agreed.sack ? SACK_BIT : 0) | (agreed.ecn ? ECN_BIT : 0)
   const high = ticks - (ticks % 2 ** OPTION_BITS)
   const value = high + options
   return (value > ticks ? value - 2 ** OPTION_BITS : value) >>> 0
@@ -84,7 +86,16 @@ export const rememberedOptions = (
   const { tsVal, tsEcr } = seg.options
   const signature = signatureOctets(listen.options.authentication, remote.address)
   if (tsVal === undefined || tsEcr === undefined || !settings.tcpTimestamps) {
-    return { peerMss: mss, sndScale: 0, rcvScale: 0, scaling: false, timestamps: false, sack: false, signature }
+    return {
+      peerMss: mss,
+      sndScale: 0,
+      rcvScale: 0,
+      scaling: false,
+      timestamps: false,
+      sack: false,
+      ecn: false,
+      signature,
+    }
   }
   const bits = (tsEcr - tsOffset) & (2 ** OPTION_BITS - 1)
   const scale = bits & NO_SCALE
@@ -99,6 +110,7 @@ export const rememberedOptions = (
     scaling,
     timestamps: true,
     sack,
+    ecn: (bits & ECN_BIT) !== 0 && settings.tcpEcn !== 0,
     signature,
   }
 }

@@ -1,7 +1,10 @@
 import type { Endpoint } from "../wire/address.ts"
 import type { SackBlock, TcpOptions } from "../wire/tcpSegment.ts"
 import type { Authentication } from "./authentication/keys.ts"
+import type { CcName } from "./congestion/control.ts"
+import type { Cc } from "./congestion/registry.ts"
 import type { Why } from "./effect.ts"
+import type { Flight } from "./flight.ts"
 import type { Keys } from "./keys.ts"
 import type { Reassembly } from "./reassembly.ts"
 import type { SendQueue } from "./sendQueue.ts"
@@ -91,6 +94,10 @@ export interface SocketOptions {
   readonly minTtl: number
   /** IP_TTL of what leaves; 0: the default. */
   readonly ttl: number
+  /** TCP_CONGESTION; empty: `tcpCongestionControl`. */
+  readonly congestion: CcName | ""
+  /** SO_MAX_PACING_RATE, octets per second; 0: no limit, and pacing only where congestion control wants it. */
+  readonly maxPacingRate: number
 }
 
 export const defaultSocketOptions: SocketOptions = {
@@ -119,6 +126,8 @@ export const defaultSocketOptions: SocketOptions = {
   authentication: undefined,
   minTtl: 0,
   ttl: 0,
+  congestion: "",
+  maxPacingRate: 0,
 }
 
 /** What the network layer allows a segment to be. */
@@ -158,6 +167,8 @@ export interface Negotiated {
   readonly scaling: boolean
   readonly timestamps: boolean
   readonly sack: boolean
+  /** RFC 3168: data may say that it understands marks. */
+  readonly ecn: boolean
   /** Octets of options that signing takes from every segment; 0: they are not signed. */
   readonly signature: number
 }
@@ -168,6 +179,7 @@ export interface Offer {
   readonly scaling: boolean
   readonly timestamps: boolean
   readonly sack: boolean
+  readonly ecn: boolean
   /** See `Negotiated`: it needs no consent. */
   readonly signature: number
 }
@@ -269,8 +281,6 @@ export interface Link {
 export interface Snd {
   readonly una: Seq
   readonly nxt: Seq
-  /** Where the next octet is taken from: SND.NXT, or before it while lost data is being sent again. */
-  readonly rtx: Seq
   /** Scaled. */
   readonly wnd: number
   readonly wl1: Seq
@@ -343,22 +353,133 @@ export interface Rto {
   /** Time-outs in a row without SND.UNA moving, and when the first of them was. */
   readonly retransmits: number
   readonly since: Micros
-  /** The octet being timed, and when it left (OFF: none). Never a retransmitted one (Karn). */
-  readonly timedSeq: Seq
-  readonly timedAt: Micros
   /** Window or keep-alive probes in a row that nothing has answered. */
   readonly probes: number
 }
 
-/** RFC 5681 and 6582, in octets. */
-export interface Cc {
-  readonly cwnd: number
-  readonly ssthresh: number
-  readonly dupAcks: number
-  readonly recovering: boolean
-  readonly recover: Seq
-  /** Acknowledged since cwnd last grew, in congestion avoidance. */
-  readonly acked: number
+/** What loss recovery is doing, in Linux's words (RFC 8985 and 6582 have no common ones). */
+export type Phase =
+  /** All is well. */
+  | "open"
+  /** Something arrived out of order, or twice; nothing is lost yet. */
+  | "disorder"
+  /** The window is being reduced without a loss (ECN). */
+  | "cwr"
+  /** Fast recovery. */
+  | "recovery"
+  /** After a retransmission time-out. */
+  | "loss"
+
+/** Loss detection and recovery: RFC 6675, 8985, 6582, 6937bis, 5682. It changes in trouble only. Counts are of segments. */
+export interface Recovery {
+  readonly phase: Phase
+  /** RecoveryPoint: the phase is over when this is acknowledged. */
+  readonly point: Seq
+  /** Where a reduction began that may prove wrong, and the window before it. */
+  readonly undo: Undo | undefined
+  /** When the first retransmission of this phase left, as its timestamp said (RFC 3522); undefined: none was sent. */
+  readonly retransmittedAt: Micros | undefined
+  /** The degree of reordering that the path is known for: DupThresh. */
+  readonly reordering: number
+  readonly reorderings: number
+  /** End of the highest record that SACK has reported. */
+  readonly highSacked: Seq
+  /** Proportional rate reduction: cwnd at its start, what was delivered and sent since. */
+  readonly prior: number
+  readonly prrDelivered: number
+  readonly prrOut: number
+  /** F-RTO is on, and whether its new data go before lost ones. */
+  readonly frto: boolean
+  readonly newFirst: boolean
+  /** The peer has dropped what it had reported (RFC 2018 section 8). */
+  readonly reneged: boolean
+  /** RFC 6675's RescueRxt: the segment sent again in the hope of an ACK, once per recovery. */
+  readonly rescued: boolean
+  /** SND.NXT when a tail loss probe left, and whether it was a retransmission. */
+  readonly probe: { readonly end: Seq; readonly again: boolean } | undefined
+  /** RACK's reordering window: multiples of a quarter of the least RTT, for how many recoveries yet, and since when. */
+  readonly steps: number
+  readonly persist: number
+  readonly dsackRound: number
+  readonly dsackSeen: boolean
+  /** All segments that were ever sent again, reported twice, and judged lost. */
+  readonly totalRetrans: number
+  readonly dsackDups: number
+  readonly totalLost: number
+}
+
+export interface Undo {
+  readonly marker: Seq
+  /** Retransmissions whose D-SACK is missing; undefined: none was sent yet. */
+  readonly retrans: number | undefined
+  /** Undefined: congestion is certain (ECN), the window stays reduced. */
+  readonly before: Cc | undefined
+}
+
+/** What every ACK tells of the path: delivery rate, RACK's newest delivery, the least round trip. */
+export interface Delivery {
+  /** Octets delivered over the connection, a short segment counting as a full one; when last; when the newest of them left. */
+  readonly delivered: number
+  readonly at: Micros
+  readonly firstAt: Micros
+  /** What is delivered when the application's pause is over; 0: it has not paused. */
+  readonly appLimited: number
+  /** Of the last sample: octets per second. */
+  readonly rate: number
+  readonly rateAppLimited: boolean
+  /** RACK.xmit_ts, RACK.end_seq, RACK.rtt. */
+  readonly rackAt: Micros
+  readonly rackEnd: Seq
+  readonly rackRtt: Micros
+  readonly minRtt: MinFilter
+  readonly ce: number
+}
+
+/** Least of a window of time: the best three, each later than the one before. */
+export interface MinFilter {
+  readonly value: Micros
+  readonly at: Micros
+  readonly second: Micros
+  readonly secondAt: Micros
+  readonly third: Micros
+  readonly thirdAt: Micros
+}
+
+/** How much of the window is used (RFC 2861, RFC 7661). */
+export interface Usage {
+  /** Congestion control held data back in the window that ends at `end`. */
+  readonly limited: boolean
+  readonly most: number
+  readonly end: Seq
+  /** Most segments out since `at`, when the window was last full. */
+  readonly used: number
+  readonly at: Micros
+}
+
+/** The path's MTU as known, and RFC 4821's search for a larger one. Octets of a whole packet. */
+export interface MtuState {
+  /** What a router said; 0: the interface's. */
+  readonly path: number
+  /** Time-outs in a row that large segments alone explain have turned the search on. */
+  readonly probing: boolean
+  readonly low: number
+  readonly high: number
+  /** The size being tried; 0: none. */
+  readonly size: number
+  readonly start: Seq
+  readonly end: Seq
+  /** When the search began or was given up. */
+  readonly at: Micros
+}
+
+/** RFC 3168. */
+export interface Ecn {
+  /** CE came: ECE goes with every ACK until CWR answers. */
+  readonly echo: boolean
+  /** The window was reduced: the next new segment says so. */
+  readonly cwr: boolean
+  /** Some segment of the peer's said that it could be marked. */
+  readonly seen: boolean
 }
 
 /** Dynamic right-sizing of the receive buffer; see receiveBuffer.ts. */
@@ -387,6 +508,11 @@ export interface Timers {
   /** The user timeout runs out: since data was first sent again, or the closed window probed. */
   readonly user: Micros
   readonly keepalive: Micros
+  /** RFC 8985: the tail loss probe, and the end of the reordering window. */
+  readonly probe: Micros
+  readonly reorder: Micros
+  /** When the next burst may leave. */
+  readonly pacing: Micros
 }
 
 export type TimerName = keyof Timers
@@ -402,6 +528,12 @@ export interface Synchronized {
   readonly rcv: Rcv
   readonly rto: Rto
   readonly cc: Cc
+  readonly flight: Flight
+  readonly recovery: Recovery
+  readonly delivery: Delivery
+  readonly usage: Usage
+  readonly ecn: Ecn
+  readonly mtu: MtuState
   readonly drs: Drs
   readonly queue: SendQueue
   readonly timers: Timers

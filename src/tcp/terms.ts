@@ -6,13 +6,13 @@ import type { Negotiated } from "./tcb.ts"
  */
 export type Terms = number & { readonly Terms: unique symbol }
 
-const FLAGS = 8
+const FLAGS = 16
 const SCALES = 16
 const SIGNATURES = 64
 
 export const termsOf = (agreed: Negotiated): Terms => {
-  const { peerMss, sndScale, rcvScale, scaling, timestamps, sack, signature } = agreed
-  const flags = (scaling ? 1 : 0) + (timestamps ? 2 : 0) + (sack ? 4 : 0)
+  const { peerMss, sndScale, rcvScale, scaling, timestamps, sack, ecn, signature } = agreed
+  const flags = (scaling ? 1 : 0) + (timestamps ? 2 : 0) + (sack ? 4 : 0) + (ecn ? 8 : 0)
   return (flags + FLAGS * (sndScale + SCALES * (rcvScale + SCALES * (signature + SIGNATURES * peerMss)))) as Terms
 }
 
@@ -27,6 +27,7 @@ export const agreedBy = (terms: Terms): Negotiated => {
     scaling: (flags & 1) !== 0,
     timestamps: (flags & 2) !== 0,
     sack: (flags & 4) !== 0,
+    ecn: (flags & 8) !== 0,
     signature: rest % SIGNATURES,
   }
 }

@@ -4,7 +4,7 @@ import { sendAck } from "./emit.ts"
 import { heldPart, insert, takeAt } from "./reassembly.ts"
 import { measureTrip, sizeBuffer } from "./receiveBuffer.ts"
 import { add, after, atOrBefore, before, distance, earliest, type Seq } from "./seq.ts"
-import type { AckDue, Rcv, Synchronized } from "./tcb.ts"
+import type { AckDue, Link, Rcv, Synchronized } from "./tcb.ts"
 import { type Micros, OFF } from "./time.ts"
 import type { Out } from "./timers.ts"
 
@@ -86,7 +86,7 @@ const outOfOrder = (
 ): Synchronized => {
   const { rcv } = tcb
   const skip = distance(from, seg.seq)
-  const known = tcb.link.agreed.sack && before(from, to) ? heldPart(rcv.queue, from, to) : undefined
+  const known = reportsDuplicates(tcb.link) && before(from, to) ? heldPart(rcv.queue, from, to) : undefined
   const queue = insert(rcv.queue, from, view(seg.payload, skip, distance(to, from)), fin)
   if (queue === undefined) {
     out.push({ _tag: "Drop", why: "Linux:out-of-order-queue-full" }, { _tag: "Count", counter: "TCPOFODrop" })
@@ -98,10 +98,13 @@ const outOfOrder = (
   return sendAck(kept, now, "RFC5681-4.2:out-of-order", out)
 }
 
+/** RFC 2883: where SACK was agreed, unless it is switched off. */
+export const reportsDuplicates = ({ agreed, context }: Link): boolean => agreed.sack && context.settings.tcpDsack
+
 /** Octets that we had already are reported once (RFC 2883 section 4). */
 const rcvDuplicate = (tcb: Synchronized, seg: Segment, end: Seq): Synchronized => {
   const { rcv, link } = tcb
-  if (!link.agreed.sack || seg.payload.length === 0 || !before(seg.seq, rcv.nxt)) return tcb
+  if (!reportsDuplicates(link) || seg.payload.length === 0 || !before(seg.seq, rcv.nxt)) return tcb
   return { ...tcb, rcv: { ...rcv, dsack: { left: seg.seq, right: earliest(end, rcv.nxt) } } }
 }
 

@@ -1,13 +1,15 @@
-import { timedOut } from "./congestion.ts"
 import type { Step, Why } from "./effect.ts"
 import { sendAck, sendOldSequence } from "./emit.ts"
 import * as fastOpen from "./fastOpen.ts"
 import { keepaliveTimeout } from "./keepalive.ts"
+import { suspectBlackHole } from "./mtuProbe.ts"
 import { syn } from "./open.ts"
-import { firstUnacknowledged, sendEnd, sendFrom } from "./output.ts"
+import { sendFrom } from "./output.ts"
 import { endOfProbes, endOfRetransmissions, hopDoubtful, startUserTimeout, synRetries } from "./patience.ts"
+import { probeTimeout, reorderTimeout, timeOut } from "./recovery/timeouts.ts"
 import * as request from "./request.ts"
 import { interval } from "./rto.ts"
+import { sendEnd } from "./sendEnd.ts"
 import { distance } from "./seq.ts"
 import { synAckOf } from "./synSent.ts"
 import {
@@ -87,35 +89,23 @@ const ofConnection = (tcb: Synchronized, timer: TimerName, now: Micros): Step =>
       return giveUp(tcb.timers, USER_TIMEOUT)
     case "keepalive":
       return keepaliveTimeout(tcb, now)
+    case "probe":
+      return probeTimeout(tcb, now)
+    case "reorder":
+      return reorderTimeout(tcb, now)
+    case "pacing":
+      return { tcb, effects: [] } // Output goes on.
   }
 }
 
-/** The first unacknowledged segment once more; everything after it counts as lost (RFC 6298 section 5.4 to 5.6, RFC 5681 section 3.1). */
+/** RFC 6298 section 5.4 to 5.6, until R2 (RFC 9293 section 3.8.3). */
 const retransmit = (tcb: Synchronized, now: Micros): Step => {
-  const { snd, rto, cc } = tcb
   const hopeless = endOfRetransmissions(tcb, now)
   if (hopeless !== undefined) return giveUp(tcb.timers, hopeless)
   const out: Out = [{ _tag: "Count", counter: "TCPTimeouts" }]
-  if (hopDoubtful(tcb, now)) out.push({ _tag: "Doubt", why: "RFC9293-3.8.3:R1" })
-  const again = rto.retransmits > 0
-  const backed: Synchronized = {
-    ...tcb,
-    timers: startUserTimeout(tcb, now, out),
-    rto: {
-      ...rto,
-      backoff: rto.backoff + 1,
-      retransmits: rto.retransmits + 1,
-      since: again ? rto.since : now,
-      probes: rto.probes + 1,
-      timedAt: OFF,
-    },
-    cc: timedOut(cc, distance(snd.nxt, snd.una), snd.mss, snd.nxt, again),
-    snd: { ...snd, rtx: snd.una },
-  }
-  return {
-    tcb: sendFrom(backed, snd.una, firstUnacknowledged(backed), now, "RFC6298-5.4:retransmit", out),
-    effects: out,
-  }
+  if (!hopDoubtful(tcb, now)) return { tcb: timeOut(tcb, now, out), effects: out }
+  out.push({ _tag: "Doubt", why: "RFC9293-3.8.3:R1" })
+  return { tcb: timeOut(suspectBlackHole(tcb, now), now, out), effects: out }
 }
 
 /** Is the window still closed? (RFC 9293 section 3.8.6.1). The interval doubles, the connection stays as long as the peer answers. */
@@ -130,16 +120,16 @@ const probe = (tcb: Synchronized, now: Micros): Step => {
   if (snd.wnd > 0) {
     // The window is open but small: the override that ends silly-window avoidance (RFC 9293 section 3.8.6.2.1, case 4).
     const n = Math.min(waiting, snd.wnd, snd.mss)
-    return { tcb: sendFrom(tcb, snd.nxt, n, now, "RFC9293-3.8.6.2.1:override", out), effects: out }
+    return { tcb: sendFrom(tcb, n, now, "RFC9293-3.8.6.2.1:override", out), effects: out }
   }
   const backed: Synchronized = {
     ...tcb,
     timers: startUserTimeout(tcb, now, out),
-    rto: { ...rto, backoff: rto.backoff + 1, probes: rto.probes + 1, timedAt: OFF },
+    rto: { ...rto, backoff: rto.backoff + 1, probes: rto.probes + 1 },
   }
   const why = "RFC9293-3.8.6.1:zero-window-probe"
   if (settings.profile.windowProbe === "next-octet") {
-    const sent = sendFrom(backed, snd.nxt, 1, now, why, out)
+    const sent = sendFrom(backed, 1, now, why, out)
     return { tcb: sent, effects: out }
   }
   sendOldSequence(backed, now, why, out)

@@ -6,12 +6,15 @@ import { type Micros, OFF } from "./time.ts"
 export type Out = Array<TcpEffect>
 
 export const NO_TIMERS: Timers = {
+  probe: OFF,
+  reorder: OFF,
   retransmit: OFF,
   persist: OFF,
   delayedAck: OFF,
   linger: OFF,
   user: OFF,
   keepalive: OFF,
+  pacing: OFF,
 }
 
 export const arm = (timers: Timers, timer: TimerName, at: Micros, out: Out): Timers => {
@@ -31,12 +34,16 @@ export const cancelAll = (timers: Timers, out: Out): void => {
 }
 
 export const TIMER_NAMES: ReadonlyArray<TimerName> = [
+  // A probe that is due with the time-out goes first, and puts it off.
+  "probe",
+  "reorder",
   "retransmit",
   "persist",
   "delayedAck",
   "linger",
   "user",
   "keepalive",
+  "pacing",
 ]
 
 /** When the first of the timers ends, or OFF. */
@@ -47,5 +54,8 @@ export const earliestDeadline = (t: Timers): Micros => {
   if (t.linger !== OFF && (at === OFF || t.linger < at)) at = t.linger
   if (t.user !== OFF && (at === OFF || t.user < at)) at = t.user
   if (t.keepalive !== OFF && (at === OFF || t.keepalive < at)) at = t.keepalive
+  if (t.probe !== OFF && (at === OFF || t.probe < at)) at = t.probe
+  if (t.reorder !== OFF && (at === OFF || t.reorder < at)) at = t.reorder
+  if (t.pacing !== OFF && (at === OFF || t.pacing < at)) at = t.pacing
   return at
 }

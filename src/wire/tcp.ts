@@ -2,6 +2,7 @@ import type { IpAddress } from "./address.ts"
 import { getU8, getU16, getU32, setU16, setU32 } from "./bytes.ts"
 import { finish, fold, pseudoHeader, sum } from "./checksum.ts"
 import type { WireDrop } from "./drop.ts"
+import type { Codepoint } from "./ecn.ts"
 import { PROTOCOL_TCP } from "./ipv4.ts"
 import { type OptionLayout, writeOptions } from "./tcpOptionLayout.ts"
 import { decodeOptions } from "./tcpOptions.ts"
@@ -35,6 +36,7 @@ export const decodeTcp = (
   source: IpAddress,
   destination: IpAddress,
   verifyChecksum: boolean,
+  ecn?: Codepoint,
 ): TcpPacket | WireDrop => {
   if (length < TCP_HEADER) return "tcp:truncated"
   const headerLength = (getU8(bytes, offset + 12) >>> 4) << 2
@@ -53,6 +55,7 @@ export const decodeTcp = (
       up: getU16(bytes, offset + 18),
       options: decodeOptions(bytes, offset + TCP_HEADER, headerLength - TCP_HEADER),
       payload: headerLength === length ? EMPTY : bytes.subarray(offset + headerLength, offset + length),
+      ecn,
     },
   }
 }

@@ -1,4 +1,5 @@
 import type { IpAddress } from "./address.ts"
+import type { Codepoint } from "./ecn.ts"
 
 /** TCP header flags as bits of the 16-bit word at offset 12 (RFC 9293 section 3.1, RFC 3168). */
 export const FIN = 0x01
@@ -67,6 +68,8 @@ export interface Segment {
   readonly up: number
   readonly options: TcpOptions
   readonly payload: Uint8Array
+  /** The IP header's ECN bits; absent: not marked. */
+  readonly ecn?: Codepoint | undefined
 }
 
 /** A segment with the addresses that carried it. */

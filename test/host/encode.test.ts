@@ -9,6 +9,7 @@ import { append, emptyQueue, type SendQueue } from "../../src/tcp/sendQueue.ts"
 import { ipv4, ipv6, type MacAddress } from "../../src/wire/address.ts"
 import { pseudoHeader } from "../../src/wire/checksum.ts"
 import { isDrop } from "../../src/wire/drop.ts"
+import { NOT_ECT } from "../../src/wire/ecn.ts"
 import { decodeEthernet } from "../../src/wire/ethernet.ts"
 import { decodeIpv4 } from "../../src/wire/ipv4.ts"
 import { decodeIpv6 } from "../../src/wire/ipv6.ts"
@@ -87,6 +88,7 @@ const transmit = (fields: Partial<Transmit>): Transmit => ({
   queue: undefined,
   length: 0,
   segmentSize: 0,
+  ecn: NOT_ECT,
   why: "test:encode",
   ...fields,
 })

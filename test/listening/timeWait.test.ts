@@ -200,7 +200,7 @@ describe("a SYN in TIME-WAIT", () => {
       scene.now += 1000
       scene.turn()
     }
-    scene.took()
+    // What Nagle held back to the last is acknowledged too.
     for (let n = 0; n < 400; n++) {
       scene.turn()
       for (const { segment } of scene.took()) peer.ack = (segment.seq + segment.payload.length) >>> 0

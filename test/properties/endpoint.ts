@@ -1,8 +1,9 @@
 import { makeKeys } from "../../src/host/keyedHash.ts"
 import { sendRoom } from "../../src/tcp/calls.ts"
-import type { CloseReason, Refused, Step, TcpEffect, Transmit } from "../../src/tcp/effect.ts"
-import { sendEnd } from "../../src/tcp/output.ts"
+import type { CloseReason, Refused, Step, TcpEffect, Transmit, Why } from "../../src/tcp/effect.ts"
+import { LOST, RETRANS, SACKED, segmentsOf } from "../../src/tcp/flight.ts"
 import type { reduce, TcpEvent } from "../../src/tcp/reduce.ts"
+import { sendEnd } from "../../src/tcp/sendEnd.ts"
 import { add, after, distance } from "../../src/tcp/seq.ts"
 import {
   CLOSED,
@@ -70,6 +71,7 @@ export class End {
   steps = 0
   resets = 0
   retransmitted = 0
+  private lastWhy: Why | undefined
   private readonly context: TcpContext
   private readonly options: SocketOptions
   private readonly data: Uint8Array
@@ -254,6 +256,7 @@ export class End {
     switch (effect._tag) {
       case "Transmit":
         this.checkTransmit(effect, cause)
+        this.lastWhy = effect.why
         out.push(effect)
         return
       case "ArmTimer":
@@ -297,7 +300,10 @@ export class End {
       case "RememberCookie":
         return
       case "Count":
-        if (effect.counter === "RetransSegs" && !this.repeatsProbe(before)) this.retransmitted++
+        // A tail loss probe repeats what an ACK that is only delayed would have covered (RFC 8985 section 7.2).
+        if (effect.counter === "RetransSegs" && !this.repeatsProbe(before) && this.lastWhy !== "RFC8985-7.3:probe") {
+          this.retransmitted++
+        }
         return
     }
   }
@@ -409,8 +415,8 @@ export class End {
     this.checkTimers()
     if (!isSynchronized(tcb)) return
     const { snd, rcv, timers } = tcb
-    must(distance(snd.rtx, snd.una) >= 0, "SND.RTX is before SND.UNA")
-    must(distance(snd.nxt, snd.rtx) >= 0, "SND.RTX is after SND.NXT")
+    must(distance(snd.nxt, snd.una) >= 0, "SND.NXT is before SND.UNA")
+    checkFlight(tcb)
     must(distance(sendEnd(tcb), snd.nxt) >= 0, "more was sent than there is")
     must(tcb.queue.length === this.written - this.acknowledged, "octets written, acknowledged and queued do not add up")
     const flight = distance(snd.nxt, snd.una)
@@ -423,7 +429,8 @@ export class End {
     )
     must(timers.persist === OFF || timers.retransmit === OFF, "both persist and retransmission timers are armed")
     const held = distance(sendEnd(tcb), snd.nxt)
-    must(held === 0 || flight > 0 || timers.persist !== OFF, `stuck: ${held} wait, nothing in flight, no timer`)
+    const waits = timers.persist !== OFF || timers.pacing !== OFF
+    must(held === 0 || flight > 0 || waits, `stuck: ${held} wait, nothing in flight, no timer`)
     must(rcv.due !== "now", "an ACK is still owed after output")
     must((rcv.due === "later") === (timers.delayedAck !== OFF), `an ACK due ${rcv.due}, its timer ${timers.delayedAck}`)
   }
@@ -452,6 +459,35 @@ const checkReceive = (tcb: Synchronized, before: Tcb): void => {
   const small = distance(rcv.edge, before.rcv.nxt) < Math.min(rcv.buf >> 2, mss)
   const worth = tcb.link.context.settings.profile.windowStep === "any" && !small ? 1 : Math.min(rcv.buf >> 1, mss)
   must(gain === 0 || gain >= worth || rcv.fin, `a window update of ${gain} octets, in a buffer of ${rcv.buf}`)
+}
+
+/** The scoreboard: records side by side from SND.UNA to SND.NXT, and counts that are those of its marks. */
+const checkFlight = ({ flight, snd, link }: Synchronized): void => {
+  must(flight.una === snd.una, "the scoreboard's SND.UNA is another")
+  const counted = { out: 0, sacked: 0, lost: 0, retrans: 0 }
+  let at = snd.una
+  for (const [index, record] of flight.records.slice(flight.first, flight.last).entries()) {
+    const seq = index === 0 && distance(record.seq, snd.una) < 0 ? snd.una : record.seq
+    must(seq === at, "a gap in the scoreboard")
+    must(distance(record.end, seq) > 0, "an empty record")
+    const n = segmentsOf({ ...record, seq })
+    counted.out += n
+    if (record.marks & SACKED) counted.sacked += n
+    if (record.marks & LOST) counted.lost += n
+    if (record.marks & RETRANS) counted.retrans += n
+    must((record.marks & (SACKED | LOST)) !== (SACKED | LOST), "lost, and reported by SACK")
+    at = record.end
+  }
+  must(at === snd.nxt, "the scoreboard does not end at SND.NXT")
+  // Without SACK duplicate ACKs are counted in place of marks.
+  const sacked = link.agreed.sack ? counted.sacked : flight.sacked
+  must(
+    counted.out === flight.out &&
+      sacked === flight.sacked &&
+      counted.lost === flight.lost &&
+      counted.retrans === flight.retrans,
+    `the scoreboard's counts are off: ${JSON.stringify(counted)} against ${JSON.stringify({ ...flight, records: [] })}`,
+  )
 }
 
 const timersOf = (tcb: Tcb): ReadonlyArray<readonly [TimerName, Micros]> => {

@@ -1,6 +1,6 @@
 import { describe, test } from "bun:test"
 import fc from "fast-check"
-import { sendEnd } from "../../src/tcp/output.ts"
+import { sendEnd } from "../../src/tcp/sendEnd.ts"
 import { isSynchronized } from "../../src/tcp/tcb.ts"
 import type { End } from "./endpoint.ts"
 import { anyScenario, type EndSpec, perfect, type Scenario, settingsOf } from "./scenario.ts"
@@ -108,6 +108,7 @@ describe("crossed SYNs", () => {
     scaling: true,
     sack: true,
     rfc1337: false,
+    sending: {},
     options: {},
     path: { mss: 1460, burst: 0 },
     plan: { total, chunk: 1000, writeEvery: 0, readEvery: 0, readSize: 1000, readFrom: 0, closes: "after-peer" },

@@ -1,15 +1,18 @@
 import type { TcpEffect } from "../../src/tcp/effect.ts"
+import type { Flight } from "../../src/tcp/flight.ts"
 import { reduce, type TcpEvent } from "../../src/tcp/reduce.ts"
 import { type SendQueue, slice } from "../../src/tcp/sendQueue.ts"
 import type { Tcb } from "../../src/tcp/tcb.ts"
 
 const isQueue = (value: object): value is SendQueue => "chunks" in value && "first" in value && "last" in value
 
-/** Freezes everything but octets and the chunk lists, which versions of a send queue share by design. */
+const isFlight = (value: object): value is Flight => "records" in value && "una" in value
+
+/** Freezes everything but octets and the lists that versions of a send queue, and of a scoreboard, share by design. */
 export const deepFreeze = (value: unknown): void => {
   if (typeof value !== "object" || value === null || ArrayBuffer.isView(value) || Object.isFrozen(value)) return
   Object.freeze(value)
-  for (const [name, part] of Object.entries(value)) if (name !== "chunks") deepFreeze(part)
+  for (const [name, part] of Object.entries(value)) if (name !== "chunks" && name !== "records") deepFreeze(part)
 }
 
 /** A value as plain data in which two send queues are equal when they hold the same octets. */
@@ -19,6 +22,10 @@ export const canonical = (value: unknown): unknown => {
   if (Array.isArray(value)) return value.map(canonical)
   if (isQueue(value)) {
     return { start: value.start, length: value.length, bytes: canonical(slice(value, value.start, value.length)) }
+  }
+  if (isFlight(value)) {
+    const { records, first, last, ...rest } = value
+    return { ...rest, records: records.slice(first, last).map(canonical) }
   }
   return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, canonical(part)]))
 }

@@ -25,6 +25,8 @@ export interface EndSpec {
   readonly scaling: boolean
   readonly sack: boolean
   readonly rfc1337: boolean
+  /** How it sends: congestion control, loss recovery, ECN, path MTU. */
+  readonly sending: Partial<TcpSettings>
   readonly options: Partial<SocketOptions>
   readonly path: PathLimits
   readonly plan: Plan
@@ -37,6 +39,7 @@ export const settingsOf = (end: EndSpec): TcpSettings => ({
   tcpWindowScaling: end.scaling,
   tcpSack: end.sack,
   tcpRfc1337: end.rfc1337,
+  ...end.sending,
 })
 
 export const optionsOf = (end: EndSpec): SocketOptions => ({ ...defaultSocketOptions, ...end.options })
@@ -78,6 +81,17 @@ const anyPlan: fc.Arbitrary<Plan> = fc.record({
   closes: fc.constantFrom("when-written", "after-peer"),
 })
 
+const anySending = fc.record({
+  tcpCongestionControl: fc.constantFrom("cubic", "reno", "bbr"),
+  tcpRecovery: fc.constantFrom(1, 1, 0, 3, 5),
+  tcpEarlyRetrans: fc.constantFrom(3, 3, 0),
+  tcpFrto: fc.constantFrom(2, 0),
+  tcpEcn: fc.constantFrom(2, 1, 0),
+  tcpMtuProbing: fc.constantFrom(0, 1, 2),
+  tcpMinTsoSegs: fc.constantFrom(2, 1, 64),
+  tcpRetransCollapse: fc.boolean(),
+})
+
 const anyIss = fc.oneof(
   fc.integer({ min: 0xffff_ff00, max: 0xffff_ffff }),
   fc.constantFrom(0, 0x7fff_fff0, 0xffff_ffff),
@@ -91,6 +105,7 @@ const anyEnd: fc.Arbitrary<EndSpec> = fc.record({
   scaling: fc.boolean(),
   sack: fc.boolean(),
   rfc1337: fc.boolean(),
+  sending: anySending,
   options: anyOptions,
   path: anyPath,
   plan: anyPlan,

@@ -207,12 +207,14 @@ describe("silly-window avoidance of a sender (RFC 9293 section 3.8.6.2.1)", () =
 })
 
 describe("segments", () => {
-  const big: WorldOptions = { ...plain, path: { mss: M, burst: 64_000 } }
+  // Bursts as large as the device takes; how large the rate makes them is in pacing.test.ts.
+  const settings = { tcpMinTsoSegs: 64 }
+  const big: WorldOptions = { ...plain, settings, path: { mss: M, burst: 64_000 } }
 
-  test("a device that cuts: one effect of whole segments, and their size", () => {
+  test("a device that cuts: effects of whole segments, half of the window each, and their size; bursts are pushed", () => {
     const scene = open(big, [[100, "SEND 10000"]])
-    expect(sentRanges(scene)).toEqual(["0+10000 PSH"])
-    expect(transmits(scene.effects).map((t) => t.segmentSize)).toEqual([M])
+    expect(sentRanges(scene)).toEqual(["0+5000 PSH", "5000+5000 PSH"])
+    expect(transmits(scene.effects).map((t) => t.segmentSize)).toEqual([M, M])
   })
 
   test("a device that cuts, a tail after full segments: goes along", () => {
@@ -224,17 +226,17 @@ describe("segments", () => {
       [100, "SEND 10"],
       [101, "SEND 2500"],
     ]
-    expect(steps(big, story)).toEqual([["0+10 PSH"], ["10+2000"]])
+    expect(steps(big, story)).toEqual([["0+10 PSH"], ["10+2000 PSH"]])
   })
 
   test("a device that cuts, more than it takes at once: whole segments of no more", () => {
-    const scene = open({ ...plain, path: { mss: M, burst: 4500 } }, [[100, "SEND 10000"]])
-    expect(sentRanges(scene)).toEqual(["0+4000", "4000+4000", "8000+2000 PSH"])
+    const scene = open({ ...plain, settings, path: { mss: M, burst: 4500 } }, [[100, "SEND 10000"]])
+    expect(sentRanges(scene)).toEqual(["0+4000 PSH", "4000+4000 PSH", "8000+2000 PSH"])
   })
 
   test("a device that cuts, a window of part of it: within the window", () => {
     const scene = open({ ...big, habits: { ...habits, wnd: 3500 } }, [[100, "SEND 10000"]])
-    expect(sentRanges(scene)).toEqual(["0+3000"])
+    expect(sentRanges(scene)).toEqual(["0+3000 PSH"])
   })
 
   test("timestamps agreed: twelve octets less", () => {

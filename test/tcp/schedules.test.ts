@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test"
 import { modelTimeout } from "../../src/tcp/patience.ts"
 import type { TimerName } from "../../src/tcp/tcb.ts"
 import { OFF } from "../../src/tcp/time.ts"
-import { earliestDeadline } from "../../src/tcp/timers.ts"
+import { earliestDeadline, NO_TIMERS } from "../../src/tcp/timers.ts"
 import { next, open, sentRanges } from "./support/peer.ts"
 import {
   closed,
@@ -313,7 +313,7 @@ describe("TIME-WAIT and FIN-WAIT-2", () => {
 })
 
 test("earliest deadline, any timers: the first of those that run", () => {
-  const off = { retransmit: OFF, persist: OFF, delayedAck: OFF, linger: OFF, user: OFF, keepalive: OFF }
+  const off = NO_TIMERS
   expect(earliestDeadline(off)).toBe(OFF)
   for (const name of Object.keys(off)) expect(earliestDeadline({ ...off, [name]: 5 })).toBe(5)
   expect(earliestDeadline({ ...off, linger: 3, user: 9, retransmit: 4 })).toBe(3)

@@ -10,6 +10,7 @@ test("terms: what was agreed comes back from the number", () => {
     scaling: fc.boolean(),
     timestamps: fc.boolean(),
     sack: fc.boolean(),
+    ecn: fc.boolean(),
     signature: fc.integer({ min: 0, max: 40 }),
   })
   fc.assert(fc.property(agreed, (each) => expect(agreedBy(termsOf(each))).toEqual(each)))

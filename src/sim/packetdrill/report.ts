@@ -73,7 +73,7 @@ const fieldsOf = (tcb: Tcb, flow: Flow | undefined): TcbView["fields"] => {
         "rcv.due": tcb.rcv.due,
         cwnd: tcb.cc.cwnd,
         ssthresh: tcb.cc.ssthresh,
-        recovering: tcb.cc.recovering,
+        phase: tcb.recovery.phase,
         srtt: tcb.rto.srtt,
         rto: tcb.rto.rto,
         backoff: tcb.rto.backoff,

@@ -1,3 +1,4 @@
+import { isAlgorithm } from "../../tcp/congestion/registry.ts"
 import type { TcpSettings } from "../../tcp/settings.ts"
 
 /** Multiplies a sysctl's number into the setting's unit. */
@@ -133,6 +134,7 @@ const assign = (settings: TcpSettings, name: string, text: string, unit: number)
     case "number":
       return Number.isNaN(Number(text)) ? "unknown" : { ...settings, [name]: Number(text) * unit }
     case "string":
+      if (name === "tcpCongestionControl" && !isAlgorithm(text)) return "unknown"
       return { ...settings, [name]: text }
     case "object": {
       const parts = text.trim().split(/\s+/).map(Number)

@@ -3,7 +3,7 @@ import type { TcpEffect } from "../../../src/tcp/effect.ts"
 import { add } from "../../../src/tcp/seq.ts"
 import type { State, Timers } from "../../../src/tcp/tcb.ts"
 import { OFF } from "../../../src/tcp/time.ts"
-import { NO_TIMERS, TIMER_NAMES } from "../../../src/tcp/timers.ts"
+import { NO_TIMERS } from "../../../src/tcp/timers.ts"
 import { type Segment, segmentLength } from "../../../src/wire/tcpSegment.ts"
 import { type Env, expected, octets, startOfText, text, value } from "./notation.ts"
 import { STIMULI, type Stimulus } from "./stimuli.ts"
@@ -58,9 +58,12 @@ export const matrix = (name: string, scenes: Scenes, rows: ReadonlyArray<Row>): 
   })
 }
 
+/** The timers of RFC 9293; those of loss recovery (RFC 8985) and pacing have tests of their own. */
+const TIMERS = ["retransmit", "persist", "delayedAck", "linger", "user", "keepalive"] as const
+
 const sceneFor = (stimulus: Stimulus, scenes: Scenes): Scene => {
   if (stimulus.endsWith(", unread")) return scenes.unread ?? scenes.base
-  for (const timer of TIMER_NAMES) {
+  for (const timer of TIMERS) {
     if (stimulus !== `${timer} timeout`) continue
     const armed = scenes[timer] ?? scenes.base
     // The timer ends when it was armed to, where it is.
@@ -150,7 +153,7 @@ const signal = (effect: TcpEffect): ReadonlyArray<string> => {
 }
 
 const changes = (before: Timers, after: Timers, now: number): ReadonlyArray<string> =>
-  TIMER_NAMES.filter((timer) => before[timer] !== after[timer])
+  TIMERS.filter((timer) => before[timer] !== after[timer])
     .map((timer) => (after[timer] === OFF ? `cancel ${timer}` : `arm ${timer} ${span(after[timer] - now)}`))
     .sort()
 

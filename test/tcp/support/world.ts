@@ -1,7 +1,7 @@
 import type { Refused, Step, TcpEffect, Transmit } from "../../../src/tcp/effect.ts"
 import { initialWindow } from "../../../src/tcp/handshake.ts"
-import { sendEnd } from "../../../src/tcp/output.ts"
 import { reduce, type TcpEvent } from "../../../src/tcp/reduce.ts"
+import { sendEnd } from "../../../src/tcp/sendEnd.ts"
 import { add } from "../../../src/tcp/seq.ts"
 import { defaultSettings, linux, type TcpSettings, type WireProfile } from "../../../src/tcp/settings.ts"
 import {
@@ -215,10 +215,10 @@ const arrives = (scene: Scene, notation: string): TcpEvent => {
   }
 }
 
-/** Reducers change nothing in place: after this an attempt throws. Chunks are the one array that versions share. */
+/** Reducers change nothing in place: after this an attempt throws. Chunks and the scoreboard's records are the arrays that versions share. */
 export const frozen = <T>(thing: T): T => {
   if (typeof thing !== "object" || thing === null || ArrayBuffer.isView(thing) || Object.isFrozen(thing)) return thing
-  for (const [key, part] of Object.entries(thing)) if (key !== "chunks") frozen(part)
+  for (const [key, part] of Object.entries(thing)) if (key !== "chunks" && key !== "records") frozen(part)
   return Object.freeze(thing)
 }
 

@@ -1,3 +1,4 @@
+import { isAlgorithm } from "../../../tcp/congestion/registry.ts"
 import type { SocketOptions } from "../../../tcp/tcb.ts"
 import type { CallAction, Expression } from "../ast.ts"
 import type { SocketFile } from "../files.ts"
@@ -177,6 +178,7 @@ const assign = (
   const text = textIn(value)
   const next = text ?? (typeof before === "boolean" ? numberIn(context, value) !== 0 : numberIn(context, value) * unit)
   if (typeof next === "number" && next < 0) return failed("EINVAL")
+  if (name === "TCP_CONGESTION" && (text === undefined || !isAlgorithm(text))) return failed("ENOENT")
   if (text === undefined) file.noted.set(name, numberIn(context, value))
   return change(context, file, { [field]: next })
 }
@@ -230,6 +232,9 @@ const get = (context: CallContext, action: CallAction, file: SocketFile, name: s
       return file.family === 4 ? 2 : 10
     case "SO_ACCEPTCONN":
       return file.role === "listener" ? 1 : 0
+    case "TCP_CONGESTION":
+      if (tcb !== undefined && "cc" in tcb) return tcb.cc.algorithm
+      return file.options.congestion === "" ? context.config.settings.tcpCongestionControl : file.options.congestion
     case "TCP_MAXSEG":
       if (tcb !== undefined && "snd" in tcb) return tcb.snd.mss
       return file.noted.get(name) ?? (context.config.family === 4 ? 536 : 1220)

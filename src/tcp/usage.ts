@@ -1,0 +1,43 @@
+import type { Cc } from "./congestion/registry.ts"
+import { segmentsIn } from "./recovery/ack.ts"
+import { interval } from "./rto.ts"
+import { before } from "./seq.ts"
+import type { Synchronized, Usage } from "./tcb.ts"
+import type { Micros } from "./time.ts"
+
+/** Validation of the congestion window (RFC 7661 section 4, RFC 2861): one that is not used says nothing of the path. */
+
+/** The window was full, or (in slow start) more than half full: it may grow. */
+export const isLimited = (usage: Usage, cc: Cc, mss: number): boolean =>
+  usage.limited || (cc.cwnd < cc.ssthresh && segmentsIn(cc.cwnd, mss) < 2 * usage.most)
+
+/** After something was sent, or could not be: `held` is whether congestion control held it. */
+export const noteUse = (tcb: Synchronized, held: boolean, now: Micros): Synchronized => {
+  const { usage, snd, flight, cc, link } = tcb
+  const { settings } = link.context
+  const fresh = !before(snd.una, usage.end) || held || (!usage.limited && flight.out > usage.most)
+  const noted = fresh ? { ...usage, limited: held, most: flight.out, end: snd.nxt } : usage
+  if (isLimited(noted, cc, snd.mss)) {
+    return noted.used === 0 && noted.at === now && noted === usage
+      ? tcb
+      : { ...tcb, usage: { ...noted, used: 0, at: now } }
+  }
+  const used = Math.max(noted.used, flight.out)
+  if (settings.tcpSlowStartAfterIdle && now - noted.at >= interval(tcb.rto, settings) && cc.algorithm !== "bbr") {
+    return { ...tcb, usage: { ...noted, used: 0, at: now }, cc: shrunk(tcb, used) }
+  }
+  return used === noted.used && noted === usage ? tcb : { ...tcb, usage: { ...noted, used } }
+}
+
+/** RFC 2861 section 3.2: halfway down to what was used, and the old window remembered as the threshold. */
+const shrunk = (tcb: Synchronized, used: number): Cc => {
+  const { cc, snd, recovery, link } = tcb
+  const window = segmentsIn(cc.cwnd, snd.mss)
+  const least = Math.max(used, link.context.settings.profile.initialWindowSegments)
+  if (recovery.phase !== "open" || least >= window) return cc
+  return {
+    ...cc,
+    ssthresh: Math.max(cc.ssthresh, Math.floor((cc.cwnd * 3) / 4)),
+    cwnd: ((window + least) >> 1) * snd.mss,
+  }
+}
