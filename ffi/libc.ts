@@ -46,7 +46,8 @@ const c = openLibrary()
 
 // Errno lives at one address for each thread, and a module is loaded once for each thread.
 const errnoAddress = c.__errno_location()
-const negatedErrno = (): number => (errnoAddress === null ? -1 : -peek.i32(errnoAddress, 0))
+/** Of the calling thread's last failed call into a library that follows the C convention. */
+export const negatedErrno = (): number => (errnoAddress === null ? -1 : -peek.i32(errnoAddress, 0))
 
 export const O_RDWR = 0o2
 export const O_NONBLOCK = 0o4000

@@ -11,12 +11,16 @@ const TUNGETFEATURES = 0x800454cf
 const TUNSETOFFLOAD = 0x400454d0
 const TUNGETIFF = 0x800454d2
 const TUNSETVNETHDRSZ = 0x400454d8
+const IFF_TUN = 0x0001
 const IFF_TAP = 0x0002
+const IFF_MULTI_QUEUE = 0x0100
 const IFF_NO_PI = 0x1000
 export const IFF_VNET_HDR = 0x4000
 const TUN_F_CSUM = 0x01
 const TUN_F_TSO4 = 0x02
 const TUN_F_TSO6 = 0x04
+const TUN_F_USO4 = 0x20
+const TUN_F_USO6 = 0x40
 
 export const TUN_PATH = "/dev/net/tun"
 
@@ -27,6 +31,8 @@ export interface Tap {
   readonly fd: number
   /** As the kernel named the interface. */
   readonly name: string
+  /** The kernel may hand over, and takes, UDP datagrams that are not cut yet. */
+  readonly datagramOffload: boolean
 }
 
 /** Opens /dev/net/tun, attached to nothing yet. Throws SystemError. */
@@ -57,34 +63,50 @@ export const tunFileProblem = (code: string): string => {
   }
 }
 
+export interface TunMode {
+  /** Frames of Ethernet (TAP) or IP packets (TUN). Default: ethernet. */
+  readonly layer?: "ethernet" | "ip"
+  /** One of several descriptors that share the interface. Default: the only one. */
+  readonly multiQueue?: boolean
+}
+
 /**
- * Attaches to the TAP interface `name`, creating it when there is none. With `vnetHeader`, each frame read or
+ * Attaches to the TAP or TUN interface `name`, creating it when there is none. With `vnetHeader`, each frame read or
  * written begins with a struct virtio_net_hdr, and the kernel may hand over TCP segments of up to 64 KiB and
- * checksums that are left partial. An interface made here goes away when the descriptor is closed.
+ * checksums that are left partial. An interface made here goes away when its last descriptor is closed.
  *
  * Throws SystemError. On TUNSETIFF: EPERM without CAP_NET_ADMIN (or, for a persistent interface, as another user
  * than its owner), EBUSY when another process is attached, EINVAL when the name belongs to something
- * that is not a single-queue TAP.
+ * that is not an interface of this mode, E2BIG when it has no queue left.
  */
-export const openTap = (name: string, vnetHeader: boolean): Tap => {
+export const openTap = (name: string, vnetHeader: boolean, { layer, multiQueue }: TunMode = {}): Tap => {
   const fd = openTunFile()
   try {
     const request = ifreq(name)
-    setFlags(request, IFF_TAP | IFF_NO_PI | (vnetHeader ? IFF_VNET_HDR : 0))
+    const kind = layer === "ip" ? IFF_TUN : IFF_TAP
+    const queues = multiQueue === true ? IFF_MULTI_QUEUE : 0
+    setFlags(request, kind | IFF_NO_PI | queues | (vnetHeader ? IFF_VNET_HDR : 0))
     check("TUNSETIFF", ioctl(fd, TUNSETIFF, request))
     if (vnetHeader) {
       const size = pinned(4)
       size.view.setInt32(0, VNET_HEADER, true)
       check("TUNSETVNETHDRSZ", ioctl(fd, TUNSETVNETHDRSZ, size))
     }
-    // Also without: a persistent interface keeps what the process before us set.
-    const offloads = vnetHeader ? TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 : 0
-    check("TUNSETOFFLOAD", ioctlNumber(fd, TUNSETOFFLOAD, offloads))
-    return { fd, name: nameOf(request) }
+    return { fd, name: nameOf(request), datagramOffload: setOffloads(fd, vnetHeader) }
   } catch (cause) {
     close(fd)
     throw cause
   }
+}
+
+/** Returns whether uncut UDP (USO, Linux 6.2) is among them. */
+const setOffloads = (fd: number, vnetHeader: boolean): boolean => {
+  // Also without: a persistent interface keeps what the process before us set.
+  const offloads = vnetHeader ? TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 : 0
+  // A kernel refuses what it does not know.
+  if (vnetHeader && ioctlNumber(fd, TUNSETOFFLOAD, offloads | TUN_F_USO4 | TUN_F_USO6) === 0) return true
+  check("TUNSETOFFLOAD", ioctlNumber(fd, TUNSETOFFLOAD, offloads))
+  return false
 }
 
 /** The interface that a descriptor is attached to. Throws EBADFD once it is gone. */

@@ -19,3 +19,5 @@ export const VIRTIO_NET_HDR_F_DATA_VALID = 2
 export const VIRTIO_NET_HDR_GSO_NONE = 0
 export const VIRTIO_NET_HDR_GSO_TCPV4 = 1
 export const VIRTIO_NET_HDR_GSO_TCPV6 = 4
+/** UDP: each piece is a datagram with the same headers. */
+export const VIRTIO_NET_HDR_GSO_UDP_L4 = 5

@@ -10,7 +10,16 @@
 export type { Capabilities, Device, DeviceCounters, DeviceFailure, Offload, ReceivedFrame } from "./device/device.ts"
 export * as ControlSocket from "./net/ControlSocket.ts"
 export * as Dns from "./net/Dns.ts"
-export { type MemoryOptions, memoryPair, openTap, type TapError, type TapOptions } from "./net/devices.ts"
+export {
+  type MemoryOptions,
+  memoryPair,
+  type NetmapError,
+  type NetmapOptions,
+  openNetmap,
+  openTap,
+  type TapError,
+  type TapOptions,
+} from "./net/devices.ts"
 export * as HttpServer from "./net/HttpServer.ts"
 export * as Inspect from "./net/Inspect.ts"
 export * as NodeHttp from "./net/NodeHttp.ts"

@@ -9,7 +9,7 @@ import { control, noControl } from "./control.ts"
 import { memoryEcho } from "./memoryEcho.ts"
 import * as Own from "./options.ts"
 import { type Report, reportFor } from "./report.ts"
-import { ECHO_PORT, serve, snapshotOf, tapStack } from "./services.ts"
+import { ECHO_PORT, type OutsideSpec, serve, snapshotOf, stackOn } from "./services.ts"
 import { untilSignal } from "./signals.ts"
 import { type Wire, wire } from "./wire.ts"
 
@@ -33,7 +33,7 @@ const run = (options: EchoOptions) =>
       const report = reportFor(options.json)
       const { device } = options
       if (device._tag === "Memory") yield* onMemory(options, report)
-      else yield* onTap(options, device.name, report)
+      else yield* onDevice({ ...options, device }, report)
     }),
   )
 
@@ -56,9 +56,9 @@ const onMemory = ({ host, port, allPorts, noControl, wire }: EchoOptions, report
     yield* Effect.raceFirst(untilSignal, report.watch(snapshot))
   })
 
-const onTap = (options: EchoOptions, name: string | undefined, report: Report) =>
+const onDevice = (options: EchoOptions & { readonly device: OutsideSpec }, report: Report) =>
   Effect.gen(function* () {
-    const { stack, device } = yield* tapStack({ ...options, name })
+    const { stack, device } = yield* stackOn(options)
     const port = Option.getOrElse(options.port, () => ECHO_PORT)
     const counters = serviceCounters()
     const snapshot = snapshotOf(counters, stack)
@@ -86,7 +86,7 @@ export const command = Command.make(
     ),
     port: Own.port.pipe(
       Options.withDescription(
-        `default: ${DEFAULT_KERNEL_PORT} of the kernel's (memory), ${ECHO_PORT} of the stack's (tap)`,
+        `default: ${DEFAULT_KERNEL_PORT} of the kernel's (memory), ${ECHO_PORT} of the stack's (any other device)`,
       ),
       Options.optional,
     ),

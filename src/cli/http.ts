@@ -13,7 +13,7 @@ import { APPS, type App, listenerOf } from "./httpApps.ts"
 import { memoryStacks } from "./httpMemory.ts"
 import * as Own from "./options.ts"
 import { type Report, reportFor } from "./report.ts"
-import { snapshotOf, tapStack } from "./services.ts"
+import { type OutsideSpec, snapshotOf, stackOn } from "./services.ts"
 import { untilSignal } from "./signals.ts"
 import { type Wire, wire } from "./wire.ts"
 
@@ -41,7 +41,7 @@ const run = (options: HttpOptions) =>
       const report = reportFor(options.json)
       const { device } = options
       if (device._tag === "Memory") yield* onMemory(options, report)
-      else yield* onTap(options, device.name, report)
+      else yield* onDevice({ ...options, device }, report)
     }),
   )
 
@@ -66,9 +66,9 @@ const onMemory = (options: HttpOptions, report: Report) =>
     yield* Effect.raceFirst(untilSignal, report.watch(snapshot))
   })
 
-const onTap = (options: HttpOptions, name: string | undefined, report: Report) =>
+const onDevice = (options: HttpOptions & { readonly device: OutsideSpec }, report: Report) =>
   Effect.gen(function* () {
-    const { stack, device } = yield* tapStack({ ...options, name })
+    const { stack, device } = yield* stackOn(options)
     const port = Option.getOrElse(options.port, () => HTTP_PORT)
     const connections = yield* serve(stack, port, options)
     yield* control(options.noControl, { name: "http", stacks: { [device]: stack } })
@@ -109,7 +109,7 @@ export const command = Command.make(
     ),
     port: Own.port.pipe(
       Options.withDescription(
-        `default: ${DEFAULT_KERNEL_PORT} of the kernel's (memory), ${HTTP_PORT} of the stack's (tap)`,
+        `default: ${DEFAULT_KERNEL_PORT} of the kernel's (memory), ${HTTP_PORT} of the stack's (any other device)`,
       ),
       Options.optional,
     ),

@@ -7,7 +7,7 @@ import { formatAddress, formatCidr } from "../wire/addressText.ts"
 import { control } from "./control.ts"
 import { FAILURE, UserError } from "./errors.ts"
 import * as Own from "./options.ts"
-import { CHARGEN_PORT, DISCARD_PORT, ECHO_PORT, serveAll, tapStack } from "./services.ts"
+import { CHARGEN_PORT, DISCARD_PORT, ECHO_PORT, serveAll, stackOn } from "./services.ts"
 import { type Wire, wire, wireArguments } from "./wire.ts"
 
 interface LabOptions {
@@ -55,7 +55,7 @@ const inside = ({ address, kernelAddress, wire, command }: LabOptions) =>
       const { [INSIDE]: _, ...env } = process.env
       const { bringUpLoopback } = yield* namespaces
       bringUpLoopback()
-      const { stack } = yield* tapStack({ name: INTERFACE, address, kernelAddress, wire })
+      const { stack } = yield* stackOn({ device: { _tag: "Tap", name: INTERFACE }, address, kernelAddress, wire })
       yield* serveAll(stack)
       yield* control(false, { name: "lab", stacks: { [INTERFACE]: stack } })
       const own = formatAddress(address.address)

@@ -13,11 +13,15 @@ const checked = <A>(
   parse: (text: string) => Either.Either<A, string>,
 ): Options.Options<A> => Options.mapEffect(options, (text) => Effect.mapError(parse(text), invalid))
 
-/** `memory`, `tap` or `tap:NAME`. */
+/** `memory`, or a device with another end: see deviceSpec.ts. */
 export const device = (fallback: string): Options.Options<DeviceSpec> =>
   checked(Options.text("device").pipe(Options.withDefault(fallback)), (text) =>
     Either.mapLeft(parseDeviceSpec(text), ({ message }) => message),
-  ).pipe(Options.withDescription("memory: two stacks in this process; tap or tap:NAME: an interface of the kernel's"))
+  ).pipe(
+    Options.withDescription(
+      "memory: two stacks in this process; tap or tap:NAME, tun or tun:NAME: an interface of the kernel's; netmap:PORT: as netmap:eth0, netmap:vale0:a",
+    ),
+  )
 
 /** The stack's own address. */
 export const address: Options.Options<InterfaceAddress> = checked(

@@ -5,7 +5,7 @@ import { control, noControl } from "./control.ts"
 import { UserError } from "./errors.ts"
 import * as Own from "./options.ts"
 import { reportFor } from "./report.ts"
-import { CHARGEN_PORT, DISCARD_PORT, ECHO_PORT, serveAll, snapshotOf, tapStack } from "./services.ts"
+import { CHARGEN_PORT, DISCARD_PORT, ECHO_PORT, serveAll, snapshotOf, stackOn } from "./services.ts"
 import { untilSignal } from "./signals.ts"
 import { wire } from "./wire.ts"
 
@@ -30,7 +30,7 @@ export const command = Command.make(
           })
         }
         const report = reportFor(json)
-        const { stack, device } = yield* tapStack({ name: spec.name, address, kernelAddress, wire })
+        const { stack, device } = yield* stackOn({ device: spec, address, kernelAddress, wire })
         const counters = yield* serveAll(stack)
         yield* control(noControl, { name: "serve", stacks: { [device]: stack } })
         const snapshot = snapshotOf(counters, stack)

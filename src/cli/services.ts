@@ -1,6 +1,8 @@
 import { Effect, type Scope } from "effect"
+import type { Device } from "../device/device.ts"
+import type { DeviceSpec } from "../device/deviceSpec.ts"
 import type { InterfaceAddress } from "../host/types.ts"
-import { openTap } from "../net/devices.ts"
+import { type NetmapError, openNetmap, openTap, type TapError } from "../net/devices.ts"
 import { fromConfig } from "../net/Settings.ts"
 import { chargen, discard, echo, type Service, type ServiceCounters, serviceCounters } from "../net/services.ts"
 import * as Tcp from "../net/Tcp.ts"
@@ -17,23 +19,38 @@ export const ECHO_PORT = 7
 export const DISCARD_PORT = 9
 export const CHARGEN_PORT = 19
 
-export interface TapStack {
-  readonly name: string | undefined
+/** A device with another end than this process. */
+export type OutsideSpec = Exclude<DeviceSpec, { readonly _tag: "Memory" }>
+
+export interface StackOn {
+  readonly device: OutsideSpec
   readonly address: InterfaceAddress
+  /** On an interface of the kernel's that is made here. */
   readonly kernelAddress: IpAddress
   readonly wire: Wire
 }
 
-/** A stack on a TAP interface: made here if it is not there, then with the kernel's address on it, and gone with the scope. */
-export const tapStack = ({ name, address, kernelAddress, wire }: TapStack) =>
+/** Opens a device that `--device` has asked for; an interface made here has the kernel's address on it, and is gone with the scope. */
+export const openDevice = (
+  { device: spec, address, kernelAddress, wire }: StackOn,
+  multiQueue = false,
+): Effect.Effect<Device, TapError | NetmapError, Scope.Scope> => {
+  if (spec._tag === "Netmap") return openNetmap({ port: spec.port })
+  return openTap({
+    ...(spec.name === undefined ? {} : { name: spec.name }),
+    layer: spec._tag === "Tun" ? "ip" : "ethernet",
+    addresses: [{ address: kernelAddress, prefixLength: address.prefixLength }],
+    offload: offloads(wire),
+    multiQueue,
+  })
+}
+
+/** A stack on a device of its own, which is closed with the scope. */
+export const stackOn = (options: StackOn) =>
   Effect.gen(function* () {
-    const device = yield* openTap({
-      ...(name === undefined ? {} : { name }),
-      addresses: [{ address: kernelAddress, prefixLength: address.prefixLength }],
-      offload: offloads(wire),
-    })
+    const device = yield* openDevice(options)
     const stack = yield* Stack.make({
-      interfaces: [{ device: yield* behind(wire, device), addresses: [address] }],
+      interfaces: [{ device: yield* behind(options.wire, device), addresses: [options.address] }],
       settings: yield* serviceSettings,
     })
     return { stack, device: device.name }

@@ -6,6 +6,10 @@ export type DeviceSpec =
   | { readonly _tag: "Memory" }
   /** Without a name the kernel numbers it: tap0, tap1, ... */
   | { readonly _tag: "Tap"; readonly name: string | undefined }
+  /** As a TAP, without Ethernet: tun0, tun1, ... */
+  | { readonly _tag: "Tun"; readonly name: string | undefined }
+  /** As netmap writes it: `vale0:a`, `eth0`. */
+  | { readonly _tag: "Netmap"; readonly port: string }
 
 /** A spelling that names no device. */
 export class DeviceSpecError extends Data.TaggedError("DeviceSpecError")<{
@@ -13,9 +17,9 @@ export class DeviceSpecError extends Data.TaggedError("DeviceSpecError")<{
   readonly message: string
 }> {}
 
-const ALLOWED = "memory, tap or tap:NAME"
+const ALLOWED = "memory, tap, tap:NAME, tun, tun:NAME or netmap:PORT"
 
-/** Reads `memory`, `tap` and `tap:NAME`. */
+/** Reads `memory`, `tap`, `tap:NAME`, `tun`, `tun:NAME` and `netmap:PORT`. What netmap makes of a port it says itself. */
 export const parseDeviceSpec = (spec: string): Either.Either<DeviceSpec, DeviceSpecError> => {
   const colon = spec.indexOf(":")
   const kind = colon < 0 ? spec : spec.slice(0, colon)
@@ -24,12 +28,16 @@ export const parseDeviceSpec = (spec: string): Either.Either<DeviceSpec, DeviceS
   switch (kind) {
     case "memory":
       return name === undefined ? Either.right({ _tag: "Memory" }) : refuse("memory takes no name")
-    case "tap": {
+    case "tap":
+    case "tun": {
       const problem = name === undefined ? undefined : nameProblem(name)
-      return problem === undefined ? Either.right({ _tag: "Tap", name }) : refuse(`the interface name ${problem}`)
+      if (problem !== undefined) return refuse(`the interface name ${problem}`)
+      return Either.right({ _tag: kind === "tap" ? "Tap" : "Tun", name })
     }
     case "netmap":
-      return refuse(`netmap is not there yet; a device is ${ALLOWED}`)
+      return name === undefined || name === ""
+        ? refuse("netmap wants a port: netmap:eth0, netmap:vale0:a")
+        : Either.right({ _tag: "Netmap", port: name })
     default:
       return refuse(`a device is ${ALLOWED}`)
   }

@@ -14,3 +14,6 @@ export const randomMac = (): MacAddress => {
   const octets = crypto.getRandomValues(new Uint8Array(5))
   return checkedMac(octets.reduce((mac, octet) => mac * 256 + octet, LOCALLY_ADMINISTERED))
 }
+
+/** The lowest bit of the first octet (IEEE 802). */
+export const isGroupMac = (mac: MacAddress): boolean => Math.floor(mac / 2 ** 40) % 2 === 1

@@ -14,7 +14,7 @@ import { addAddress } from "../../ffi/netlink.ts"
 import { openTap as attach, type Tap } from "../../ffi/tun.ts"
 import type { IpAddress, MacAddress } from "../wire/address.ts"
 import type { Device } from "./device.ts"
-import { randomMac } from "./mac.ts"
+import { isGroupMac, randomMac } from "./mac.ts"
 import { pollerStarted, register } from "./poller.ts"
 import { TapDevice } from "./tapDevice.ts"
 import { explain, type TapError, TapExists, TapNameInvalid, TapNotFound, TapOptionInvalid } from "./tapError.ts"
@@ -47,15 +47,25 @@ export interface TapOptions {
   readonly kernelMac?: MacAddress
   /** Exchange partial checksums and uncut TCP segments of up to 64 KiB with the kernel. Default false. */
   readonly offload?: boolean
+  /**
+   * Frames of Ethernet (a TAP), or IP packets without a link below them (a TUN, which has no MAC addresses).
+   * Default: ethernet.
+   */
+  readonly layer?: "ethernet" | "ip"
+  /**
+   * Share the interface with other descriptors, of this process or of others, as one of its queues. The kernel keeps
+   * each flow with the queue that last sent for it, and new ones go by a hash. Default false.
+   */
+  readonly multiQueue?: boolean
 }
 
-const DEFAULT_NAME = "tap%d"
+const DEFAULT_NAME = { ethernet: "tap%d", ip: "tun%d" } as const
 /** RFC 791's least, and the most that the tun driver takes. */
 const MIN_MTU = 68
 const MAX_MTU = 65535 - 14
 
 /**
- * Opens a TAP interface of the kernel in the current network namespace, makes it if need be (with the
+ * Opens a TAP or TUN interface of the kernel in the current network namespace, makes it if need be (with the
  * kernel's addresses, up), and closes it with the scope: an interface made here is gone then.
  */
 export const openTap = (options: TapOptions = {}): Effect.Effect<Device, TapError, Scope.Scope> =>
@@ -67,7 +77,7 @@ const system = <A>(name: string, calls: () => A): Effect.Effect<A, TapError> =>
 
 const acquire = (options: TapOptions): Effect.Effect<Device, TapError> =>
   Effect.gen(function* () {
-    const name = options.name ?? DEFAULT_NAME
+    const name = options.name ?? DEFAULT_NAME[layerOf(options)]
     const wrong = problem(name, options)
     if (wrong !== undefined) return yield* wrong
     const exists = yield* system(name, () => interfaceIndex(name) !== undefined)
@@ -77,7 +87,7 @@ const acquire = (options: TapOptions): Effect.Effect<Device, TapError> =>
     if (options.existing === false && exists) {
       return yield* new TapExists({ device: name, message: `${name}: an interface of this name exists already` })
     }
-    const tap = yield* system(name, () => attach(name, options.offload === true))
+    const tap = yield* system(name, () => attach(name, options.offload === true, options))
     return yield* prepare(tap, exists, options).pipe(Effect.tapError(() => Effect.sync(() => close(tap.fd))))
   })
 
@@ -86,17 +96,20 @@ const prepare = (tap: Tap, exists: boolean, options: TapOptions): Effect.Effect<
   Effect.gen(function* () {
     const { fd, name } = tap
     if (!exists) yield* system(name, () => configure(name, options))
-    const kernelMac = yield* system(name, () => interfaceMac(name))
-    if (options.mac === kernelMac) return yield* sharedMac(name)
+    const layer = layerOf(options)
+    const kernelMac = layer === "ip" ? undefined : yield* system(name, () => interfaceMac(name))
+    if (options.mac !== undefined && options.mac === kernelMac) return yield* sharedMac(name)
     const mac = options.mac ?? macOtherThan(kernelMac)
     const mtu = Math.min(options.mtu ?? MAX_MTU, yield* system(name, () => interfaceMtu(name)))
     // The worker's dlopen must be over before anybody else's: see poller.ts.
     yield* Effect.tryPromise({ try: pollerStarted, catch: (cause) => explain(name, cause) })
     const registration = yield* system(name, () => register(fd))
-    return new TapDevice(tap, mac, mtu, options.offload === true, registration)
+    return new TapDevice(tap, layer, mac, mtu, options.offload === true, registration)
   })
 
-const macOtherThan = (taken: number): MacAddress => {
+const layerOf = ({ layer = "ethernet" }: TapOptions): "ethernet" | "ip" => layer
+
+const macOtherThan = (taken: number | undefined): MacAddress => {
   const mac = randomMac()
   return mac === taken ? macOtherThan(taken) : mac
 }
@@ -133,8 +146,9 @@ const problem = (device: string, options: TapOptions): TapError | undefined => {
   if (mtu !== undefined && !(Number.isInteger(mtu) && mtu >= MIN_MTU && mtu <= MAX_MTU)) {
     return invalid(`an MTU is ${MIN_MTU} to ${MAX_MTU}, not ${mtu}`)
   }
-  if (mac !== undefined && isGroup(mac)) return invalid("the stack's MAC is a multicast address")
+  if (mac !== undefined && isGroupMac(mac)) return invalid("the stack's MAC is a multicast address")
   if (mac !== undefined && mac === kernelMac) return sharedMac(device)
+  if (layerOf(options) === "ip" && (mac ?? kernelMac) !== undefined) return invalid("a TUN has no MAC addresses")
   for (const { address, prefixLength } of addresses) {
     const bits = address.family === 4 ? 32 : 128
     if (!(Number.isInteger(prefixLength) && prefixLength >= 0 && prefixLength <= bits)) {
@@ -146,6 +160,3 @@ const problem = (device: string, options: TapOptions): TapError | undefined => {
 
 const sharedMac = (device: string): TapOptionInvalid =>
   new TapOptionInvalid({ device, message: `${device}: the stack and the kernel cannot share a MAC` })
-
-/** The lowest bit of the first octet (IEEE 802). */
-const isGroup = (mac: MacAddress): boolean => Math.floor(mac / 2 ** 40) % 2 === 1

@@ -3,6 +3,8 @@ import { close, POLLERR, POLLHUP, POLLIN, POLLNVAL, read, write } from "../../ff
 import { offsetBy, PAGE, type Pinned, pinned } from "../../ffi/memory.ts"
 import { type Tap, VNET_HEADER } from "../../ffi/tun.ts"
 import type { MacAddress } from "../wire/address.ts"
+import { ETHERNET_HEADER } from "../wire/ethernet.ts"
+import { cutDatagrams } from "./cutDatagrams.ts"
 import {
   type Capabilities,
   type Device,
@@ -14,7 +16,7 @@ import {
 } from "./device.ts"
 import { ETHERNET_OVERHEAD, MAX_SEGMENTED_PAYLOAD, MAX_SUPER_FRAME } from "./limits.ts"
 import type { Registration } from "./poller.ts"
-import { readVnetHeader, writeVnetHeader } from "./vnetHeader.ts"
+import { joinedDatagrams, readVnetHeader, writeVnetHeader } from "./vnetHeader.ts"
 
 /** Of the places for frames: no two share a cache line. */
 const ALIGNED = 63
@@ -24,7 +26,7 @@ const MOST_PLACES = 256
 const BROKEN = POLLERR | POLLHUP | POLLNVAL
 
 /**
- * A device over an attached TAP descriptor, which it owns. One system call moves one frame, at once:
+ * A device over an attached TAP or TUN descriptor, which it owns. One system call moves one frame, at once:
  * `commit` is write(2) and `flush` has nothing to do. The kernel queues what it sends us (txqueuelen,
  * 1000 frames) and drops there; those drops are counted on its interface, not here.
  *
@@ -40,6 +42,8 @@ export class TapDevice implements Device {
   readonly #registration: Registration
   /** Octets of virtio header before each frame; 0 without offload. */
   readonly #header: number
+  /** Where the IP header begins in a frame without VLAN tag, as those of an interface of ours are. */
+  readonly #ipStart: number
   readonly #maxFrame: number
   /** Frames of one batch, each in a place of its own where they are small. */
   readonly #rx: Pinned
@@ -55,13 +59,21 @@ export class TapDevice implements Device {
   #onReady: (() => void) | undefined
   #closed = false
 
-  constructor(tap: Tap, mac: MacAddress, mtu: number, offload: boolean, registration: Registration) {
+  constructor(
+    tap: Tap,
+    layer: Capabilities["layer"],
+    mac: MacAddress,
+    mtu: number,
+    offload: boolean,
+    registration: Registration,
+  ) {
     this.name = tap.name
     this.mac = mac
     this.#fd = tap.fd
     this.#registration = registration
     this.#header = offload ? VNET_HEADER : 0
-    this.#maxFrame = offload ? MAX_SUPER_FRAME : mtu + ETHERNET_OVERHEAD
+    this.#ipStart = layer === "ethernet" ? ETHERNET_HEADER : 0
+    this.#maxFrame = offload ? MAX_SUPER_FRAME : mtu + (layer === "ethernet" ? ETHERNET_OVERHEAD : 0)
     this.#stride = offload ? VNET_HEADER + MAX_SUPER_FRAME : (this.#maxFrame + ALIGNED) & ~ALIGNED
     this.#places = offload ? 1 : Math.max(1, Math.min(MOST_PLACES, Math.floor(PLACES_SIZE / this.#stride)))
     this.#rx = pinned(this.#places * this.#stride, PAGE)
@@ -69,7 +81,7 @@ export class TapDevice implements Device {
     this.#frame = { bytes: this.#rx.bytes, offset: this.#header, length: 0, checksumVouched: false, segmentSize: 0 }
     this.capabilities = {
       mtu,
-      layer: "ethernet",
+      layer,
       checksumOffload: offload,
       segmentationOffload: offload ? MAX_SEGMENTED_PAYLOAD : 0,
       framesStay: !offload,
@@ -94,10 +106,17 @@ export class TapDevice implements Device {
       if (header > 0) readVnetHeader(view, frame)
       frame.offset = place + header
       frame.length = length - header
-      visited++
       this.counters.rxPackets++
       this.counters.rxBytes += frame.length
-      visit(frame)
+      const udpStart = header > 0 ? joinedDatagrams(view) : 0
+      if (udpStart === 0) {
+        visited++
+        visit(frame)
+        continue
+      }
+      const datagrams = cutDatagrams(frame, this.#ipStart, udpStart, visit)
+      if (datagrams === 0) this.counters.rxDropped++
+      visited += Math.max(1, datagrams)
     }
     return visited
   }

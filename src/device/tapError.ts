@@ -57,7 +57,7 @@ export const explain = (name: string, cause: unknown): TapError => {
     return new TapBusy({ device, message: `${device}: another process is using this interface (EBUSY)` })
   }
   if (call === "TUNSETIFF" && code === "EINVAL") {
-    const message = `${device}: an interface of this name exists and is not a single-queue TAP (EINVAL)`
+    const message = `${device}: an interface of this name exists and is no TAP or TUN of the kind asked for (EINVAL)`
     return new TapExists({ device, message })
   }
   return new TapSystemError({ device, call, errno: code, message: `${device}: ${call} failed (${code})` })

@@ -12,7 +12,7 @@ const cases: ReadonlyArray<readonly [string, number, TapError["_tag"], string]> 
   ["TUNSETIFF", Errno.EPERM, "TapPermissionDenied", "it needs CAP_NET_ADMIN"],
   ["TUNSETIFF", Errno.EPERM, "TapPermissionDenied", "bun run lab"],
   ["TUNSETIFF", Errno.EBUSY, "TapBusy", "another process is using this interface (EBUSY)"],
-  ["TUNSETIFF", Errno.EINVAL, "TapExists", "not a single-queue TAP (EINVAL)"],
+  ["TUNSETIFF", Errno.EINVAL, "TapExists", "is no TAP or TUN of the kind asked for (EINVAL)"],
   ["SIOCSIFADDR", Errno.EINVAL, "TapSystemError", "SIOCSIFADDR failed (EINVAL)"],
   ["SIOCSIFMTU", 999, "TapSystemError", "SIOCSIFMTU failed (errno 999)"],
 ]
