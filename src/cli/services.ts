@@ -8,6 +8,7 @@ import { chargen, discard, echo, type Service, type ServiceCounters, serviceCoun
 import * as Tcp from "../net/Tcp.ts"
 import * as Udp from "../net/Udp.ts"
 import { udpChargen, udpDiscard, udpEcho, udpServiceCounters } from "../net/udpServices.ts"
+import type { SharedDevice } from "../net/Workers.ts"
 import { stats } from "../runtime/metrics.ts"
 import { Stack, type StackService } from "../runtime/stack.ts"
 import type { IpAddress } from "../wire/address.ts"
@@ -30,19 +31,29 @@ export interface StackOn {
   readonly wire: Wire
 }
 
-/** Opens a device that `--device` has asked for; an interface made here has the kernel's address on it, and is gone with the scope. */
-export const openDevice = (
-  { device: spec, address, kernelAddress, wire }: StackOn,
-  multiQueue = false,
-): Effect.Effect<Device, TapError | NetmapError, Scope.Scope> => {
-  if (spec._tag === "Netmap") return openNetmap({ port: spec.port })
-  return openTap({
-    ...(spec.name === undefined ? {} : { name: spec.name }),
-    layer: spec._tag === "Tun" ? "ip" : "ethernet",
-    addresses: [{ address: kernelAddress, prefixLength: address.prefixLength }],
-    offload: offloads(wire),
-    multiQueue,
-  })
+/** The TAP or TUN that `--device` has asked for: made here, it has the kernel's address on it. */
+const tapOptions = (
+  { name, _tag }: Exclude<OutsideSpec, { readonly _tag: "Netmap" }>,
+  { address, kernelAddress, wire }: StackOn,
+) => ({
+  ...(name === undefined ? {} : { name }),
+  layer: _tag === "Tun" ? ("ip" as const) : ("ethernet" as const),
+  addresses: [{ address: kernelAddress, prefixLength: address.prefixLength }],
+  offload: offloads(wire),
+})
+
+/** Opens a device that `--device` has asked for; an interface made here is gone with the scope. */
+const openDevice = (options: StackOn): Effect.Effect<Device, TapError | NetmapError, Scope.Scope> => {
+  const { device } = options
+  return device._tag === "Netmap" ? openNetmap({ port: device.port }) : openTap(tapOptions(device, options))
+}
+
+/** The same device, for several stacks. */
+export const sharedDevice = (options: StackOn): SharedDevice => {
+  const { device } = options
+  return device._tag === "Netmap"
+    ? { _tag: "Netmap", port: device.port }
+    : { _tag: "Tap", ...tapOptions(device, options) }
 }
 
 /** A stack on a device of its own, which is closed with the scope. */
@@ -112,3 +123,28 @@ export const snapshotOf =
       retransmits: others.reduce((sum, other) => sum + stats(other).retransmits, retransmits),
     }
   }
+
+export const NO_SNAPSHOT: Snapshot = {
+  open: 0,
+  connections: 0,
+  bytesIn: 0,
+  bytesOut: 0,
+  segmentsIn: 0,
+  segmentsOut: 0,
+  retransmits: 0,
+}
+
+/** What several have done together. */
+export const sumOf = (snapshots: ReadonlyArray<Snapshot>): Snapshot =>
+  snapshots.reduce(
+    (sum, one) => ({
+      open: sum.open + one.open,
+      connections: sum.connections + one.connections,
+      bytesIn: sum.bytesIn + one.bytesIn,
+      bytesOut: sum.bytesOut + one.bytesOut,
+      segmentsIn: sum.segmentsIn + one.segmentsIn,
+      segmentsOut: sum.segmentsOut + one.segmentsOut,
+      retransmits: sum.retransmits + one.retransmits,
+    }),
+    NO_SNAPSHOT,
+  )
