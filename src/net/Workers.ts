@@ -140,13 +140,18 @@ class Thread {
   /** By the tag of the message that they wait for, or by the number of their question. */
   readonly #waiting = new Map<FromWorker["_tag"] | number, (message: FromWorker) => void>()
   #failed: WorkerFailed | undefined
+  /** Its thread has thrown: it answers nothing any more. */
+  #dead = false
   #lastId = 0
 
   constructor(index: number, onFailure: (error: WorkerFailed) => void) {
     this.#index = index
     this.#onFailure = onFailure
     this.#worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#heard(data)
-    this.#worker.onerror = (event) => this.#heard({ _tag: "Failed", message: event.message })
+    this.#worker.onerror = (event) => {
+      this.#dead = true
+      this.#heard({ _tag: "Failed", message: event.message })
+    }
   }
 
   start(start: Start): Effect.Effect<{ readonly name: string; readonly mac: number }, WorkerFailed> {
@@ -164,9 +169,12 @@ class Thread {
     })
   }
 
-  /** A thread that has failed has nothing left to end. */
+  /** A worker that has failed may still hold its queue, which ends with no thread but with the process. */
   end(step: "Drain" | "Close"): Effect.Effect<void> {
-    return Effect.ignore(this.#answer(step === "Drain" ? "Drained" : "Closed", { _tag: step }))
+    return Effect.suspend(() => {
+      if (this.#dead) return Effect.void
+      return Effect.ignore(this.#exchange(step === "Drain" ? "Drained" : "Closed", { _tag: step }))
+    })
   }
 
   terminate(): void {
@@ -174,8 +182,11 @@ class Thread {
   }
 
   #answer(key: FromWorker["_tag"] | number, message: ToWorker): Effect.Effect<FromWorker, WorkerFailed> {
+    return Effect.suspend(() => this.#failed ?? this.#exchange(key, message))
+  }
+
+  #exchange(key: FromWorker["_tag"] | number, message: ToWorker): Effect.Effect<FromWorker, WorkerFailed> {
     return Effect.async((resume) => {
-      if (this.#failed !== undefined) return resume(Effect.fail(this.#failed))
       this.#waiting.set(key, (answer) => {
         resume(answer._tag === "Failed" ? Effect.fail(this.#error(answer.message)) : Effect.succeed(answer))
       })

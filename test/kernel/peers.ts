@@ -23,7 +23,7 @@ const BARRIER_PORT = 65_000
 /** Frames: more than any window here holds, so that the link between the two loses nothing. */
 const QUEUE_LENGTH = 16_384
 
-export interface PeersOptions extends Pick<TapOptions, "offload" | "mtu"> {
+export interface PeersOptions extends Pick<TapOptions, "offload" | "mtu" | "layer"> {
   readonly settings?: StackOptions["settings"]
   /** The stack's own. */
   readonly addresses?: ReadonlyArray<string>
@@ -134,7 +134,13 @@ export const withPeers = (options: PeersOptions, body: (peers: Peers) => Promise
 }
 
 const meet = async (options: PeersOptions, body: (peers: Peers) => Promise<void>): Promise<void> => {
-  const { offload = false, mtu = 1500, addresses = [`${STACK}/24`], through = (device) => device } = options
+  const {
+    offload = false,
+    mtu = 1500,
+    layer = "ethernet",
+    addresses = [`${STACK}/24`],
+    through = (device) => device,
+  } = options
   await leftover?.()
   const scope = Effect.runSync(Scope.make())
   const closers: Array<() => void> = []
@@ -145,7 +151,7 @@ const meet = async (options: PeersOptions, body: (peers: Peers) => Promise<void>
   }
   leftover = end
   try {
-    const tap = { offload, mtu, addresses: [{ address: KERNEL_ADDRESS, prefixLength: 24 }] }
+    const tap = { offload, mtu, layer, addresses: [{ address: KERNEL_ADDRESS, prefixLength: 24 }] }
     const device = through(await run(openTap(tap).pipe(Scope.extend(scope))))
     setQueueLength(device.name, QUEUE_LENGTH)
     const service = await run(
