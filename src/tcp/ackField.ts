@@ -15,8 +15,8 @@ import { takeBlocks } from "./recovery/sack.ts"
 import { interval } from "./rto.ts"
 import { sendEnd } from "./sendEnd.ts"
 import { dropBefore } from "./sendQueue.ts"
-import { add, after, before, distance } from "./seq.ts"
-import type { Rto, Synchronized } from "./tcb.ts"
+import { add, after, before, distance, latest, type Seq } from "./seq.ts"
+import type { Rto, Snd, Synchronized } from "./tcb.ts"
 import { type Micros, OFF } from "./time.ts"
 import { arm, cancel, type Out } from "./timers.ts"
 import { isLimited } from "./usage.ts"
@@ -113,10 +113,19 @@ const settle = (a: Ack, measured: Rto, rtt: Micros | undefined): Synchronized =>
     ecn: queuedCwr(a),
     timers: a.timers,
     queue: acked > 0 ? dropBefore(queue, add(queue.start, acked)) : queue,
-    snd: a.advanced ? { ...snd, una, small: before(snd.small, una) ? una : snd.small } : snd,
+    snd: a.advanced ? passed(snd, una) : snd,
   }
   return restartTimers(a, afterMtuProbe(a, next))
 }
+
+/** Marks in the stream go along with SND.UNA: one that is left behind would be ahead again 2^31 octets later. */
+const passed = (snd: Snd, una: Seq): Snd => ({
+  ...snd,
+  una,
+  small: latest(snd.small, una),
+  push: latest(snd.push, una),
+  up: latest(snd.up, una),
+})
 
 const queuedCwr = (a: Ack): Synchronized["ecn"] => {
   const { ecn, link } = a.tcb

@@ -164,10 +164,17 @@ const resetByPeer = (tcb: Synchronized, why: Why, out: Out): Tcb => {
   return CLOSED
 }
 
+/** The furthest that an urgent pointer reaches. */
+const MOST_URGENT = 0xffff
+
 /** RCV.UP, told once per advance (section 3.8.5: the pointer names the octet after the urgent data). */
 const takeUrgent = (tcb: Synchronized, seg: Segment, out: Out): Synchronized => {
+  const { nxt } = tcb.rcv
   const up = add(seg.seq, seg.up)
-  if (!after(up, tcb.rcv.up) || !after(up, tcb.rcv.nxt)) return tcb
+  // A pointer has 16 bits: what is known of one is further ahead than that only because it was passed 2^31 octets ago.
+  const ahead = distance(tcb.rcv.up, nxt)
+  const known = ahead > 0 && ahead <= MOST_URGENT ? tcb.rcv.up : nxt
+  if (!after(up, known)) return tcb
   out.push({ _tag: "Urgent", at: up })
   return { ...tcb, rcv: { ...tcb.rcv, up } }
 }
