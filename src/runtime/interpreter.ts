@@ -10,6 +10,10 @@ import type { Sockets } from "./sockets.ts"
 
 /** Frames taken from one device before the stack answers and the event loop has its turn. */
 const BATCH = 256
+/** So many are taken at once; between them the clock is looked at. */
+const SLICE = 32
+/** Frames of 64 KiB make a long batch of few: it ends after so long, microseconds, however many wait. */
+const BATCH_TIME: Micros = 1000
 /** Turns that find nothing before the stack stops polling and sleeps: some 50 us, about what waking costs. */
 const IDLE_TURNS = 64
 /** Of a joined frame: Ethernet, IPv4, TCP with timestamps. Octets. */
@@ -104,13 +108,31 @@ export const makeInterpreter = (options: InterpreterOptions): Interpreter => {
     if (!running) return
     begin()
     let received = 0
-    for (const [index, visit] of visitors.entries()) received += devices[index]?.receive(visit, BATCH) ?? 0
+    let more = false
+    for (const [index, visit] of visitors.entries()) {
+      const n = receiveBatch(devices[index], visit)
+      received += n
+      // Nothing but a full slice leaves frames behind.
+      more ||= n > 0 && n % SLICE === 0
+    }
     // Timers only now: when we were held up, the ACK that one waits for may be among the frames, or behind a full batch.
-    behind = received < BATCH ? 0 : behind + 1
+    behind = more ? behind + 1 : 0
     if (behind === 0 || behind > PATIENCE) fireTimers()
     settle()
     if (received > 0) counters.batches++
     goOn(received > 0)
+  }
+
+  /** By slices, up to a whole batch or the end of its time. */
+  const receiveBatch = (device: Device | undefined, visit: (frame: ReceivedFrame) => void): number => {
+    if (device === undefined) return 0
+    const until = time.now() + BATCH_TIME
+    let received = 0
+    for (;;) {
+      const n = device.receive(visit, SLICE)
+      received += n
+      if (n < SLICE || received >= BATCH || time.now() >= until) return received
+    }
   }
 
   const begin = (): void => {
