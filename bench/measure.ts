@@ -11,8 +11,19 @@ export interface Case {
   readonly prepare?: () => void
   /** Timed; returns how many operations it did. Some hundred microseconds long is best. */
   readonly run: () => number
-  /** Octets of JavaScript heap per operation are measured too. Default true. */
-  readonly garbage?: boolean
+  /** Octets of JavaScript heap per operation are measured too. Default true; a number: over so many runs, whatever they show. */
+  readonly garbage?: boolean | number
+  /** Where the result stands in a plot: which line, and where on it. */
+  readonly point?: Point
+}
+
+export interface Point {
+  /** What is done: "write". */
+  readonly chart: string
+  /** By what: "TAP". */
+  readonly line: string
+  /** Octets of a frame. */
+  readonly at: number
 }
 
 export interface Measured {
@@ -26,6 +37,7 @@ export interface Measured {
   readonly octets: number | undefined
   /** Octets of JavaScript heap allocated per operation; payload copies larger than 1000 octets live outside it. */
   readonly garbage: number | undefined
+  readonly point: Point | undefined
 }
 
 export interface Effort {
@@ -86,6 +98,7 @@ export const measure = (
     ...summary(samples[index] ?? []),
     octets: c.octets,
     garbage: c.garbage === false ? undefined : garbage(c),
+    point: c.point,
   }))
 }
 
@@ -119,10 +132,11 @@ const MOST_RUNS = 4096
  * of n (what fits into holes of the heap does not show as growth, and is the same in both).
  */
 const garbage = (c: Case): number | undefined => {
-  for (let runs = 1; runs <= MOST_RUNS; runs *= 2) {
+  const most = typeof c.garbage === "number" ? c.garbage : MOST_RUNS
+  for (let runs = typeof c.garbage === "number" ? most : 1; runs <= most; runs *= 2) {
     const once = grown(c, runs)
     const twice = grown(c, 2 * runs)
-    if (twice.octets - once.octets >= ENOUGH || runs === MOST_RUNS) {
+    if (twice.octets - once.octets >= ENOUGH || runs * 2 > most) {
       return Math.max(0, twice.octets - once.octets) / (twice.operations - once.operations)
     }
   }

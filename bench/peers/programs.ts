@@ -36,7 +36,7 @@ const compileLwip = (directory: string): string | Missing =>
     ? compileC(join(directory, "lwip"), source("lwip/server.c"), ["-I/usr/include/lwip", "-llwip"])
     : { why: "lwIP's library is not installed (Debian: liblwip-dev)" }
 
-const compileC = (program: string, from: string, words: ReadonlyArray<string> = []): string | Missing => {
+export const compileC = (program: string, from: string, words: ReadonlyArray<string> = []): string | Missing => {
   const compiler = ["cc", "gcc", "clang"].find((name) => Bun.which(name) !== null)
   if (compiler === undefined) return { why: `no C compiler (cc, gcc or clang) to compile ${from} with` }
   return run([compiler, "-O2", "-o", program, from, ...words], program)

@@ -1,6 +1,6 @@
 import { errnoName } from "../../ffi/errno.ts"
 import { POLLERR, POLLHUP, POLLIN, POLLNVAL } from "../../ffi/libc.ts"
-import { PAGE, pinned } from "../../ffi/memory.ts"
+import { PAGE, type Pinned, pinned } from "../../ffi/memory.ts"
 import { INJECT_SLACK, type NetmapPort } from "../../ffi/netmap.ts"
 import type { NetmapRing } from "../../ffi/netmapRing.ts"
 import type { MacAddress } from "../wire/address.ts"
@@ -49,7 +49,9 @@ export class NetmapDevice implements Device {
   /** A long frame on its way out, or one that came in pieces. */
   readonly #txLong = pinned(MAX_HEADER + MAX_SUPER_FRAME + INJECT_SLACK, PAGE)
   readonly #txLongFrame: Uint8Array
-  readonly #rxLong = pinned(MAX_HEADER + MAX_SUPER_FRAME, PAGE)
+  readonly #rxLong: Pinned
+  /** Receive buffers as a whole, by buffer index; made when first used. */
+  readonly #bufferViews: Array<Uint8Array | undefined> = []
   readonly #frame: ReceivedFrame = {
     bytes: NOTHING,
     offset: 0,
@@ -78,6 +80,9 @@ export class NetmapDevice implements Device {
     this.#maxFrame = header > 0 ? MAX_SUPER_FRAME : mtu + ETHERNET_OVERHEAD
     this.#memory = port.memory
     this.#view = new DataView(port.memory.buffer)
+    // The last buffer of a long frame is copied as a whole.
+    const slack = Math.max(0, ...port.rx.map(({ bufferSize }) => bufferSize))
+    this.#rxLong = pinned(MAX_HEADER + MAX_SUPER_FRAME + slack, PAGE)
     this.#txLongFrame = this.#txLong.bytes.subarray(header)
     this.capabilities = {
       mtu,
@@ -197,16 +202,14 @@ export class NetmapDevice implements Device {
     let count = 0
     for (let at = slot; count < ring.available; at = ring.next(at)) {
       const n = ring.length(at)
-      if (length + n <= long.length) {
-        const from = ring.bufferOffset(at)
-        long.set(this.#memory.subarray(from, from + n), length)
-      }
+      // The whole buffer, which has a view already: a view of what it holds would be garbage.
+      if (length + ring.bufferSize <= long.length) long.set(this.#bufferView(ring, at), length)
       length += n
       count++
       if (ring.continues(at)) continue
       frame.bytes = long
       frame.offset = header
-      frame.length = length > long.length ? 0 : Math.max(0, length - header)
+      frame.length = length > MAX_HEADER + MAX_SUPER_FRAME ? 0 : Math.max(0, length - header)
       this.#describe(this.#rxLong.view, 0)
       return count
     }
@@ -246,6 +249,16 @@ export class NetmapDevice implements Device {
     const at = ring.bufferOffset(ring.head)
     const view = this.#memory.subarray(at + this.#header, at + ring.bufferSize)
     this.#txViews[index] = view
+    return view
+  }
+
+  #bufferView(ring: NetmapRing, slot: number): Uint8Array {
+    const index = ring.bufferIndex(slot)
+    const known = this.#bufferViews[index]
+    if (known !== undefined) return known
+    const at = ring.bufferOffset(slot)
+    const view = this.#memory.subarray(at, at + ring.bufferSize)
+    this.#bufferViews[index] = view
     return view
   }
 
