@@ -9,13 +9,17 @@ export interface Arguments {
   readonly quick: boolean
   /** Only cases whose name has this in it. */
   readonly only: string
+  /** Where the devices' picture goes; empty: nowhere. */
+  readonly svg: string
   readonly help: boolean
 }
 
 export const USAGE = `usage: bun run bench [micro] [device] [peers] [flood] [sim] [--quick] [--json] [--only TEXT]
+       [--svg FILE]
 
   micro   codecs, reducers and the host without I/O; no privilege
-  device  TAP frames through bun:ffi, in a network namespace of the bench's own
+  device  frames through every device, and what the loop costs others; in a network namespace of the bench's own
+          --svg FILE: its rates over frame sizes as a picture
   peers   echo, bulk data, connections and memory beside the kernel, lwIP and gVisor, each over its own TAP
   flood   SYNs: what they cost, and what a flood of them does to others; virtual time, no privilege
   sim     throughput by loss, round trip and buffer, fairness, short transfers; virtual time, no privilege
@@ -32,6 +36,7 @@ export const readArguments = (argv: ReadonlyArray<string>): Arguments => {
       json: { type: "boolean", default: false },
       quick: { type: "boolean", default: false },
       only: { type: "string", default: "" },
+      svg: { type: "string", default: "" },
       help: { type: "boolean", short: "h", default: false },
     },
   })

@@ -1,5 +1,6 @@
 /** `bun run bench`: see arguments.ts for what can be asked, report.ts for what comes out. */
 import { type Arguments, type Group, readArguments, USAGE } from "./arguments.ts"
+import { plot } from "./device/plot.ts"
 import { deviceSections } from "./device/sections.ts"
 import { floodSections } from "./flood/sections.ts"
 import { describeMachine, machine, stolenTicks } from "./machine.ts"
@@ -27,6 +28,10 @@ const run = async (given: Arguments): Promise<void> => {
     progressDone()
     sections.push(...measured)
     if (!given.json) for (const section of measured) console.log(print(section))
+  }
+  if (given.svg !== "") {
+    const costs = sections.flatMap((section) => section.costs ?? [])
+    await Bun.write(given.svg, plot(costs, describeMachine(about)))
   }
   const after = stolenTicks()
   const stolen = (100 * (after.stolen - before.stolen)) / Math.max(1, after.total - before.total)

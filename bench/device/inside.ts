@@ -12,7 +12,7 @@ import { openTap } from "../../src/device/tap.ts"
 import { ipv4 } from "../../src/wire/address.ts"
 import { compiler, openShim, shimLibrary } from "../../test/device/shim/build.ts"
 import { readArguments } from "../arguments.ts"
-import { type Case, FULL, measure, QUICK } from "../measure.ts"
+import { type Case, measure } from "../measure.ts"
 import { progress } from "../progress.ts"
 import type { Section } from "../report.ts"
 import { drain, FRAMES, frameFor, SIZES } from "./frames.ts"
@@ -20,6 +20,9 @@ import { closeTaps, tapCases } from "./taps.ts"
 import { wireCases } from "./wires.ts"
 
 const leftOut: Array<string> = []
+/** A hundred cases, each of which has as much to prepare as to do. */
+const THOROUGH = { samples: 9, sampleMillis: 12, warmUpMillis: 100 }
+const BRIEF = { samples: 3, sampleMillis: 4, warmUpMillis: 30 }
 type Cases = Effect.Effect<ReadonlyArray<Case>, unknown, Scope.Scope>
 
 const onTaps = (offload: boolean): Cases =>
@@ -148,7 +151,7 @@ const main = Effect.scoped(
     writeFileSync("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1")
     const groups = [yield* onTaps(false), yield* onTaps(true), yield* onMemory, yield* onNetmap]
     const cases = groups.flat().filter(({ name }) => name.includes(only))
-    const costs = measure(cases, quick ? QUICK : { ...FULL, samples: 9, sampleMillis: 15, warmUpMillis: 150 }, progress)
+    const costs = measure(cases, quick ? BRIEF : THOROUGH, progress)
     closeTaps()
     const section: Section = {
       title: "Devices",

@@ -2,5 +2,8 @@ import type { Arguments } from "../arguments.ts"
 import { measureInside } from "../namespace.ts"
 import type { Section } from "../report.ts"
 
-export const deviceSections = (given: Arguments): Promise<ReadonlyArray<Section>> =>
-  measureInside("device/inside.ts", "TAP device", given)
+export const deviceSections = async (given: Arguments): Promise<ReadonlyArray<Section>> => [
+  ...(await measureInside("device/inside.ts", "Devices", given)),
+  // Named cases are the devices'.
+  ...(given.only === "" ? await measureInside("device/loop.ts", "The loop", given) : []),
+]

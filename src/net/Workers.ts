@@ -85,7 +85,7 @@ export const make = (
       settings: options.settings ?? {},
       secret: crypto.getRandomValues(new Uint8Array(SECRET_LENGTH)),
       channel: `netfold-${crypto.randomUUID()}`,
-      portRanges: shares((options.settings ?? {}).ipLocalPortRange ?? defaultSettings.ipLocalPortRange, count),
+      portRanges: shares(options.settings?.ipLocalPortRange ?? defaultSettings.ipLocalPortRange, count),
       application: String(options.application),
       input: options.input,
       closeGrace,
