@@ -16,6 +16,8 @@ const SLICE = 32
 const BATCH_TIME: Micros = 1000
 /** Turns that find nothing before the stack stops polling and sleeps: some 50 us, about what waking costs. */
 const IDLE_TURNS = 64
+/** Frames that stay do so until the next are received: those are taken at once. */
+const isSliced = ({ capabilities }: Device): boolean => capabilities.segmentationOffload > 0 && !capabilities.framesStay
 /** Of a joined frame: Ethernet, IPv4, TCP with timestamps. Octets. */
 const HEADERS = 66
 /** Full batches in a row after which timers are fired all the same: some milliseconds. */
@@ -110,10 +112,12 @@ export const makeInterpreter = (options: InterpreterOptions): Interpreter => {
     let received = 0
     let more = false
     for (const [index, visit] of visitors.entries()) {
-      const n = receiveBatch(devices[index], visit)
+      const device = devices[index]
+      if (device === undefined) continue
+      const n = receiveBatch(device, visit)
       received += n
-      // Nothing but a full slice leaves frames behind.
-      more ||= n > 0 && n % SLICE === 0
+      // Less than all that was asked for is all that there was.
+      more ||= isSliced(device) ? n > 0 && n % SLICE === 0 : n >= BATCH
     }
     // Timers only now: when we were held up, the ACK that one waits for may be among the frames, or behind a full batch.
     behind = more ? behind + 1 : 0
@@ -123,9 +127,9 @@ export const makeInterpreter = (options: InterpreterOptions): Interpreter => {
     goOn(received > 0)
   }
 
-  /** By slices, up to a whole batch or the end of its time. */
-  const receiveBatch = (device: Device | undefined, visit: (frame: ReceivedFrame) => void): number => {
-    if (device === undefined) return 0
+  /** Where frames are long: by slices, up to a whole batch or the end of its time. */
+  const receiveBatch = (device: Device, visit: (frame: ReceivedFrame) => void): number => {
+    if (!isSliced(device)) return device.receive(visit, BATCH)
     const until = time.now() + BATCH_TIME
     let received = 0
     for (;;) {
