@@ -82,6 +82,9 @@ export const HOUSE: Readonly<Record<string, Room>> = {
   index: { rooms: ["wire", "tcp", "ip", "host", "device", "runtime", "net", "sim"], modules: ["effect"], ...SHELL },
 }
 
+/** Files that load a module which is not ours to name: an application's, in a worker of its own. */
+const HOSTS: ReadonlySet<string> = new Set(["src/net/workers/worker.ts"])
+
 export interface Breach {
   readonly file: string
   readonly line: number
@@ -147,6 +150,7 @@ export const breachesOf = (file: string, source: string): ReadonlyArray<Breach> 
 
 const refusal = (file: string, name: string, room: Room, specifier: string): string | undefined => {
   if (specifier === "bun:ffi" && name !== "ffi") return "only ffi imports bun:ffi"
+  if (specifier === "(computed)" && HOSTS.has(file)) return undefined
   if (specifier.startsWith(".")) {
     const target = posix.join(posix.dirname(file), specifier)
     // The command line says which version it is.
