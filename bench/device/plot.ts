@@ -6,6 +6,8 @@ const UNITS = [
   { title: "million frames/s", value: (nanos: number) => 1000 / nanos },
 ] as const
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
+/** From one name to the next. */
+const LEGEND = 190
 const CHART = { width: 300, height: 210, left: 62, top: 74, gapX: 78, gapY: 78 }
 
 interface Point {
@@ -44,14 +46,15 @@ export const plot = (costs: ReadonlyArray<Measured>, about: string): string => {
     }
   }
   const whole = {
-    width: left + charts.length * (width + gapX) - gapX + 24,
+    // Wide enough for what stands above the charts, too.
+    width: Math.max(left + charts.length * (width + gapX) - gapX + 24, left + names.length * LEGEND, 820),
     height: top + UNITS.length * (height + gapY) - gapY + 48,
   }
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${whole.width} ${whole.height}" font-family="sans-serif" font-size="12">`,
     `<rect width="${whole.width}" height="${whole.height}" fill="#fff"/>`,
     text(left, 20, about, 'font-size="11" fill="#555"'),
-    ...names.map((name, index) => legend(left + index * 190, 42, name, colourOf(index))),
+    ...names.map((name, index) => legend(left + index * LEGEND, 42, name, colourOf(index))),
     ...parts,
     "</svg>",
     "",

@@ -2,13 +2,12 @@ import { Args, HelpDoc, Options, ValidationError } from "@effect/cli"
 import { Effect, Option } from "effect"
 import type { DeviceSpec } from "../device/deviceSpec.ts"
 import type { InterfaceAddress, RouteConfig } from "../host/types.ts"
-import { openTap } from "../net/devices.ts"
 import { Stack } from "../runtime/stack.ts"
 import { type IpAddress, UNSPECIFIED4, UNSPECIFIED6 } from "../wire/address.ts"
 import { parseAddress } from "../wire/addressText.ts"
 import { UserError } from "./errors.ts"
 import * as Own from "./options.ts"
-import { serviceSettings } from "./services.ts"
+import { openDevice, serviceSettings } from "./services.ts"
 
 interface PathOptions {
   readonly device: DeviceSpec
@@ -43,22 +42,18 @@ export const host = Args.text({ name: "host" }).pipe(
   }),
 )
 
-/** A stack on a TAP interface with a route to everywhere, for as long as the scope lasts. */
+/** A stack on a device with a route to everywhere, for as long as the scope lasts. */
 export const pathStack = (command: string, { device, address, kernelAddress, gateway }: PathOptions) =>
   Effect.gen(function* () {
     if (device._tag === "Memory") {
       return yield* new UserError({ message: `${command}: nobody is at the other end of a memory device: use tap` })
     }
-    const tap = yield* openTap({
-      ...(device.name === undefined ? {} : { name: device.name }),
-      addresses: [{ address: kernelAddress, prefixLength: address.prefixLength }],
-      offload: true,
-    })
+    const opened = yield* openDevice({ device, address, kernelAddress })
     const via = Option.getOrElse(gateway, () => kernelAddress)
     const prefix = via.family === 4 ? UNSPECIFIED4 : UNSPECIFIED6
     const everywhere: RouteConfig = { prefix, prefixLength: 0, via, interface: 0 }
     return yield* Stack.make({
-      interfaces: [{ device: tap, addresses: [address] }],
+      interfaces: [{ device: opened, addresses: [address] }],
       routes: [everywhere],
       settings: yield* serviceSettings,
     })

@@ -23,27 +23,32 @@ export const CHARGEN_PORT = 19
 /** A device with another end than this process. */
 export type OutsideSpec = Exclude<DeviceSpec, { readonly _tag: "Memory" }>
 
-export interface StackOn {
+export interface DeviceOn {
   readonly device: OutsideSpec
   readonly address: InterfaceAddress
   /** On an interface of the kernel's that is made here. */
   readonly kernelAddress: IpAddress
+  /** Absent: nothing stands between. */
+  readonly wire?: Wire
+}
+
+export interface StackOn extends DeviceOn {
   readonly wire: Wire
 }
 
 /** The TAP or TUN that `--device` has asked for: made here, it has the kernel's address on it. */
 const tapOptions = (
   { name, _tag }: Exclude<OutsideSpec, { readonly _tag: "Netmap" }>,
-  { address, kernelAddress, wire }: StackOn,
+  { address, kernelAddress, wire }: DeviceOn,
 ) => ({
   ...(name === undefined ? {} : { name }),
   layer: _tag === "Tun" ? ("ip" as const) : ("ethernet" as const),
   addresses: [{ address: kernelAddress, prefixLength: address.prefixLength }],
-  offload: offloads(wire),
+  offload: wire === undefined || offloads(wire),
 })
 
 /** Opens a device that `--device` has asked for; an interface made here is gone with the scope. */
-const openDevice = (options: StackOn): Effect.Effect<Device, TapError | NetmapError, Scope.Scope> => {
+export const openDevice = (options: DeviceOn): Effect.Effect<Device, TapError | NetmapError, Scope.Scope> => {
   const { device } = options
   return device._tag === "Netmap" ? openNetmap({ port: device.port }) : openTap(tapOptions(device, options))
 }

@@ -1,5 +1,5 @@
 import { ETHERNET_HEADER, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6 } from "../wire/ethernet.ts"
-import { PROTOCOL_TCP } from "../wire/ipv4.ts"
+import { PROTOCOL_TCP, PROTOCOL_UDP } from "../wire/ipv4.ts"
 import { type Device, noCounters, type Offload, type ReceivedFrame } from "./device.ts"
 
 /**
@@ -7,7 +7,7 @@ import { type Device, noCounters, type Offload, type ReceivedFrame } from "./dev
  * its own on a thread of its own. What the kernel's choice of a queue gets wrong is put right here:
  *
  * - An answer about a neighbour, and an ICMP error, concern all stacks: they are told to all.
- * - A segment of a connection that one of the stacks has opened belongs to that stack. Their port ranges do
+ * - What answers a connection or a datagram that one of the stacks has begun belongs to that stack. Their port ranges do
  *   not overlap, so that the destination port tells which (the kernel forgets an idle flow's queue after
  *   seconds, and goes by a hash from then on).
  *
@@ -55,7 +55,7 @@ export const OWN = -1
 export const ALL = -2
 
 /**
- * Whom a frame concerns: OWN, ALL, or the TCP port that it is for. Looks at the fields that decide, no more:
+ * Whom a frame concerns: OWN, ALL, or the TCP or UDP port that it is for. Looks at the fields that decide, no more:
  * whatever is wrong with a frame, its own stack says so.
  */
 export const concernOf = (bytes: Uint8Array, offset: number, length: number, layer: "ethernet" | "ip"): number => {
@@ -69,14 +69,14 @@ export const concernOf = (bytes: Uint8Array, offset: number, length: number, lay
       const transport = ip + ((bytes[ip] ?? 0) & 0x0f) * 4
       if (transport + 4 > end || (u16(bytes, ip + 6) & 0x1fff) !== 0) return OWN
       const protocol = bytes[ip + 9] ?? 0
-      if (protocol === PROTOCOL_TCP) return u16(bytes, transport + 2)
+      if (protocol === PROTOCOL_TCP || protocol === PROTOCOL_UDP) return u16(bytes, transport + 2)
       return protocol === PROTOCOL_ICMP && ICMP_ERRORS.has(bytes[transport] ?? 0) ? ALL : OWN
     }
     case ETHERTYPE_IPV6: {
       const transport = ip + IPV6_HEADER
       if (transport + 4 > end) return OWN
       const next = bytes[ip + 6] ?? 0
-      if (next === PROTOCOL_TCP) return u16(bytes, transport + 2)
+      if (next === PROTOCOL_TCP || next === PROTOCOL_UDP) return u16(bytes, transport + 2)
       const icmp = bytes[transport] ?? 0
       const error = icmp < FIRST_ICMPV6_INFORMATIONAL || icmp === NEIGHBOUR_ADVERTISEMENT
       return next === PROTOCOL_ICMPV6 && error ? ALL : OWN

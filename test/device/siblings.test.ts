@@ -26,7 +26,7 @@ describe("whom a frame concerns", () => {
     ["TCP: its destination port", ipv4(6, tcp(40_000)), 40_000],
     ["TCP over IPv6", ipv6(6, tcp(443)), 443],
     ["a later fragment has no port", ipv4(6, tcp(40_000), 100), OWN],
-    ["UDP", ipv4(17, tcp(40_000)), OWN],
+    ["UDP", ipv4(17, tcp(40_000)), 40_000],
     ["an echo request", ipv4(1, icmp(8)), OWN],
     ["ICMP unreachable: its connection may be anybody's", ipv4(1, icmp(3)), ALL],
     ["time exceeded", ipv4(1, icmp(11)), ALL],
