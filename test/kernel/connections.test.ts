@@ -133,7 +133,9 @@ for (const [manner, meet, offload] of manners) {
     })
 
     for (const noDelay of [false, true]) {
-      const nagle = noDelay ? "without Nagle's algorithm: each in a segment of its own" : "with Nagle's algorithm"
+      const nagle = noDelay
+        ? "without Nagle's algorithm: ten at once, each in a segment of its own"
+        : "with Nagle's algorithm"
 
       test(`1-octet writes of the stack, ${nagle}`, async () => {
         await withPeers({ offload }, async (peers) => {
@@ -147,7 +149,8 @@ for (const [manner, meet, offload] of manners) {
             await Promise.resolve()
           }
           expect(await readExactly(theirs, bytes.length)).toEqual(bytes)
-          expect(theirs.info.dataSegmentsIn).toBe(noDelay ? 300 : 2)
+          // The initial window is ten segments, however small; what is written meanwhile goes together.
+          expect(theirs.info.dataSegmentsIn).toBe(noDelay ? 11 : 2)
         })
       })
 
@@ -274,7 +277,7 @@ kernelSuite("Making connections", import.meta.path, (test) => {
     [1280, 1228],
     [9000, 8948],
     // The kernel sends no more at once than half of the largest window that it has seen.
-    [65_521, 32_704],
+    [65_521, 32_256],
   ]
   for (const [mtu, least] of mtus) {
     test(`an interface with an MTU of ${mtu}: segments fill it, and the data is intact`, async () => {

@@ -149,7 +149,7 @@ kernelSuite("http over TAP", import.meta.path, (test) => {
         expect(wire.answered).toBe(BACKLOG + 1)
 
         const { table, counters } = await said()
-        expect(table).toMatch(/^LISTEN +5 +4 +0\.0\.0\.0:80 +0\.0\.0\.0:\*\n\t requests:0 young:0\n$/)
+        expect(table).toMatch(/^LISTEN +5 +4 +0\.0\.0\.0:80 +0\.0\.0\.0:\*\n\t requests:0 young:0 drops:\d+\n$/)
         const overflows = counters["TcpExtListenOverflows"] ?? 0
         expect(overflows).toBeGreaterThanOrEqual(CONNECTIONS)
         expect(counters["TcpExtListenDrops"]).toBe(overflows)
