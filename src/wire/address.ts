@@ -9,6 +9,11 @@ export interface IpAddress {
   readonly b: number
   readonly c: number
   readonly d: number
+  /**
+   * Of a link-local address, the link that it is on (RFC 4007 section 6): the host's interface, from 1.
+   * Absent from all others, and never on the wire.
+   */
+  readonly zone?: number
 }
 
 /** An address and a port: RFC 9293's "socket". */
@@ -38,7 +43,7 @@ export const UNSPECIFIED6: IpAddress = ipv6(0, 0, 0, 0)
 export const BROADCAST4: IpAddress = ipv4(0xffffffff)
 
 export const sameAddress = (x: IpAddress, y: IpAddress): boolean =>
-  x.d === y.d && x.c === y.c && x.b === y.b && x.a === y.a && x.family === y.family
+  x.d === y.d && x.c === y.c && x.b === y.b && x.a === y.a && x.family === y.family && x.zone === y.zone
 
 export const sameEndpoint = (x: Endpoint, y: Endpoint): boolean =>
   x.port === y.port && sameAddress(x.address, y.address)
@@ -51,6 +56,26 @@ export const isMulticast = (x: IpAddress): boolean => (x.family === 4 ? x.d >>> 
 
 export const isLoopback = (x: IpAddress): boolean =>
   x.family === 4 ? x.d >>> 24 === 127 : x.a === 0 && x.b === 0 && x.c === 0 && x.d === 1
+
+/** fe80::/10 (RFC 4291 section 2.5.6) and 169.254.0.0/16 (RFC 3927). */
+export const isLinkLocal = (x: IpAddress): boolean =>
+  x.family === 4 ? x.d >>> 16 === 0xa9fe : x.a >>> 22 === 0xfe80 >>> 6
+
+/** ::ffff:0:0/96 written as an IPv6 address (RFC 4291 section 2.5.5.2). */
+export const isMapped = (x: IpAddress): boolean => x.family === 6 && x.a === 0 && x.b === 0 && x.c === MAPPED
+
+/** The IPv4 address that a mapped one stands for; any other as it is. */
+export const unmapped = (x: IpAddress): IpAddress => (isMapped(x) ? ipv4(x.d) : x)
+
+/** The address on the link of an interface (`zone` counts from 1), where its scope is a link; any other as it is. */
+export const inZone = (x: IpAddress, zone: number): IpAddress => (x.family === 6 && needsZone(x) ? { ...x, zone } : x)
+
+/** Without its zone: as it is on the wire. */
+export const withoutZone = (x: IpAddress): IpAddress => (x.zone === undefined ? x : ipv6(x.a, x.b, x.c, x.d))
+
+/** fe80::/10, and multicast of interface-local and link-local scope: on every link there may be another. */
+export const needsZone = (x: IpAddress): boolean =>
+  x.family === 6 && (isLinkLocal(x) || (x.a >>> 24 === 0xff && ((x.a >>> 16) & 0xf) <= 2))
 
 /** The first `length` bits of both addresses agree (`length` counts from the family's own first bit). */
 export const inPrefix = (x: IpAddress, prefix: IpAddress, length: number): boolean => {

@@ -33,6 +33,7 @@ export interface Ipv4Packet extends Ipv4Header, IpPacket {
 export const IPV4_HEADER = 20
 
 export const PROTOCOL_ICMP = 1
+export const PROTOCOL_IGMP = 2
 export const PROTOCOL_TCP = 6
 export const PROTOCOL_UDP = 17
 

@@ -2,6 +2,7 @@ import type { IpAddress } from "./address.ts"
 import { getIpv6, setIpv6 } from "./addressBytes.ts"
 import { getU8, getU16, getU32, setU8, setU16, setU32 } from "./bytes.ts"
 import type { WireDrop } from "./drop.ts"
+import type { IpPacket } from "./ip.ts"
 
 /** The fixed IPv6 header (RFC 8200 section 3); extension headers count as payload. */
 export interface Ipv6Header {
@@ -15,32 +16,48 @@ export interface Ipv6Header {
   readonly payloadLength: number
 }
 
-/** A header with the place of its payload, link padding cut off. */
-export interface Ipv6Packet extends Ipv6Header {
-  readonly payloadOffset: number
+/** A header with the place of what follows it, link padding cut off: see `walkExtensions` for the upper layer's. */
+export interface Ipv6Packet extends IpPacket {
+  readonly flowLabel: number
 }
 
 export const IPV6_HEADER = 40
 
+/** RFC 8200 section 5: every link carries this much. */
+export const IPV6_MIN_MTU = 1280
+
 export const NEXT_HEADER_ICMPV6 = 58
 export const NEXT_HEADER_NONE = 59
 
-/** `length`: what the link delivered, padding included. */
+/** The fixed header; `length`: what the link delivered, padding included. */
 export const decodeIpv6 = (bytes: Uint8Array, offset: number, length: number): Ipv6Packet | WireDrop => {
-  if (length < IPV6_HEADER) return "ipv6:truncated"
-  const first = getU32(bytes, offset)
-  if (first >>> 28 !== 6) return "ipv6:bad-version"
+  const wrong = problemOf(bytes, offset, length)
+  if (wrong !== undefined) return wrong
   const payloadLength = getU16(bytes, offset + 4)
-  if (payloadLength > length - IPV6_HEADER) return "ipv6:truncated"
+  return payloadLength > length - IPV6_HEADER ? "ipv6:truncated" : read(bytes, offset, payloadLength)
+}
+
+/** The head of a packet that an ICMPv6 error quotes (RFC 4443 section 3): as much of it as there was room for. */
+export const decodeQuotedIpv6 = (bytes: Uint8Array, offset: number, length: number): Ipv6Packet | WireDrop =>
+  problemOf(bytes, offset, length) ?? read(bytes, offset, Math.min(getU16(bytes, offset + 4), length - IPV6_HEADER))
+
+const problemOf = (bytes: Uint8Array, offset: number, length: number): WireDrop | undefined => {
+  if (length < IPV6_HEADER) return "ipv6:truncated"
+  return getU8(bytes, offset) >>> 4 === 6 ? undefined : "ipv6:bad-version"
+}
+
+const read = (bytes: Uint8Array, offset: number, payloadLength: number): Ipv6Packet => {
+  const first = getU32(bytes, offset)
   return {
     source: getIpv6(bytes, offset + 8),
     destination: getIpv6(bytes, offset + 24),
-    trafficClass: (first >>> 20) & 0xff,
+    protocol: getU8(bytes, offset + 6),
+    ttl: getU8(bytes, offset + 7),
+    tos: (first >>> 20) & 0xff,
     flowLabel: first & 0xf_ffff,
-    nextHeader: getU8(bytes, offset + 6),
-    hopLimit: getU8(bytes, offset + 7),
-    payloadLength,
+    headerOffset: offset,
     payloadOffset: offset + IPV6_HEADER,
+    payloadLength,
   }
 }
 

@@ -1,32 +1,56 @@
-import { getU16, getU32 } from "./bytes.ts"
+import { getU8, getU16, getU32 } from "./bytes.ts"
 import type { WireDrop } from "./drop.ts"
-import { decodeQuotedIpv4, type Ipv4Packet } from "./ipv4.ts"
+import type { IpPacket } from "./ip.ts"
+import { decodeQuotedIpv4 } from "./ipv4.ts"
+import { decodeQuotedIpv6 } from "./ipv6.ts"
+import { walkExtensions } from "./ipv6Extension.ts"
 
 /**
  * What an ICMP error says about the packet at fault: enough to find its connection and, for TCP,
  * to tell whether the segment was really ours (RFC 5927 section 4.1).
  */
 export interface Quote {
-  readonly ip: Ipv4Packet
+  readonly ip: IpPacket
   readonly sourcePort: number
   readonly destinationPort: number
   /** SEG.SEQ when `ip.protocol` is TCP; nothing in other protocols. */
   readonly seq: number
 }
 
-/** RFC 792 promises this many octets of the transport header. */
+/** RFC 792 promises this many octets of the transport header; RFC 4443 section 2.4(c) more. */
 const PROMISED = 8
 
-/** For the `quoted` part of an ICMP error about TCP or UDP. */
+/** For the `quoted` part of an ICMP error of either version about TCP or UDP. */
 export const decodeQuote = (quoted: Uint8Array): Quote | WireDrop => {
-  const ip = decodeQuotedIpv4(quoted, 0, quoted.length)
+  const ip = getU8(quoted, 0) >>> 4 === 6 ? upperOfIpv6(quoted) : upperOfIpv4(quoted)
   if (typeof ip === "string") return ip
-  if (ip.fragmentOffset !== 0) return "icmp:quoted-fragment"
   if (ip.payloadLength < PROMISED) return "icmp:short-quote"
   return {
     ip,
     sourcePort: getU16(quoted, ip.payloadOffset),
     destinationPort: getU16(quoted, ip.payloadOffset + 2),
     seq: getU32(quoted, ip.payloadOffset + 4),
+  }
+}
+
+const upperOfIpv4 = (quoted: Uint8Array): IpPacket | WireDrop => {
+  const ip = decodeQuotedIpv4(quoted, 0, quoted.length)
+  if (typeof ip === "string") return ip
+  return ip.fragmentOffset === 0 ? ip : "icmp:quoted-fragment"
+}
+
+const upperOfIpv6 = (quoted: Uint8Array): IpPacket | WireDrop => {
+  const ip = decodeQuotedIpv6(quoted, 0, quoted.length)
+  if (typeof ip === "string") return ip
+  const walk = walkExtensions(quoted, ip)
+  if (typeof walk === "string") return walk
+  switch (walk._tag) {
+    case "Upper":
+      return walk.packet
+    case "Fragment":
+      // The first fragment has the ports.
+      return walk.offset === 0 ? walk.packet : "icmp:quoted-fragment"
+    case "Problem":
+      return "ipv6:truncated-extension"
   }
 }

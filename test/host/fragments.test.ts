@@ -264,7 +264,7 @@ describe("fragments over IPv6", () => {
       const carried = {
         source: packet.source,
         destination: packet.destination,
-        tos: packet.trafficClass,
+        tos: packet.tos,
         headerOffset: 0,
       }
       return fragment6Arrives(reassembler, 0, carried, bytes, packet.payloadOffset, bytes.length, 0)

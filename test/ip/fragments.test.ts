@@ -158,7 +158,7 @@ describe("an IPv6 datagram", () => {
     const seen = frames.map((each, index) => {
       const packet = decodeIpv6(each, LINK, each.length - LINK)
       if (isDrop(packet)) throw new Error(packet)
-      expect([packet.nextHeader, packet.flowLabel, packet.trafficClass]).toEqual([NEXT_HEADER_FRAGMENT, 0x12345, 0xb8])
+      expect([packet.protocol, packet.flowLabel, packet.tos]).toEqual([NEXT_HEADER_FRAGMENT, 0x12345, 0xb8])
       const header = readFragmentHeader(each, packet.payloadOffset)
       expect([header.nextHeader, header.identification]).toEqual([17, 0xdeadbeef])
       expect(header.more).toBe(index < frames.length - 1)

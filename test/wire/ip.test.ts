@@ -4,7 +4,7 @@ import { setU16 } from "../../src/wire/bytes.ts"
 import { finish, sum } from "../../src/wire/checksum.ts"
 import type { WireDrop } from "../../src/wire/drop.ts"
 import { decodeIpv4, decodeQuotedIpv4, type Ipv4Header, isFragment, writeIpv4 } from "../../src/wire/ipv4.ts"
-import { decodeIpv6, writeIpv6 } from "../../src/wire/ipv6.ts"
+import { decodeIpv6, type Ipv6Header, type Ipv6Packet, writeIpv6 } from "../../src/wire/ipv6.ts"
 import { anyIpv4, anyIpv6, displaced, hex, ip, LINUX, octets, toHex, u8, u16, written } from "./support.ts"
 
 const header: Ipv4Header = {
@@ -167,15 +167,28 @@ describe("ipv6", () => {
     payloadLength: 40,
   }
 
+  /** What is read of a header at `offset`. */
+  const packetOf = (header: Ipv6Header, offset: number): Ipv6Packet => ({
+    source: header.source,
+    destination: header.destination,
+    protocol: header.nextHeader,
+    ttl: header.hopLimit,
+    tos: header.trafficClass,
+    flowLabel: header.flowLabel,
+    headerOffset: offset,
+    payloadOffset: offset + 40,
+    payloadLength: header.payloadLength,
+  })
+
   test("a header of Linux's: read, and written again octet for octet", () => {
     const at = displaced(LINUX.synIpv6.subarray(14))
-    expect(decodeIpv6(at.bytes, at.offset, at.length)).toEqual({ ...header6, payloadOffset: 43 })
+    expect(decodeIpv6(at.bytes, at.offset, at.length)).toEqual(packetOf(header6, at.offset))
     expect(toHex(written((out, offset) => writeIpv6(out, offset, header6)))).toBe(toHex(LINUX.synIpv6.subarray(14, 54)))
   })
 
   test("a header and no more, exactly 40 octets: read", () => {
     const bytes = written((out, offset) => writeIpv6(out, offset, { ...header6, payloadLength: 0 }))
-    expect(decodeIpv6(bytes, 0, 40)).toEqual({ ...header6, payloadLength: 0, payloadOffset: 40 })
+    expect(decodeIpv6(bytes, 0, 40)).toEqual(packetOf({ ...header6, payloadLength: 0 }, 0))
   })
 
   test("link padding: the payload ends where the payload length says", () => {
@@ -206,7 +219,7 @@ describe("ipv6", () => {
         }),
         (any) => {
           const bytes = written((out, offset) => writeIpv6(out, offset, any))
-          expect(decodeIpv6(bytes, 0, 40 + any.payloadLength)).toEqual({ ...any, payloadOffset: 40 })
+          expect(decodeIpv6(bytes, 0, 40 + any.payloadLength)).toEqual(packetOf(any, 0))
         },
       ),
     )

@@ -37,7 +37,7 @@ const ipIn = (frame: Uint8Array): IpInFrame | undefined => {
   }
   if (etherType !== ETHERTYPE_IPV6) return undefined
   const packet = decodeIpv6(frame, payloadOffset, payloadLength)
-  return isDrop(packet) ? undefined : { ...packet, protocol: packet.nextHeader }
+  return isDrop(packet) ? undefined : packet
 }
 
 const FLAGS = "FSRP.UEW"

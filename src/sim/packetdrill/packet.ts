@@ -61,7 +61,7 @@ export const see = (bytes: Uint8Array, at: Micros, why: string): Seen => {
   const faults: Array<string> = []
   const total = ip.payloadOffset + ip.payloadLength
   if (total !== bytes.length) faults.push(`${bytes.length} octets sent, and the IP header says ${total}`)
-  const protocol = "protocol" in ip ? ip.protocol : ip.nextHeader
+  const { protocol } = ip
   const rest = bytes.subarray(ip.payloadOffset, total)
   const { source, destination } = ip
   const body =
@@ -76,8 +76,8 @@ export const see = (bytes: Uint8Array, at: Micros, why: string): Seen => {
     bytes,
     source,
     destination,
-    ttl: "ttl" in ip ? ip.ttl : ip.hopLimit,
-    tos: "tos" in ip ? ip.tos : ip.trafficClass,
+    ttl: ip.ttl,
+    tos: ip.tos,
     flowLabel: "flowLabel" in ip ? ip.flowLabel : 0,
     body,
     faults,

@@ -1,0 +1,168 @@
+import { getU8, getU16, getU32 } from "./bytes.ts"
+import type { WireDrop } from "./drop.ts"
+import type { IpPacket } from "./ip.ts"
+import { IPV6_HEADER, type Ipv6Packet, NEXT_HEADER_NONE } from "./ipv6.ts"
+
+/** Extension headers (RFC 8200 section 4), in the order in which a sender should put them. */
+export const HOP_BY_HOP = 0
+export const ROUTING = 43
+export const FRAGMENT = 44
+export const DESTINATION_OPTIONS = 60
+
+/** Octets of a Fragment header. */
+export const FRAGMENT_HEADER = 8
+
+/** Codes of Parameter Problem (RFC 4443 section 3.4). */
+export const ERRONEOUS_FIELD = 0
+export const UNKNOWN_NEXT_HEADER = 1
+export const UNKNOWN_OPTION = 2
+
+/** What the extension headers of a packet lead to. */
+export type Walk =
+  /** The upper layer: `protocol`, `payloadOffset` and `payloadLength` are its own. */
+  { readonly _tag: "Upper"; readonly packet: Ipv6Packet } | Fragment | Problem
+
+/** A piece of a packet (section 4.5): `packet`'s payload is what follows the Fragment header, `protocol` what that begins with. */
+export interface Fragment {
+  readonly _tag: "Fragment"
+  readonly packet: Ipv6Packet
+  readonly identification: number
+  /** Octets, a multiple of 8. */
+  readonly offset: number
+  readonly moreFragments: boolean
+}
+
+/** The packet must be dropped, and its sender told. */
+export interface Problem {
+  readonly _tag: "Problem"
+  readonly code: number
+  /** The octet at fault, counted from the packet's first. */
+  readonly pointer: number
+  /** Told even where the packet was for a group (option action 10; section 4.2). */
+  readonly evenAboutMulticast: boolean
+}
+
+/** Of one packet, and options of one header, at most: Linux's limits, and what RFC 8504 section 5.3 asks for. */
+const MOST_HEADERS = 8
+const MOST_OPTIONS = 8
+
+const LARGEST_PAYLOAD = 0xffff
+
+/**
+ * Follows the chain of extension headers from where `packet` says that its payload begins: behind
+ * the fixed header, or, once reassembled, behind the Fragment header.
+ */
+export const walkExtensions = (bytes: Uint8Array, packet: Ipv6Packet): Walk | WireDrop => {
+  const { headerOffset } = packet
+  const end = packet.payloadOffset + packet.payloadLength
+  let at = packet.payloadOffset
+  let protocol = packet.protocol
+  /** Where `protocol` was read. */
+  let field = headerOffset + 6
+  for (let headers = 0; ; headers++) {
+    if (!isExtension(protocol)) return { _tag: "Upper", packet: behind(packet, protocol, at, end) }
+    if (headers === MOST_HEADERS) return "ipv6:too-many-extensions"
+    if (protocol === HOP_BY_HOP && at !== headerOffset + IPV6_HEADER) {
+      // Section 4.1: it comes first or not at all.
+      return problem(UNKNOWN_NEXT_HEADER, field - headerOffset)
+    }
+    if (at + 8 > end) return "ipv6:truncated-extension"
+    if (protocol === FRAGMENT) return fragment(bytes, packet, at, end)
+    const length = (getU8(bytes, at + 1) + 1) << 3
+    if (at + length > end) return "ipv6:truncated-extension"
+    if (protocol === ROUTING) {
+      // Section 4.4, and RFC 5095 for type 0: we are nobody's intermediate node.
+      if (getU8(bytes, at + 3) !== 0) return problem(ERRONEOUS_FIELD, at + 2 - headerOffset)
+    } else {
+      const wrong = inspectOptions(bytes, at + 2, at + length, headerOffset)
+      if (wrong !== undefined) return wrong
+    }
+    field = at
+    protocol = getU8(bytes, at)
+    at += length
+  }
+}
+
+/**
+ * The Hop-by-Hop options alone: all that a router looks at (section 4). `undefined`: nothing is
+ * wrong with them, or there are none.
+ */
+export const inspectHopByHop = (bytes: Uint8Array, packet: Ipv6Packet): Problem | WireDrop | undefined => {
+  if (packet.protocol !== HOP_BY_HOP) return undefined
+  const at = packet.payloadOffset
+  const length = packet.payloadLength < 8 ? 0 : (getU8(bytes, at + 1) + 1) << 3
+  if (length === 0 || length > packet.payloadLength) return "ipv6:truncated-extension"
+  return inspectOptions(bytes, at + 2, at + length, packet.headerOffset)
+}
+
+/** Where the number of a packet's upper layer was read, counted from its first octet: what a code 1 problem points at. */
+export const nextHeaderPointer = (bytes: Uint8Array, upper: IpPacket): number => {
+  const { headerOffset, payloadOffset } = upper
+  let field = headerOffset + 6
+  let at = headerOffset + IPV6_HEADER
+  while (at < payloadOffset) {
+    const isFragment = getU8(bytes, field) === FRAGMENT
+    field = at
+    at += isFragment ? FRAGMENT_HEADER : (getU8(bytes, at + 1) + 1) << 3
+  }
+  return field - headerOffset
+}
+
+const isExtension = (protocol: number): boolean =>
+  protocol === HOP_BY_HOP || protocol === ROUTING || protocol === FRAGMENT || protocol === DESTINATION_OPTIONS
+
+const behind = (packet: Ipv6Packet, protocol: number, at: number, end: number): Ipv6Packet =>
+  at === packet.payloadOffset && protocol === packet.protocol
+    ? packet
+    : { ...packet, protocol, payloadOffset: at, payloadLength: protocol === NEXT_HEADER_NONE ? 0 : end - at }
+
+const problem = (code: number, pointer: number, evenAboutMulticast = false): Problem => ({
+  _tag: "Problem",
+  code,
+  pointer,
+  evenAboutMulticast,
+})
+
+const fragment = (bytes: Uint8Array, packet: Ipv6Packet, at: number, end: number): Walk | WireDrop => {
+  const word = getU16(bytes, at + 2)
+  const offset = word & 0xfff8
+  const moreFragments = (word & 1) !== 0
+  const inner = behind(packet, getU8(bytes, at), at + FRAGMENT_HEADER, end)
+  const length = end - at - FRAGMENT_HEADER
+  // RFC 6946: an atomic fragment is whole, whatever else is being put together.
+  if (offset === 0 && !moreFragments) return walkExtensions(bytes, inner)
+  // Section 4.5: every piece but the last is a multiple of 8, and none ends beyond the longest packet.
+  if (moreFragments && (length & 7) !== 0) return problem(ERRONEOUS_FIELD, 4)
+  if (offset + length > LARGEST_PAYLOAD) return problem(ERRONEOUS_FIELD, at + 2 - packet.headerOffset)
+  return { _tag: "Fragment", packet: inner, identification: getU32(bytes, at + 4), offset, moreFragments }
+}
+
+const PAD1 = 0
+const PADN = 1
+const ROUTER_ALERT = 5
+
+/** Section 4.2: the two highest bits of an unknown option say what is to become of the packet. */
+const inspectOptions = (
+  bytes: Uint8Array,
+  from: number,
+  end: number,
+  headerOffset: number,
+): Problem | WireDrop | undefined => {
+  let count = 0
+  for (let at = from; at < end; ) {
+    const type = getU8(bytes, at)
+    if (type === PAD1) {
+      at++
+      continue
+    }
+    if (at + 2 > end || at + 2 + getU8(bytes, at + 1) > end) return "ipv6:truncated-extension"
+    if (type !== PADN && ++count > MOST_OPTIONS) return "ipv6:too-many-extensions"
+    if (type !== PADN && type !== ROUTER_ALERT) {
+      const action = type >>> 6
+      if (action === 1) return "ipv6:unknown-option"
+      if (action > 1) return problem(UNKNOWN_OPTION, at - headerOffset, action === 2)
+    }
+    at += 2 + getU8(bytes, at + 1)
+  }
+  return undefined
+}
