@@ -1,10 +1,8 @@
 import type { TcpContext } from "../tcp/tcb.ts"
 import type { Endpoint } from "../wire/address.ts"
 import type { Counters } from "./counters.ts"
-import type { Identifications } from "./identifications.ts"
 import type { HostKeys } from "./keyedHash.ts"
 import type { Link } from "./link.ts"
-import type { PathMtus } from "./pathMtus.ts"
 import type { SocketEvent, SocketId } from "./types.ts"
 
 /** What the datagram sockets of a host share. */
@@ -14,8 +12,6 @@ export interface DatagramShell {
   readonly link: Link
   readonly keys: HostKeys
   readonly counters: Counters
-  readonly identifications: Identifications
-  readonly paths: PathMtus
   readonly nextId: () => SocketId
   /** Once per batch for each event. */
   readonly notify: (socket: SocketId, event: SocketEvent["event"]) => void

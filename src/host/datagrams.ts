@@ -1,18 +1,18 @@
 import type { Micros } from "../tcp/time.ts"
 import { isDrop } from "../wire/drop.ts"
 import { ETHERNET_HEADER } from "../wire/ethernet.ts"
-import type { IcmpMessage } from "../wire/icmp.ts"
-import type { IpPacket } from "../wire/ip.ts"
 import { PROTOCOL_ICMP, PROTOCOL_UDP } from "../wire/ipv4.ts"
-import { decodeQuote } from "../wire/quote.ts"
+import { NEXT_HEADER_ICMPV6 } from "../wire/ipv6.ts"
+import { decodeQuote, type Quote } from "../wire/quote.ts"
 import type { DatagramShell } from "./datagramShell.ts"
 import { EchoHost } from "./echo/echoHost.ts"
-import { hostUnreachable, type IcmpReport, reportOf } from "./icmpReport.ts"
+import { hostUnreachable, type IcmpReport } from "./icmpReport.ts"
 import type { SendFrame, SocketEvent, SocketId } from "./types.ts"
 import { UdpHost } from "./udp/udpHost.ts"
 
-/** Type and code of an echo request that an ICMP error quotes, as the two octets that ports would be in. */
-const QUOTED_ECHO_REQUEST = 0x0800
+/** Type and code of an echo that an ICMP error quotes, as the two octets that ports would be in. */
+const ECHO_REQUEST = { 4: 0x0800, 6: 0x8000 }
+const ECHO_REPLY = { 4: 0x0000, 6: 0x8100 }
 
 /** The datagram sockets of a host, and what ICMP has to say about what they sent. */
 export class Datagrams {
@@ -41,33 +41,34 @@ export class Datagrams {
     if (this.reported.size > 0) this.reported = new Map()
   }
 
-  /** Replies to our requests, and errors about our datagrams; false: it is for somebody else to judge. */
-  icmp(packet: IpPacket, message: IcmpMessage, now: Micros): boolean {
-    if (message._tag === "EchoReply") return this.echo.reply(packet, message, now)
-    const report = reportOf(message, packet.source)
-    return report !== undefined && "quoted" in message && this.report(message.quoted, report, now)
-  }
-
   /** Nobody answers for the next hop of a frame of ours: as if a router had said so (Linux's ipv4_link_failure). */
   unreachable({ bytes, interface: iface }: SendFrame, now: Micros): void {
     const start = this.shell.link.interface(iface)?.layer === "ethernet" ? ETHERNET_HEADER : 0
-    const quoted = bytes.subarray(start)
-    const quote = decodeQuote(quoted)
-    if (!isDrop(quote)) this.report(quoted, hostUnreachable(quote.ip.source), now)
+    const quote = decodeQuote(bytes.subarray(start), iface + 1)
+    if (!isDrop(quote)) this.icmpError(quote, hostUnreachable(quote.ip.source), now)
   }
 
-  private report(quoted: Uint8Array, report: IcmpReport, now: Micros): boolean {
-    const quote = decodeQuote(quoted)
-    if (isDrop(quote)) return false
-    const { source, destination, protocol } = quote.ip
+  /** An error about a packet that was not TCP's; false: none of our sockets sent it. */
+  icmpError(quote: Quote, report: IcmpReport, now: Micros): boolean {
+    const { source, destination } = quote.ip
     // What we are told of must be ours: the source was one of our addresses.
-    if ((protocol !== PROTOCOL_UDP && protocol !== PROTOCOL_ICMP) || !this.shell.link.isLocal(source)) return false
-    const isEcho = protocol === PROTOCOL_ICMP
-    if (isEcho && quote.sourcePort !== QUOTED_ECHO_REQUEST) return false
-    const taken = isEcho
-      ? this.echo.icmpError(quote.seq >>> 16, quote.seq & 0xffff, destination, report, now)
-      : this.udp.icmpError(quote, report, now)
-    if (taken && report.problem === "MessageTooBig") this.shell.paths.learn(destination, report.mtu, now)
+    if (!this.shell.link.isLocal(source)) return false
+    const taken = this.isTaken(quote, report, now)
+    // An echo reply has no socket: what was asked of us is as good a reason to believe.
+    if (report.problem === "MessageTooBig" && (taken || isEcho(quote, ECHO_REPLY))) {
+      this.shell.link.pathMtus.learn(destination, report.mtu, now, quote.length)
+      return true
+    }
     return taken
   }
+
+  private isTaken(quote: Quote, report: IcmpReport, now: Micros): boolean {
+    if (quote.ip.protocol === PROTOCOL_UDP) return this.udp.icmpError(quote, report, now)
+    if (!isEcho(quote, ECHO_REQUEST)) return false
+    return this.echo.icmpError(quote.seq >>> 16, quote.seq & 0xffff, quote.ip.destination, report, now)
+  }
 }
+
+const isEcho = ({ ip, sourcePort }: Quote, typeAndCode: { readonly 4: number; readonly 6: number }): boolean =>
+  ip.protocol === (ip.source.family === 4 ? PROTOCOL_ICMP : NEXT_HEADER_ICMPV6) &&
+  sourcePort === typeAndCode[ip.source.family]

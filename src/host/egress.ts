@@ -6,6 +6,7 @@ import { NO_MAC } from "../wire/ethernet.ts"
 import { EMPTY, RST, SYN, type TcpPacket } from "../wire/tcpSegment.ts"
 import { withRoom } from "./authentication/signature.ts"
 import type { Counters } from "./counters.ts"
+import type { FlowTable } from "./flowTable.ts"
 import type { Guard, Guards } from "./guards.ts"
 import type { Link } from "./link.ts"
 
@@ -29,6 +30,7 @@ export class Egress {
     private readonly link: Link,
     private readonly counters: Counters,
     private readonly guards: Guards,
+    private readonly flows: FlowTable,
   ) {}
 
   transmit(plain: Transmit, way: Way, now: Micros): void {
@@ -63,12 +65,18 @@ export class Egress {
         ttl: guard === undefined || guard.ttl === 0 ? DEFAULT_TTL : guard.ttl,
         tos: segment.ecn,
         identification: identification ?? 0,
+        flowLabel: remote.address.family === 4 ? 0 : this.flowLabel(local, remote),
         segment,
         signature,
       },
       hop.neighbour,
       now,
     )
+  }
+
+  /** RFC 6437 section 3: one for all packets of a flow, that nobody outside can foresee. */
+  private flowLabel(local: Endpoint, remote: Endpoint): number {
+    return this.flows.hash(local.address, local.port, remote.address, remote.port) & 0xf_ffff
   }
 
   get hasLooped(): boolean {

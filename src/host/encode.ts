@@ -119,7 +119,7 @@ const writeIp = (
       nextHeader: PROTOCOL_TCP,
       hopLimit: ttl,
       trafficClass: tos,
-      flowLabel: 0,
+      flowLabel: effect.flowLabel ?? 0,
       payloadLength,
     })
   }

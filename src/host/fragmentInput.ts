@@ -1,10 +1,8 @@
 import { holdsHeaderChain } from "../ip/headerChain.ts"
 import type { Micros } from "../tcp/time.ts"
-import { getU8, setU8 } from "../wire/bytes.ts"
-import { FRAGMENT_HEADER, readFragmentHeader } from "../wire/fragmentHeader.ts"
-import type { IpPacket } from "../wire/ip.ts"
+import { FRAGMENT_HEADER } from "../wire/fragmentHeader.ts"
 import type { Ipv4Packet } from "../wire/ipv4.ts"
-import { IPV6_HEADER } from "../wire/ipv6.ts"
+import { type Fragment, INCOMPLETE_HEADER_CHAIN, type Problem } from "../wire/ipv6Extension.ts"
 import type { Reassembler } from "./reassembler.ts"
 
 /** A fragment over IPv4; the whole packet, from its header on, where it was the last that was missing. */
@@ -31,40 +29,24 @@ export const fragment4Arrives = (
   )
 }
 
-/**
- * A packet over IPv6 whose chain leads to a Fragment header at `at`; its payload ends at `end`. The
- * whole packet as above, or why the chain cannot be followed.
- */
+/** The same over IPv6; a problem where the sender is to be told. */
 export const fragment6Arrives = (
   reassembler: Reassembler,
   iface: number,
-  packet: Pick<IpPacket, "source" | "destination" | "tos" | "headerOffset">,
+  { packet, at, offset, moreFragments: more, identification }: Fragment,
   bytes: Uint8Array,
-  at: number,
-  end: number,
   now: Micros,
-): Uint8Array | `RFC${string}` | undefined => {
-  const { source, destination, tos, headerOffset } = packet
-  if (at + FRAGMENT_HEADER > end) return "RFC8200-4.5:truncated-fragment-header"
-  const header = readFragmentHeader(bytes, at)
-  const octets = bytes.slice(at + FRAGMENT_HEADER, end)
-  if (header.offset === 0 && header.more && !holdsHeaderChain(octets, header.nextHeader)) {
-    return "RFC7112-5:header-chain-not-in-first-fragment"
-  }
-  const head = bytes.slice(headerOffset, at)
-  // The field that says "a Fragment header follows" becomes what follows that.
-  setU8(head, lastNextHeader(head), header.nextHeader)
+): Uint8Array | Problem | undefined => {
+  const { source, destination, protocol, tos, headerOffset, payloadOffset, payloadLength } = packet
+  const octets = bytes.slice(payloadOffset, payloadOffset + payloadLength)
+  if (offset === 0 && !holdsHeaderChain(octets, protocol)) return INCOMPLETE
   return reassembler.arrives(
     iface,
-    { source, destination, protocol: 0, identification: header.identification },
-    { family: 6, offset: header.offset, more: header.more, octets, ecn: tos & 3, head },
+    { source, destination, protocol: 0, identification },
+    { family: 6, offset, more, octets, ecn: tos & 3, head: bytes.subarray(headerOffset, at + FRAGMENT_HEADER) },
     now,
   )
 }
 
-/** Where the last header of a chain keeps its Next Header field; all that come before a Fragment header count their length alike. */
-const lastNextHeader = (head: Uint8Array): number => {
-  let field = 6
-  for (let at = IPV6_HEADER; at < head.length; at += (getU8(head, at + 1) + 1) * 8) field = at
-  return field
-}
+/** RFC 7112 section 5: with a pointer of 0. */
+const INCOMPLETE: Problem = { _tag: "Problem", code: INCOMPLETE_HEADER_CHAIN, pointer: 0, evenAboutMulticast: false }

@@ -5,42 +5,51 @@ import { optionsOf, refusal, setOptions } from "../tcp/setOptions.ts"
 import type { TcpSettings } from "../tcp/settings.ts"
 import type { SocketOptions, TcpContext } from "../tcp/tcb.ts"
 import type { Micros } from "../tcp/time.ts"
-import { type Endpoint, UNSPECIFIED4, UNSPECIFIED6 } from "../wire/address.ts"
+import { type Endpoint, type IpAddress, UNSPECIFIED4, UNSPECIFIED6 } from "../wire/address.ts"
 import { isDrop } from "../wire/drop.ts"
 import { codepointOf } from "../wire/ecn.ts"
 import type { IpPacket } from "../wire/ip.ts"
-import { PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP } from "../wire/ipv4.ts"
+import { PROTOCOL_ICMP, PROTOCOL_IGMP, PROTOCOL_TCP, PROTOCOL_UDP } from "../wire/ipv4.ts"
+import { NEXT_HEADER_ICMPV6 } from "../wire/ipv6.ts"
+import { decodeQuoted, type Quote } from "../wire/quote.ts"
 import { decodeTcp } from "../wire/tcp.ts"
+import { ConfigCalls } from "./configCalls.ts"
 import { Counters } from "./counters.ts"
 import { ipCounter } from "./datagramCounters.ts"
 import { Datagrams } from "./datagrams.ts"
 import { Deadlines, type Scheduled } from "./deadlines.ts"
 import type { EchoApi } from "./echo/types.ts"
 import { Flow } from "./flow.ts"
-import { fragment4Arrives } from "./fragmentInput.ts"
+import { fragment4Arrives, fragment6Arrives } from "./fragmentInput.ts"
 import { isUsable } from "./guards.ts"
 import { IcmpHost } from "./icmpHost.ts"
-import { Identifications } from "./identifications.ts"
+import { type IcmpReport, reasonOf } from "./icmpReport.ts"
 import { type HostKeys, makeKeys } from "./keyedHash.ts"
 import { type Cast, Link } from "./link.ts"
 import { NeighbourEntry } from "./neighbours.ts"
-import { PathMtus } from "./pathMtus.ts"
 import { Ports } from "./ports.ts"
 import { Reassembler, type ReassemblerSettings } from "./reassembler.ts"
 import { BAD_ID, BAD_KEYS, refuse } from "./refusal.ts"
 import type { ConnectionSocket } from "./socket.ts"
 import { SocketCalls } from "./socketCalls.ts"
 import { statusOf, statusOfFlow } from "./status.ts"
+import { Task } from "./task.ts"
 import { TcpHost } from "./tcpHost.ts"
 import { type TcpInfo, tcpInfo } from "./tcpInfo.ts"
 import type {
+  AddressView,
+  ConfigRefusal,
   ConnectCall,
   HostApi,
   HostConfig,
   HostEffect,
   HostRefusal,
   ListenCall,
+  NeighbourView,
+  NewAddress,
   ReadResult,
+  RouteConfig,
+  RouteView,
   SendFrame,
   SendSegment,
   SocketId,
@@ -61,8 +70,8 @@ class Host implements HostApi {
   private readonly icmp: IcmpHost
   private readonly tcp: TcpHost
   private readonly calls: SocketCalls
+  private readonly config: ConfigCalls
   private readonly datagrams: Datagrams
-  private readonly reassembler4: Reassembler
   private readonly count = new Counters()
   private lastId = 0
 
@@ -72,33 +81,29 @@ class Host implements HostApi {
     const emit = (effect: HostEffect): void => {
       this.effects.push(effect)
     }
-    this.link = new Link(
-      config,
-      this.deadlines,
-      emit,
-      (iface, packet, bytes, vouched, cast, now) => {
-        const stays = config.interfaces[iface]?.framesStay ?? false
-        this.datagram(iface, packet, bytes, vouched, cast, stays, now)
+    const reassembler4 = this.reassembler(reassembly4(this.context))
+    const reassembler6 = this.reassembler(reassembly6(this.context))
+    this.link = new Link(config, this.keys, this.deadlines, emit, {
+      input: (iface, packet, bytes, vouched, cast, now) => this.datagram(iface, packet, bytes, vouched, cast, now),
+      unreachable: (lost, now) => {
+        if (lost._tag === "SendSegment") this.tcp.unreachable(lost, now)
+        else this.datagrams.unreachable(lost, now)
       },
-      (lost, now) =>
-        lost._tag === "SendSegment" ? this.tcp.unreachable(lost, now) : this.datagrams.unreachable(lost, now),
-      (iface, packet, bytes, now) => fragment4Arrives(this.reassembler4, iface, packet, bytes, now),
-      (family, made) => {
+      report: (problem, packet, bytes, cast, why, now) => this.icmp.report(problem, packet, bytes, cast, why, now),
+      fragments: {
+        v4: (iface, packet, bytes, now) => fragment4Arrives(reassembler4, iface, packet, bytes, now),
+        v6: (iface, fragment, bytes, now) => fragment6Arrives(reassembler6, iface, fragment, bytes, now),
+      },
+      fragmented: (family, made) => {
         this.count.add(ipCounter(family, made === 0 ? "FragFails" : "FragOKs"), 1)
         this.count.add(ipCounter(family, "FragCreates"), made)
       },
-    )
-    this.icmp = new IcmpHost(
-      this.link,
-      (quoted, reason, now) => this.tcp.icmpError(quoted, reason, now),
-      (quoted, mtu, now) => this.tcp.icmpTooBig(quoted, mtu, now),
-      (packet, message, now) => this.datagrams.icmp(packet, message, now),
-    )
-    this.reassembler4 = new Reassembler(reassembly4(this.context), this.deadlines, {
-      counters: this.count,
-      drop: (why) => this.link.drop(why),
-      expired: (_, first, now) => this.icmp.reassemblyExpired(first, now),
     })
+    this.icmp = new IcmpHost(this.link, {
+      onEchoReply: (packet, reply, now) => this.datagrams.echo.reply(packet, reply, now),
+      onError: (quote, report, now) => this.icmpError(quote, report, now),
+    })
+    this.config = new ConfigCalls(this.link)
     this.tcp = new TcpHost(
       {
         context: this.context,
@@ -116,8 +121,6 @@ class Host implements HostApi {
         link: this.link,
         keys: this.keys,
         counters: this.count,
-        identifications: new Identifications(this.keys),
-        paths: new PathMtus(this.link),
         nextId: () => ++this.lastId as SocketId,
         flowHash: (local, remote) => this.tcp.flows.hash(local.address, local.port, remote.address, remote.port) >>> 0,
       },
@@ -161,6 +164,7 @@ class Host implements HostApi {
       const due = this.deadlines.takeDue(now)
       if (due === undefined) return
       if (due instanceof Flow) this.tcp.timeout(due, now)
+      else if (due instanceof Task) due.run(now)
       else if (due instanceof Reassembler) due.timeout(now)
       else if (due instanceof NeighbourEntry) this.link.timeout(due as NeighbourEntry<SendSegment | SendFrame>, now)
     }
@@ -204,6 +208,48 @@ class Host implements HostApi {
 
   startConnecting(id: SocketId, remote: Endpoint, now: Micros, fastOpen?: Uint8Array): HostRefusal | undefined {
     return this.calls.connect(id, remote, now, fastOpen)
+  }
+
+  addAddress(iface: number, address: NewAddress, now: Micros): ConfigRefusal | undefined {
+    return this.config.addAddress(iface, address, now)
+  }
+
+  removeAddress(iface: number, address: IpAddress, now: Micros): ConfigRefusal | undefined {
+    return this.config.removeAddress(iface, address, now)
+  }
+
+  extendAddress(
+    iface: number,
+    address: IpAddress,
+    preferredUntil: Micros,
+    validUntil: Micros,
+    now: Micros,
+  ): ConfigRefusal | undefined {
+    return this.config.extendAddress(iface, address, preferredUntil, validUntil, now)
+  }
+
+  addRoute(route: RouteConfig): ConfigRefusal | undefined {
+    return this.config.addRoute(route)
+  }
+
+  removeRoute(route: RouteConfig): ConfigRefusal | undefined {
+    return this.config.removeRoute(route)
+  }
+
+  addresses(): ReadonlyArray<AddressView> {
+    return this.link.addressViews()
+  }
+
+  routes(): ReadonlyArray<RouteView> {
+    return this.link.routeViews()
+  }
+
+  neighbours(): ReadonlyArray<NeighbourView> {
+    return this.link.neighbourViews()
+  }
+
+  resolvers(): ReadonlyArray<IpAddress> {
+    return this.link.resolvers()
   }
 
   listen({ address, port, backlog, options }: ListenCall, _now: Micros): SocketId | HostRefusal {
@@ -374,13 +420,36 @@ class Host implements HostApi {
     call(socket.flow)
   }
 
+  private reassembler(settings: ReassemblerSettings): Reassembler {
+    return new Reassembler(settings, this.deadlines, {
+      counters: this.count,
+      drop: (why) => this.link.drop(why),
+      expired: (iface, first, now) => this.reassemblyExpired(iface, first, now),
+    })
+  }
+
+  /** Fragments were missing when their time was over (RFC 792, RFC 4443 section 3.3); `first` is the one that began the datagram. */
+  private reassemblyExpired(iface: number, first: Uint8Array, now: Micros): void {
+    const packet = decodeQuoted(first, iface + 1)
+    if (isDrop(packet)) return this.link.drop(packet)
+    const cast = this.link.reachOf(packet.destination) ?? "unicast"
+    this.icmp.report(REASSEMBLY_EXPIRED, packet, first, cast, "RFC792:reassembly-time-exceeded", now)
+  }
+
+  /** An ICMP error about a packet of ours. */
+  private icmpError(quote: Quote, report: IcmpReport, now: Micros): void {
+    if (quote.ip.protocol !== PROTOCOL_TCP) {
+      if (!this.datagrams.icmpError(quote, report, now)) this.link.drop("icmp:nobody-asked")
+    } else if (report.problem === "MessageTooBig") this.tcp.icmpTooBig(quote, report.mtu, now)
+    else this.tcp.icmpError(quote, reasonOf(report), now)
+  }
+
   private datagram(
     iface: number,
     packet: IpPacket,
     bytes: Uint8Array,
     vouched: boolean,
     cast: Cast,
-    stays: boolean,
     now: Micros,
   ): void {
     switch (packet.protocol) {
@@ -396,13 +465,24 @@ class Host implements HostApi {
           !vouched,
           codepointOf(packet.tos),
         )
-        if (!isDrop(tcp)) return this.tcp.segment(tcp, now, bytes, packet, stays)
+        if (!isDrop(tcp)) {
+          const stays = this.link.interface(iface)?.framesStay ?? false
+          return this.tcp.segment(tcp, now, bytes, packet, stays)
+        }
         this.count.add("InErrs", 1)
         if (tcp === "tcp:bad-checksum") this.count.add("InCsumErrors", 1)
         return this.link.drop(tcp)
       }
+      // Each version has its own: the other's number is one that nobody speaks (RFC 8200 section 4, RFC 4443 section 1).
       case PROTOCOL_ICMP:
+        if (packet.source.family === 6) return this.icmp.unreachable(packet, bytes, "protocol", cast, now)
         return this.icmp.input(packet, bytes, cast, now)
+      case NEXT_HEADER_ICMPV6:
+        if (packet.source.family === 4) return this.icmp.unreachable(packet, bytes, "protocol", cast, now)
+        return this.icmp.inputV6(iface, packet, bytes, cast, now)
+      case PROTOCOL_IGMP:
+        if (packet.source.family === 6) return this.icmp.unreachable(packet, bytes, "protocol", cast, now)
+        return this.link.igmp(iface, packet, bytes, now)
       case PROTOCOL_UDP:
         // RFC 1122 section 4.1.3.1: nobody listens, and only a sound one is told so.
         if (this.datagrams.udp.input(iface, packet, bytes, vouched, cast, now) !== "nobody") return
@@ -427,6 +507,18 @@ const reassembly4 = (context: TcpContext): ReassemblerSettings => ({
     return context.settings.ipfragHighThresh
   },
 })
+
+const reassembly6 = (context: TcpContext): ReassemblerSettings => ({
+  family: 6,
+  get lifetime() {
+    return context.settings.ip6fragTime
+  },
+  get highThresh() {
+    return context.settings.ip6fragHighThresh
+  },
+})
+
+const REASSEMBLY_EXPIRED = { _tag: "ReassemblyTimeExceeded" } as const
 
 const FIXED_LAYOUT = refuse("EINVAL", "netfold:option-layout-is-fixed")
 

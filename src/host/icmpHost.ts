@@ -1,114 +1,232 @@
-import type { CloseReason } from "../tcp/effect.ts"
+import { neverAbout } from "../ip/icmpRule.ts"
+import { type Bucket, full, take } from "../ip/rateLimit.ts"
 import type { Micros } from "../tcp/time.ts"
+import { type IpAddress, withoutZone } from "../wire/address.ts"
 import { isDrop } from "../wire/drop.ts"
-import {
-  decodeIcmp,
-  encodeIcmp,
-  FRAGMENTATION_NEEDED,
-  ICMP_HEADER,
-  type IcmpMessage,
-  LONGEST_QUOTE,
-  PORT_UNREACHABLE,
-  PROTOCOL_UNREACHABLE,
-  REASSEMBLY_TIME_EXCEEDED,
-} from "../wire/icmp.ts"
+import * as v4 from "../wire/icmp.ts"
+import * as v6 from "../wire/icmpv6.ts"
 import type { IpPacket } from "../wire/ip.ts"
-import { decodeQuotedIpv4, PROTOCOL_ICMP } from "../wire/ipv4.ts"
+import { PROTOCOL_ICMP } from "../wire/ipv4.ts"
+import { NEXT_HEADER_ICMPV6 } from "../wire/ipv6.ts"
+import { nextHeaderPointer, UNKNOWN_NEXT_HEADER, UNKNOWN_OPTION } from "../wire/ipv6Extension.ts"
+import { MLD_QUERY } from "../wire/mld.ts"
+import { decodeNdp, isNdp } from "../wire/ndp.ts"
+import { decodeQuote, type Quote } from "../wire/quote.ts"
+import { type IcmpReport, reportOf, reportOf6 } from "./icmpReport.ts"
+import type { IpProblem } from "./ipErrors.ts"
 import type { Cast, Link } from "./link.ts"
 import type { SendFrame } from "./types.ts"
 
-/** ICMP errors per second and at once, as Linux's icmp_msgs_per_sec and icmp_msgs_burst (RFC 1812 section 4.3.2.8). */
-const ERRORS_PER_SECOND = 1000
-const ERRORS_AT_ONCE = 50
+/** ICMP errors per second and at once, as Linux's icmp_msgs_per_sec and icmp_msgs_burst (RFC 1812 section 4.3.2.8, RFC 4443 section 2.4(f)). */
+const ERRORS = { perSecond: 1000, burst: 50 } as const
 
-/** ICMP of a host: answers to echo, errors about what nobody takes. */
+/** Who hears of what comes back about packets that we have sent. */
+export interface IcmpUpper {
+  /** False: nobody asked. */
+  readonly onEchoReply: (packet: IpPacket, reply: v4.Echo, now: Micros) => boolean
+  readonly onError: (quote: Quote, report: IcmpReport, now: Micros) => void
+}
+
+/** ICMP and ICMPv6 of a host: answers to echo, errors about what nobody takes, errors about what was sent. */
 export class IcmpHost {
-  private tokens = ERRORS_AT_ONCE
-  private refilledAt: Micros = 0
+  private bucket: Bucket = full(ERRORS, 0)
 
   constructor(
     private readonly link: Link,
-    private readonly onError: (quoted: Uint8Array, reason: CloseReason, now: Micros) => void,
-    /** A packet was too big for a link of `mtu` on its way; 0: the router does not say. */
-    private readonly onTooBig: (quoted: Uint8Array, mtu: number, now: Micros) => void,
-    /** Echo replies, and errors about what was not TCP: true where somebody took it. */
-    private readonly taker: (packet: IpPacket, message: IcmpMessage, now: Micros) => boolean,
+    private readonly upper: IcmpUpper,
   ) {}
 
   input(packet: IpPacket, bytes: Uint8Array, cast: Cast, now: Micros): void {
-    const message = decodeIcmp(bytes, packet.payloadOffset, packet.payloadLength)
+    const message = v4.decodeIcmp(bytes, packet.payloadOffset, packet.payloadLength)
     if (isDrop(message)) return this.link.drop(message)
-    if (this.taker(packet, message, now)) return
     switch (message._tag) {
       case "EchoRequest":
         // RFC 1122 section 3.2.2.6 allows silence to those who ask everybody; a smurf would have it otherwise.
         if (cast !== "unicast") return this.link.drop("icmp:echo-to-everybody")
-        return this.send(packet, { ...message, _tag: "EchoReply" }, "RFC1122-3.2.2.6:echo-reply", now)
+        return this.send4(
+          packet,
+          packet.destination,
+          { ...message, _tag: "EchoReply" },
+          "RFC1122-3.2.2.6:echo-reply",
+          now,
+        )
       case "DestinationUnreachable":
-        if (message.code === FRAGMENTATION_NEEDED) {
-          return this.onTooBig(message.quoted, message.nextHopMtu, now)
-        }
-        return this.onError(message.quoted, refusal(message.code) ? "ConnectionRefused" : "HostUnreachable", now)
       case "TimeExceeded":
       case "ParameterProblem":
-        return this.onError(message.quoted, "HostUnreachable", now)
+        return this.failed(message.quoted, reportOf(message, packet.source), 4, NO_ZONE, now)
       case "EchoReply":
+        return this.replied(packet, message, now)
       case "Other":
         return this.link.drop("icmp:nobody-asked")
     }
   }
 
-  /** Protocol or port unreachable (RFC 1122 section 3.2.2.1), only for what was sent to us alone. */
-  unreachable(packet: IpPacket, bytes: Uint8Array, what: "protocol" | "port", cast: Cast, now: Micros): void {
-    if (cast !== "unicast") return this.link.drop("icmp:no-error-about-broadcast")
-    if (!this.allow(now)) return this.link.drop("icmp:rate-limit")
-    const start = packet.headerOffset
-    const end = Math.min(packet.payloadOffset + packet.payloadLength, start + LONGEST_QUOTE)
-    const code = what === "protocol" ? PROTOCOL_UNREACHABLE : PORT_UNREACHABLE
-    const message: IcmpMessage = {
-      _tag: "DestinationUnreachable",
-      code,
-      nextHopMtu: 0,
-      quoted: bytes.subarray(start, end),
+  inputV6(iface: number, packet: IpPacket, bytes: Uint8Array, cast: Cast, now: Micros): void {
+    const { payloadOffset, payloadLength, source, destination } = packet
+    const message = v6.decodeIcmpv6(bytes, payloadOffset, payloadLength, source, destination)
+    if (isDrop(message)) return this.link.drop(message)
+    switch (message._tag) {
+      case "EchoRequest": {
+        // RFC 4443 section 4.2 lets a group be pinged; a smurf would use that, so only the link may.
+        if (cast !== "unicast" && source.zone === undefined) return this.link.drop("icmp:echo-to-everybody")
+        const from = cast === "unicast" ? destination : undefined
+        return this.send6(packet, from, { ...message, _tag: "EchoReply" }, "RFC4443-4.2:echo-reply", now)
+      }
+      case "DestinationUnreachable":
+      case "PacketTooBig":
+      case "TimeExceeded":
+      case "ParameterProblem":
+        return this.failed(message.quoted, reportOf6(message, source), 6, iface + 1, now)
+      case "EchoReply":
+        return this.replied(packet, message, now)
+      case "Other": {
+        if (message.type === MLD_QUERY) return this.link.mld(iface, message.payload, packet, now)
+        if (!isNdp(message.type)) return this.link.drop("icmp:nobody-asked")
+        const carrier = { source, destination: withoutZone(destination), hopLimit: packet.ttl }
+        const ndp = decodeNdp(message.type, message.code, message.payload, carrier)
+        return isDrop(ndp) ? this.link.drop(ndp) : this.link.discover(iface, ndp, packet, now)
+      }
     }
-    this.send(packet, message, `RFC1122-3.2.2.1:${what}-unreachable`, now)
   }
 
-  /** Fragments were missing when their time was over (RFC 792); `first` is the one that began the datagram. */
-  reassemblyExpired(first: Uint8Array, now: Micros): void {
-    const packet = decodeQuotedIpv4(first, 0, first.length)
-    if (isDrop(packet)) return
-    if (!this.link.isLocal(packet.destination)) return this.link.drop("icmp:no-error-about-broadcast")
+  /** Protocol or port unreachable (RFC 1122 section 3.2.2.1, RFC 4443 section 3.1), only for what was sent to us alone. */
+  unreachable(packet: IpPacket, bytes: Uint8Array, what: "protocol" | "port", cast: Cast, now: Micros): void {
+    const problem = { _tag: what === "port" ? "PortUnreachable" : "ProtocolUnreachable" } as const
+    this.report(problem, packet, bytes, cast, `RFC1122-3.2.2.1:${what}-unreachable`, now)
+  }
+
+  /** Tells a packet's sender what is wrong, where that may be told and not too often. */
+  report(
+    problem: IpProblem,
+    packet: IpPacket,
+    bytes: Uint8Array,
+    cast: Cast,
+    why: SendFrame["why"],
+    now: Micros,
+  ): void {
+    // RFC 4443 section 2.4(e.3): a group's packet may be told of as too big, or for an option that says so.
+    const evenToMany = problem._tag === "BadParameter" && problem.code === UNKNOWN_OPTION && problem.evenAboutMulticast
+    if (cast !== "unicast" && !evenToMany) return this.link.drop("icmp:no-error-about-broadcast")
+    const never = neverAbout(packet, bytes)
+    if (never !== undefined) return this.link.drop(never)
     if (!this.allow(now)) return this.link.drop("icmp:rate-limit")
-    const quoted = first.subarray(0, LONGEST_QUOTE)
-    const message: IcmpMessage = { _tag: "TimeExceeded", code: REASSEMBLY_TIME_EXCEEDED, quoted }
-    this.send(packet, message, "RFC792:reassembly-time-exceeded", now)
+    // About what was for us we speak as who it was for; a router by the address of the way back.
+    const from = this.link.isLocal(packet.destination) ? packet.destination : undefined
+    const end = packet.payloadOffset + packet.payloadLength
+    const longest = packet.source.family === 4 ? v4.LONGEST_QUOTE : v6.LONGEST_QUOTE6
+    const quoted = bytes.subarray(packet.headerOffset, Math.min(end, packet.headerOffset + longest))
+    if (packet.source.family === 4) this.send4(packet, from, message4(problem, quoted), why, now)
+    else this.send6(packet, from, message6(problem, packet, bytes, quoted), why, now)
   }
 
-  private send(cause: IpPacket, message: IcmpMessage, why: SendFrame["why"], now: Micros): void {
+  private replied(packet: IpPacket, reply: v4.Echo, now: Micros): void {
+    if (!this.upper.onEchoReply(packet, reply, now)) this.link.drop("icmp:nobody-asked")
+  }
+
+  private failed(quoted: Uint8Array, report: IcmpReport | undefined, family: 4 | 6, zone: number, now: Micros): void {
+    if (report === undefined) return
+    const quote = decodeQuote(quoted, zone)
+    if (isDrop(quote)) return this.link.drop(quote)
+    // RFC 5927 section 4: an error quotes the version that brought it.
+    if (quote.ip.source.family !== family) return this.link.drop("icmp:quote-of-another-version")
+    this.upper.onError(quote, report, now)
+  }
+
+  private send4(
+    cause: IpPacket,
+    from: IpAddress | undefined,
+    message: v4.IcmpMessage,
+    why: SendFrame["why"],
+    now: Micros,
+  ): void {
     const body = "quoted" in message ? message.quoted.length : message.payload.length
     this.link.datagramTo(
       cause.source,
-      cause.destination,
+      from,
       PROTOCOL_ICMP,
-      ICMP_HEADER + body,
-      (out, offset) => encodeIcmp(out, offset, message),
+      v4.ICMP_HEADER + body,
+      (out, offset) => v4.encodeIcmp(out, offset, message),
+      why,
+      now,
+    )
+  }
+
+  private send6(
+    cause: IpPacket,
+    from: IpAddress | undefined,
+    message: v6.Icmpv6Message,
+    why: SendFrame["why"],
+    now: Micros,
+  ): void {
+    const to = cause.source
+    this.link.datagramTo(
+      to,
+      from,
+      NEXT_HEADER_ICMPV6,
+      v6.icmpv6Length(message),
+      (out, offset, source) => v6.encodeIcmpv6(out, offset, message, source, to),
       why,
       now,
     )
   }
 
   private allow(now: Micros): boolean {
-    const refill = Math.floor(((now - this.refilledAt) * ERRORS_PER_SECOND) / 1_000_000)
-    if (refill > 0) {
-      this.tokens = Math.min(ERRORS_AT_ONCE, this.tokens + refill)
-      this.refilledAt = now
-    }
-    if (this.tokens === 0) return false
-    this.tokens--
-    return true
+    const after = take(this.bucket, ERRORS, now)
+    if (after !== undefined) this.bucket = after
+    return after !== undefined
   }
 }
 
-/** Nobody listens there, as opposed to nobody can be reached there. */
-const refusal = (code: number): boolean => code === PORT_UNREACHABLE || code === PROTOCOL_UNREACHABLE
+/** IPv4 has none. */
+const NO_ZONE = 0
+
+const message4 = (problem: IpProblem, quoted: Uint8Array): v4.IcmpMessage => {
+  const unreachable = (code: number, nextHopMtu = 0) =>
+    ({ _tag: "DestinationUnreachable", code, nextHopMtu, quoted }) as const
+  switch (problem._tag) {
+    case "NoRoute":
+      return unreachable(v4.NET_UNREACHABLE)
+    case "HostUnreachable":
+    case "BeyondScope":
+      return unreachable(v4.HOST_UNREACHABLE)
+    case "ProtocolUnreachable":
+      return unreachable(v4.PROTOCOL_UNREACHABLE)
+    case "PortUnreachable":
+      return unreachable(v4.PORT_UNREACHABLE)
+    case "TooBig":
+      return unreachable(v4.FRAGMENTATION_NEEDED, problem.mtu)
+    case "TimeExceeded":
+      return { _tag: "TimeExceeded", code: v4.TTL_EXCEEDED, quoted }
+    case "ReassemblyTimeExceeded":
+      return { _tag: "TimeExceeded", code: v4.REASSEMBLY_TIME_EXCEEDED, quoted }
+    case "BadParameter":
+      return { _tag: "ParameterProblem", code: problem.code, pointer: problem.pointer, quoted }
+  }
+}
+
+const message6 = (problem: IpProblem, packet: IpPacket, bytes: Uint8Array, quoted: Uint8Array): v6.Icmpv6Message => {
+  const unreachable = (code: number) => ({ _tag: "DestinationUnreachable", code, quoted }) as const
+  switch (problem._tag) {
+    case "NoRoute":
+      return unreachable(v6.NO_ROUTE6)
+    case "HostUnreachable":
+      return unreachable(v6.ADDRESS_UNREACHABLE6)
+    case "BeyondScope":
+      return unreachable(v6.BEYOND_SCOPE6)
+    case "PortUnreachable":
+      return unreachable(v6.PORT_UNREACHABLE6)
+    case "ProtocolUnreachable": {
+      // RFC 8200 section 4: a next header that nobody knows is a problem of that field.
+      const pointer = nextHeaderPointer(bytes, packet)
+      return { _tag: "ParameterProblem", code: UNKNOWN_NEXT_HEADER, pointer, quoted }
+    }
+    case "TooBig":
+      return { _tag: "PacketTooBig", mtu: problem.mtu, quoted }
+    case "TimeExceeded":
+      return { _tag: "TimeExceeded", code: v4.TTL_EXCEEDED, quoted }
+    case "ReassemblyTimeExceeded":
+      return { _tag: "TimeExceeded", code: v4.REASSEMBLY_TIME_EXCEEDED, quoted }
+    case "BadParameter":
+      return { _tag: "ParameterProblem", code: problem.code, pointer: problem.pointer, quoted }
+  }
+}

@@ -1,3 +1,4 @@
+import type { CloseReason } from "../tcp/effect.ts"
 import type { IpAddress } from "../wire/address.ts"
 import {
   ADMINISTRATIVELY_PROHIBITED,
@@ -9,6 +10,16 @@ import {
   PROTOCOL_UNREACHABLE,
   REASSEMBLY_TIME_EXCEEDED,
 } from "../wire/icmp.ts"
+import {
+  ADDRESS_UNREACHABLE6,
+  type Icmpv6Message,
+  NO_ROUTE6,
+  POLICY_FAILED6,
+  PORT_UNREACHABLE6,
+  PROHIBITED6,
+  REJECTED_ROUTE6,
+} from "../wire/icmpv6.ts"
+import { UNKNOWN_NEXT_HEADER } from "../wire/ipv6Extension.ts"
 
 /** What went wrong on the way of a datagram, in one set of words for both families. */
 export type IcmpProblem =
@@ -28,7 +39,7 @@ export interface IcmpReport {
   readonly problem: IcmpProblem
   /** Who says so: the destination, or a router on the way. */
   readonly from: IpAddress
-  readonly errno: "ECONNREFUSED" | "EHOSTUNREACH" | "ENETUNREACH" | "ENOPROTOOPT" | "EMSGSIZE" | "EPROTO"
+  readonly errno: "EACCES" | "ECONNREFUSED" | "EHOSTUNREACH" | "ENETUNREACH" | "ENOPROTOOPT" | "EMSGSIZE" | "EPROTO"
   /** It will not pass by itself: a connected socket fails with it (Linux's icmp_err_convert). */
   readonly isHard: boolean
   /** Octets that the next hop takes, with MessageTooBig; 0: it did not say. */
@@ -57,13 +68,41 @@ export const reportOf = (message: IcmpMessage, from: IpAddress): IcmpReport | un
   }
 }
 
+/** The same of one for IPv6 (Linux's icmpv6_err_convert). */
+export const reportOf6 = (message: Icmpv6Message, from: IpAddress): IcmpReport | undefined => {
+  switch (message._tag) {
+    case "DestinationUnreachable": {
+      const { code } = message
+      return { ...unreachable6(code), from, mtu: 0, type: 1, code }
+    }
+    case "PacketTooBig":
+      return { problem: "MessageTooBig", from, errno: "EMSGSIZE", isHard: true, mtu: message.mtu, type: 2, code: 0 }
+    case "TimeExceeded": {
+      const problem = message.code === REASSEMBLY_TIME_EXCEEDED ? "ReassemblyTimeExceeded" : "HopLimitExceeded"
+      return { problem, from, errno: "EHOSTUNREACH", isHard: false, mtu: 0, type: 3, code: message.code }
+    }
+    case "ParameterProblem": {
+      const problem = message.code === UNKNOWN_NEXT_HEADER ? "ProtocolUnreachable" : "ParameterProblem"
+      return { problem, from, errno: "EPROTO", isHard: true, mtu: 0, type: 4, code: message.code }
+    }
+    case "EchoRequest":
+    case "EchoReply":
+    case "Other":
+      return undefined
+  }
+}
+
+/** What ends a connection: nobody listens there, or nobody can be reached there. */
+export const reasonOf = ({ problem }: IcmpReport): CloseReason =>
+  problem === "PortUnreachable" || problem === "ProtocolUnreachable" ? "ConnectionRefused" : "HostUnreachable"
+
 /** What a host says to itself where nobody answers for the next hop. */
 export const hostUnreachable = (from: IpAddress): IcmpReport => ({
   ...unreachable(HOST_UNREACHABLE),
   from,
   mtu: 0,
-  type: 3,
-  code: HOST_UNREACHABLE,
+  type: from.family === 4 ? 3 : 1,
+  code: from.family === 4 ? HOST_UNREACHABLE : ADDRESS_UNREACHABLE6,
 })
 
 type Unreachable = Pick<IcmpReport, "problem" | "errno" | "isHard">
@@ -82,6 +121,23 @@ const unreachable = (code: number): Unreachable => {
       return { problem: "MessageTooBig", errno: "EMSGSIZE", isHard: true }
     case ADMINISTRATIVELY_PROHIBITED:
       return { problem: "AdministrativelyProhibited", errno: "EHOSTUNREACH", isHard: true }
+    default:
+      return { problem: "OtherUnreachable", errno: "EHOSTUNREACH", isHard: false }
+  }
+}
+
+const unreachable6 = (code: number): Unreachable => {
+  switch (code) {
+    case NO_ROUTE6:
+      return { problem: "NetUnreachable", errno: "ENETUNREACH", isHard: false }
+    case PROHIBITED6:
+    case POLICY_FAILED6:
+    case REJECTED_ROUTE6:
+      return { problem: "AdministrativelyProhibited", errno: "EACCES", isHard: true }
+    case ADDRESS_UNREACHABLE6:
+      return { problem: "HostUnreachable", errno: "EHOSTUNREACH", isHard: false }
+    case PORT_UNREACHABLE6:
+      return { problem: "PortUnreachable", errno: "ECONNREFUSED", isHard: true }
     default:
       return { problem: "OtherUnreachable", errno: "EHOSTUNREACH", isHard: false }
   }

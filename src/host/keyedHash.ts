@@ -1,7 +1,7 @@
 import { blake2s } from "@noble/hashes/blake2.js"
 import type { Keys } from "../tcp/keys.ts"
 import { add } from "../tcp/seq.ts"
-import type { Endpoint, IpAddress } from "../wire/address.ts"
+import { type Endpoint, type IpAddress, ipv6, type MacAddress } from "../wire/address.ts"
 import { getU32, setU16, setU32 } from "../wire/bytes.ts"
 
 export interface HostKeys extends Keys {
@@ -13,6 +13,10 @@ export interface HostKeys extends Keys {
   readonly identification: (source: IpAddress, destination: IpAddress, protocol: number) => readonly [number, number]
   /** Seed of the connection table's hash, so that nobody outside can aim at one chain. */
   readonly tableSeed: number
+  /** The last 64 bits of an address on a prefix (RFC 7217): the same for the same link, another for every attempt. */
+  readonly identifier: (prefix: IpAddress, mac: MacAddress, attempts: number) => readonly [number, number]
+  /** From 0 to below 1, another for every `count`: where hosts must not act together. */
+  readonly chance: (mac: MacAddress, count: number) => number
 }
 
 /** Octets of the key in front of what is hashed: with it a message fits one block of BLAKE2s, which costs half of a keyed hash. */
@@ -31,6 +35,8 @@ const PORT = 4
 const TABLE = 5
 const UNGUESSABLE = 6
 const IDENTIFICATION = 7
+const IDENTIFIER = 8
+const CHANCE = 9
 
 /**
  * Ticks of the ISN clock per microsecond. RFC 6528 section 3 says one in 4 us, for networks of its
@@ -81,8 +87,30 @@ export const makeKeys = (secret: Uint8Array): HostKeys => {
       return [getU32(made, 0), getU32(made, 4)]
     },
     tableSeed: getU32(digest(TABLE, NOWHERE, NOWHERE, 0), 0),
+    identifier: (prefix, mac, attempts) => {
+      // RFC 5453: some are reserved; then the next one.
+      for (let count = attempts; ; count += RESERVED_STEP) {
+        const hash = digest(IDENTIFIER, { address: prefix, port: 0 }, linkEndpoint(mac), count)
+        const [high, low] = [getU32(hash, 0), getU32(hash, 4)]
+        if (!isReserved(high, low)) return [high, low]
+      }
+    },
+    chance: (mac, count) => getU32(digest(CHANCE, NOWHERE, linkEndpoint(mac), count), 0) / 2 ** 32,
   }
 }
+
+const RESERVED_STEP = 0x10000
+
+/** Subnet-router anycast, the IANA's block, and subnet anycast (RFC 5453 section 3). */
+const isReserved = (high: number, low: number): boolean =>
+  (high === 0 && low === 0) ||
+  (high === 0x02005eff && low >>> 24 === 0xfe) ||
+  (high === 0xfdffffff && low >>> 7 === 0xffffff80 >>> 7)
+
+const linkEndpoint = (mac: MacAddress): Endpoint => ({
+  address: ipv6(0, 0, Math.floor(mac / 2 ** 32), mac % 2 ** 32),
+  port: 0,
+})
 
 const writeEndpoint = (out: Uint8Array, at: number, { address, port }: Endpoint): void => {
   setU32(out, at, address.a)

@@ -23,8 +23,8 @@ export class Listeners {
   }
 
   /**
-   * For a segment to `address`:`port`: a listener of the address before one of any address, a port
-   * before every port. Where several share (SO_REUSEPORT) `hash` chooses, the same one for the same flow.
+   * For a segment to `address`:`port`: a listener of the address before one of any address, that of
+   * IPv4 alone before that of both families (Linux's compute_score); a port before every port. Where several share (SO_REUSEPORT) `hash` chooses, the same one for the same flow.
    */
   find(address: IpAddress, port: number, hash: number): ListenerSocket | undefined {
     return best(this.byPort.get(port), address, hash) ?? best(this.everyPort, address, hash)
@@ -43,11 +43,20 @@ const best = (
 ): ListenerSocket | undefined => {
   if (list === undefined) return undefined
   if (list.length === 1) return list[0] !== undefined && answers(list[0], address) ? list[0] : undefined
-  const specific = list.filter((listener) => sameAddress(listener.address, address))
-  const group = specific.length > 0 ? specific : list.filter((listener) => answers(listener, address))
+  const group = closest(list, address)
   return group[(hash >>> 0) % group.length]
 }
 
-const answers = (listener: ListenerSocket, address: IpAddress): boolean =>
-  listener.address.family === address.family &&
-  (isUnspecified(listener.address) || sameAddress(listener.address, address))
+const closest = (list: ReadonlyArray<ListenerSocket>, address: IpAddress): ReadonlyArray<ListenerSocket> => {
+  const specific = list.filter((listener) => sameAddress(listener.address, address))
+  if (specific.length > 0) return specific
+  const any = list.filter((listener) => answers(listener, address))
+  const ofFamily = any.filter((listener) => listener.address.family === address.family)
+  return ofFamily.length > 0 ? ofFamily : any
+}
+
+const answers = ({ address: own, tcb }: ListenerSocket, address: IpAddress): boolean => {
+  if (own.family === address.family) return isUnspecified(own) || sameAddress(own, address)
+  // RFC 3493 section 5.3: any IPv6 address is any IPv4 one too.
+  return own.family === 6 && isUnspecified(own) && tcb.options.ipv6Only !== true
+}

@@ -195,14 +195,12 @@ export class Listening {
     if (flow !== undefined && flow.tcb._tag !== "TIME-WAIT") return this.tcp.arrives(flow, segment, now)
     const proven = this.proven.has(remote.address)
     const iface = this.shell.link.route(remote.address)?.interface ?? 0
-    // What an interface can carry is known only now that the peer is.
+    // What the way can carry is known only now that the peer is.
+    const usual = iface === 0 && remote.address.family === listener.address.family && this.shell.link.pathMtus.isEmpty
     const { options } = listener.tcb
-    const here =
-      iface === 0
-        ? listener.tcb
-        : { ...listener.tcb, path: clamped(this.tcp.path(iface, remote.address.family), options) }
+    const here = usual ? listener.tcb : { ...listener.tcb, path: clamped(this.tcp.pathTo(iface, remote, now), options) }
     const step = listen.segmentArrives(here, segment, local, remote, proven, now, reopens)
-    listener.tcb = iface === 0 ? step.tcb : { ...step.tcb, path: listener.tcb.path }
+    listener.tcb = usual ? step.tcb : { ...step.tcb, path: listener.tcb.path }
     for (const effect of step.effects) {
       switch (effect._tag) {
         case "Spawn":

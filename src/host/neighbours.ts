@@ -1,10 +1,11 @@
+import { AddressMap } from "../ip/addressMap.ts"
 import * as nud from "../ip/neighbour.ts"
 import { type Micros, OFF } from "../tcp/time.ts"
 import type { IpAddress, MacAddress } from "../wire/address.ts"
 import type { Deadlines, Scheduled } from "./deadlines.ts"
 
 /** Entries of one interface at most; the one unused for longest gives way. */
-const MAX_ENTRIES = 1024
+export const MAX_ENTRIES = 1024
 
 /** A cached neighbour, for the host's deadlines. */
 export class NeighbourEntry<P> implements Scheduled {
@@ -16,52 +17,68 @@ export class NeighbourEntry<P> implements Scheduled {
   ) {}
 }
 
-/** The neighbour cache: keeps the entries of `nud`, bounded, and their deadlines. IPv4 so far: keyed by the last word. */
+/** The neighbour cache of one interface, of both families: keeps the entries of `nud`, bounded, and their deadlines. */
 export class Neighbours<P> {
-  private readonly entries = new Map<number, NeighbourEntry<P>>()
+  /** Of the link, where a router has set them. */
+  times: nud.NeighbourTimes = nud.DEFAULT_TIMES
+  private readonly entries: AddressMap<NeighbourEntry<P>>
 
   constructor(
     private readonly iface: number,
+    seed: number,
     private readonly deadlines: Deadlines<Scheduled>,
     private readonly carryOut: (
       entry: NeighbourEntry<P>,
       effects: ReadonlyArray<nud.NeighbourEffect<P>>,
       now: Micros,
     ) => void,
-  ) {}
+  ) {
+    this.entries = new AddressMap(seed)
+  }
 
   /** The link address when it can be used without ado: the hot path. */
   ready(address: IpAddress): MacAddress | undefined {
-    const state = this.entries.get(address.d)?.state
+    const state = this.entries.get(address)?.state
     return state !== undefined && (state.state === "REACHABLE" || state.state === "DELAY") ? state.mac : undefined
+  }
+
+  /** Known, and as far as we know it is there (RFC 4861 section 6.3.6). */
+  isPromising(address: IpAddress): boolean {
+    const state = this.entries.get(address)?.state
+    return state !== undefined && state.state !== "INCOMPLETE"
   }
 
   send(address: IpAddress, packet: P, now: Micros): void {
     const entry = this.entryFor(address, now)
-    this.take(entry, nud.send(entry.state, packet, now), now)
+    this.take(entry, nud.send(entry.state, packet, now, this.times), now)
   }
 
   confirm(address: IpAddress, mac: MacAddress, now: Micros): void {
-    const entry = this.entries.get(address.d)
-    if (entry !== undefined) this.take(entry, nud.confirm(entry.state, mac, now), now)
+    const entry = this.entries.get(address)
+    if (entry !== undefined) this.take(entry, nud.confirm(entry.state, mac, now, this.times), now)
   }
 
-  hear(address: IpAddress, mac: MacAddress, create: boolean, now: Micros): void {
-    const entry = create ? this.entryFor(address, now) : this.entries.get(address.d)
-    if (entry !== undefined) this.take(entry, nud.hear(entry.state, mac, create), now)
+  hear(address: IpAddress, mac: MacAddress, create: boolean, now: Micros, isRouter?: boolean): void {
+    const entry = create ? this.entryFor(address, now) : this.entries.get(address)
+    if (entry !== undefined) this.take(entry, nud.hear(entry.state, mac, create, isRouter), now)
+  }
+
+  advertised(address: IpAddress, said: nud.Advertised, now: Micros): void {
+    const entry = this.entries.get(address)
+    if (entry !== undefined) this.take(entry, nud.advertised(entry.state, said, now, this.times), now)
   }
 
   /** An upper layer has heard from beyond it: no need to ask. */
   progress(address: IpAddress, now: Micros): void {
-    const entry = this.entries.get(address.d)
+    const entry = this.entries.get(address)
     if (entry?.state === undefined) return
-    const state = nud.progress(entry.state, now)
+    const state = nud.progress(entry.state, now, this.times)
     if (state !== entry.state) this.take(entry, { entry: state, effects: [] }, now)
   }
 
   /** An upper layer has waited in vain: the next packet there asks whether it is. */
   doubt(address: IpAddress, now: Micros): void {
-    const entry = this.entries.get(address.d)
+    const entry = this.entries.get(address)
     if (entry?.state !== undefined) this.take(entry, { entry: nud.doubt(entry.state), effects: [] }, now)
   }
 
@@ -71,13 +88,17 @@ export class Neighbours<P> {
     const deadline = nud.deadlineOf(state)
     if (deadline === OFF) return
     if (deadline > now) this.deadlines.schedule(entry, deadline)
-    else this.take(entry, nud.timeout(state, now), now)
+    else this.take(entry, nud.timeout(state, now, this.times), now)
+  }
+
+  *all(): Generator<NeighbourEntry<P>> {
+    for (const [, entry] of this.entries.entries()) yield entry
   }
 
   private take(entry: NeighbourEntry<P>, step: nud.NeighbourStep<P>, now: Micros): void {
     entry.state = step.entry
     if (step.entry === undefined) {
-      this.entries.delete(entry.address.d)
+      this.entries.delete(entry.address)
       this.deadlines.forget(entry)
     } else {
       const at = nud.deadlineOf(step.entry)
@@ -87,18 +108,18 @@ export class Neighbours<P> {
   }
 
   private entryFor(address: IpAddress, now: Micros): NeighbourEntry<P> {
-    const known = this.entries.get(address.d)
+    const known = this.entries.get(address)
     if (known !== undefined) return known
     if (this.entries.size >= MAX_ENTRIES) this.evict(now)
     const entry = new NeighbourEntry<P>(address, this.iface)
-    this.entries.set(address.d, entry)
+    this.entries.set(address, entry)
     return entry
   }
 
   /** The oldest entry that no packet waits for; when all of them resolve, the oldest of those. */
   private evict(now: Micros): void {
     let victim: NeighbourEntry<P> | undefined
-    for (const entry of this.entries.values()) {
+    for (const [, entry] of this.entries.entries()) {
       victim ??= entry
       if (entry.state?.state !== "INCOMPLETE") {
         victim = entry

@@ -6,6 +6,8 @@ export interface Sharing {
   readonly reuseAddress: boolean
   /** SO_REUSEPORT. */
   readonly reusePort: boolean
+  /** IPV6_V6ONLY: on any IPv6 address, and on none of IPv4. */
+  readonly ipv6Only?: boolean | undefined
 }
 
 /** A socket that holds a port by name: bound, listening, or connected after a bind. */
@@ -38,14 +40,16 @@ export class PortTable {
     const bucket = this.buckets.get(port)
     if (bucket === undefined) return false
     for (const other of bucket.owners) {
-      if (other !== self && overlap(address, other.address) && !mayShare(sharing, other)) return true
+      if (other !== self && overlap(address, sharing, other.address, other) && !mayShare(sharing, other)) return true
     }
-    return bucket.crowds.some((crowd) => overlap(address, crowd.address) && stranger(crowd, sharing))
+    return bucket.crowds.some((crowd) => overlap(address, sharing, crowd.address, ALONE) && stranger(crowd, sharing))
   }
 
   /** A port that somebody has bound is not given to others as an ephemeral one. */
   isBound(port: number, address: IpAddress): boolean {
-    for (const other of this.buckets.get(port)?.owners ?? []) if (overlap(address, other.address)) return true
+    for (const other of this.buckets.get(port)?.owners ?? []) {
+      if (overlap(address, ALONE, other.address, other)) return true
+    }
     return false
   }
 
@@ -61,8 +65,8 @@ export class PortTable {
   }
 
   /** Whether anybody at all uses the port on an overlapping address: what an ephemeral bind must avoid. */
-  isTaken(port: number, address: IpAddress): boolean {
-    return this.conflicts(port, address, ALONE)
+  isTaken(port: number, address: IpAddress, ipv6Only: boolean): boolean {
+    return this.conflicts(port, address, ipv6Only ? ALONE_IN_IPV6 : ALONE)
   }
 
   /** A connection begins to use a port. */
@@ -101,6 +105,7 @@ export class PortTable {
 
 /** Nobody may share. */
 export const ALONE: Sharing = { reuseAddress: false, reusePort: false }
+const ALONE_IN_IPV6: Sharing = { ...ALONE, ipv6Only: true }
 
 /** 0: shares with nobody, 1: SO_REUSEADDR, 2: SO_REUSEPORT, 3: both. */
 const kindOf = ({ reuseAddress, reusePort }: Sharing): 0 | 1 | 2 | 3 => {
@@ -118,6 +123,11 @@ const stranger = ({ counts }: Crowd, mine: Sharing): boolean =>
 const mayShare = (mine: Sharing, other: PortOwner): boolean =>
   (mine.reuseAddress && other.reuseAddress && !other.listening) || (mine.reusePort && other.reusePort)
 
-/** The same address, or one of them stands for all of its family. */
-const overlap = (x: IpAddress, y: IpAddress): boolean =>
-  x.family === y.family && (isUnspecified(x) || isUnspecified(y) || sameAddress(x, y))
+/**
+ * The same address, or one of them stands for all of its family, or that of IPv6 for all of both
+ * (Linux's ipv6_rcv_saddr_equal).
+ */
+const overlap = (x: IpAddress, ofX: Sharing, y: IpAddress, ofY: Sharing): boolean => {
+  if (x.family === y.family) return isUnspecified(x) || isUnspecified(y) || sameAddress(x, y)
+  return x.family === 6 ? isUnspecified(x) && ofX.ipv6Only !== true : isUnspecified(y) && ofY.ipv6Only !== true
+}

@@ -25,9 +25,9 @@ export class Ports {
   }
 
   /** For a socket that is bound to port 0: one that nobody uses, whatever could be shared (Linux's inet_csk_find_open_port). */
-  forBind(local: IpAddress): number | undefined {
+  forBind(local: IpAddress, ipv6Only: boolean): number | undefined {
     const offset = this.keys.portOffset({ address: local, port: 0 })
-    return this.search(offset, (port) => !this.tcp.ports.isTaken(port, local))
+    return this.search(offset, (port) => !this.tcp.ports.isTaken(port, local, ipv6Only))
   }
 
   private search(offset: number, free: (port: number) => boolean): number | undefined {

@@ -33,4 +33,5 @@ export class Remembered<V> {
   }
 }
 
-const keyOf = ({ family, a, b, c, d }: IpAddress): string => (family === 4 ? `${d}` : `${a},${b},${c},${d}`)
+const keyOf = ({ family, a, b, c, d, zone = 0 }: IpAddress): string =>
+  family === 4 ? `${d}` : `${a},${b},${c},${d},${zone}`

@@ -4,7 +4,15 @@ import { activeOpen, type FastConnect, passiveOpen } from "../tcp/open.ts"
 import { add } from "../tcp/seq.ts"
 import type { PathLimits, SocketOptions, TcpContext } from "../tcp/tcb.ts"
 import type { Micros } from "../tcp/time.ts"
-import { type Endpoint, type IpAddress, isUnspecified, UNSPECIFIED4 } from "../wire/address.ts"
+import {
+  type Endpoint,
+  type IpAddress,
+  isLinkLocal,
+  isMapped,
+  isUnspecified,
+  UNSPECIFIED4,
+  unmapped,
+} from "../wire/address.ts"
 import { EMPTY } from "../wire/tcpSegment.ts"
 import { Flow } from "./flow.ts"
 import { guardOfOpen, isUsable } from "./guards.ts"
@@ -32,7 +40,7 @@ export class SocketCalls {
 
   socket(options: SocketOptions): SocketId {
     const id = this.nextId()
-    this.tcp.sockets.set(id, new IdleSocket(id, options))
+    this.tcp.sockets.set(id, new IdleSocket(id, this.withDefaults(options)))
     return id
   }
 
@@ -78,11 +86,12 @@ export class SocketCalls {
     if (!isUsable(options)) return BAD_KEYS
     if (this.tcp.listening.listeners.takesEvery(address)) return refuse("EADDRINUSE", "netfold:every-port-taken")
     const id = this.nextId()
-    this.enter(id, address, "every", backlog, options, undefined)
+    this.enter(id, address, "every", backlog, this.withDefaults(options), undefined)
     return id
   }
 
-  connect(id: SocketId, remote: Endpoint, now: Micros, data?: Uint8Array): HostRefusal | undefined {
+  connect(id: SocketId, to: Endpoint, now: Micros, data?: Uint8Array): HostRefusal | undefined {
+    const remote = isMapped(to.address) ? { ...to, address: unmapped(to.address) } : to
     const socket = this.tcp.sockets.get(id)
     if (socket === undefined) return BAD_ID
     if (socket.kind === "listener") return refuse("EISCONN", "Linux:inet_stream_connect:listening")
@@ -92,6 +101,8 @@ export class SocketCalls {
         : refuse("EISCONN", "Linux:inet_stream_connect:connected")
     }
     if (!isPort(remote.port) || remote.port === 0) return refuse("EADDRNOTAVAIL", "Linux:tcp_v4_connect:port-0")
+    const unfit = this.unfitFor(remote.address, socket)
+    if (unfit !== undefined) return unfit
     const own = this.link.isLocal(remote.address)
     const hop = this.link.route(remote.address)
     if (hop === undefined) return refuse("ENETUNREACH", "Linux:tcp_v4_connect:no-route")
@@ -106,7 +117,7 @@ export class SocketCalls {
       return refuse("EADDRNOTAVAIL", "Linux:inet_hash_connect:tuple-in-use")
     }
     const local = { address, port }
-    const path = this.tcp.path(hop.interface, remote.address.family)
+    const path = this.tcp.pathTo(hop.interface, remote, now)
     const fast = this.fastConnect(remote, path, options, data)
     const step = activeOpen(this.context, options, path, local, remote, now, fast)
     const flow = new Flow(id, step.tcb, local, remote, hop.interface)
@@ -119,6 +130,22 @@ export class SocketCalls {
     this.tcp.sockets.set(id, connection)
     this.tcp.open(flow, step, now)
     return undefined
+  }
+
+  /** Linux's tcp_v4_connect and tcp_v6_connect: to one host, on a link that is known, from an address of its family. */
+  private unfitFor(remote: IpAddress, { bound, options }: IdleSocket): HostRefusal | undefined {
+    if (lacksZone(remote)) return refuse("EINVAL", "RFC4007-6:no-zone")
+    if (this.link.isForMany(remote)) return refuse("ENETUNREACH", "RFC1122-4.2.3.10:not-unicast")
+    if (bound === undefined || bound.address.family === remote.family) return undefined
+    if (!isUnspecified(bound.address) || bound.address.family === 4) {
+      return refuse("EINVAL", "Linux:tcp_v6_connect:other-family")
+    }
+    return options.ipv6Only === true ? refuse("ENETUNREACH", "Linux:tcp_v6_connect:v6only") : undefined
+  }
+
+  private withDefaults(options: SocketOptions): SocketOptions {
+    if (options.ipv6Only !== undefined || !this.context.settings.bindv6only) return options
+    return { ...options, ipv6Only: true }
   }
 
   /** RFC 7413 section 4.2.1: data goes with the SYN when we have the server's cookie, else we ask for one. */
@@ -147,26 +174,28 @@ export class SocketCalls {
 
   /** Linux's inet_bind: is the address ours, the port allowed, and free? */
   private take(local: Endpoint, options: SocketOptions): Bound | HostRefusal {
-    const { address } = local
+    if (isMapped(local.address) && options.ipv6Only === true) return refuse("EINVAL", "Linux:inet6_bind:v6only")
+    const address = unmapped(local.address)
+    if (lacksZone(address)) return refuse("EINVAL", "RFC4007-6:no-zone")
     const foreign = this.notOurs(address, options)
     if (foreign !== undefined) return foreign
     if (!isPort(local.port)) return refuse("EINVAL", "Linux:inet_bind:port-out-of-range")
     if (local.port !== 0 && local.port < this.context.settings.ipUnprivilegedPortStart) {
       return refuse("EACCES", "Linux:ip_unprivileged_port_start")
     }
-    const port = local.port === 0 ? this.ports.forBind(address) : local.port
+    const port = local.port === 0 ? this.ports.forBind(address, options.ipv6Only === true) : local.port
     if (port === undefined) return refuse("EADDRINUSE", "RFC6056-3.3:no-free-port")
     if (this.tcp.ports.conflicts(port, address, options))
       return refuse("EADDRINUSE", "Linux:inet_csk_get_port:conflict")
-    const { reuseAddress, reusePort } = options
-    const owner: PortOwner = { address, reuseAddress, reusePort, listening: false }
+    const { reuseAddress, reusePort, ipv6Only } = options
+    const owner: PortOwner = { address, reuseAddress, reusePort, ipv6Only, listening: false }
     this.tcp.ports.add(port, owner)
     return { address, port, owner }
   }
 
   private notOurs(address: IpAddress, options: SocketOptions): HostRefusal | undefined {
     return isUnspecified(address) ||
-      this.link.isLocal(address) ||
+      this.link.addresses.isOwn(address) ||
       options.freeBind ||
       this.context.settings.ipNonlocalBind
       ? undefined
@@ -188,5 +217,9 @@ export class SocketCalls {
     this.tcp.sockets.set(id, listener)
   }
 }
+
+/** The same address is on every link: which one is meant must be said (RFC 4007 section 6). */
+const lacksZone = (address: IpAddress): boolean =>
+  address.family === 6 && isLinkLocal(address) && address.zone === undefined
 
 const isPort = (port: number): boolean => Number.isInteger(port) && port >= 0 && port <= 65535

@@ -5,6 +5,7 @@ import { icmpArrives } from "../tcp/icmpError.ts"
 import { pathMtuArrives } from "../tcp/pathMtu.ts"
 import { outputOf, synReceivedArrives } from "../tcp/reduce.ts"
 import { answerNobody } from "../tcp/reset.ts"
+import { distance, type Seq } from "../tcp/seq.ts"
 import { optionsOf } from "../tcp/setOptions.ts"
 import * as synchronized from "../tcp/synchronized.ts"
 import * as synSent from "../tcp/synSent.ts"
@@ -22,9 +23,9 @@ import { timeout } from "../tcp/timeouts.ts"
 import { TIMER_NAMES } from "../tcp/timers.ts"
 import * as timeWait from "../tcp/timeWait.ts"
 import type { Endpoint, IpAddress } from "../wire/address.ts"
-import { isDrop } from "../wire/drop.ts"
-import { PROTOCOL_TCP } from "../wire/ipv4.ts"
-import { decodeQuote } from "../wire/quote.ts"
+import { IPV4_HEADER } from "../wire/ipv4.ts"
+import { IPV6_HEADER, IPV6_MIN_MTU } from "../wire/ipv6.ts"
+import type { Quote } from "../wire/quote.ts"
 import type { Segment, TcpPacket } from "../wire/tcpSegment.ts"
 import type { Counters } from "./counters.ts"
 import type { Deadlines, Scheduled } from "./deadlines.ts"
@@ -41,6 +42,9 @@ import { Trains } from "./trains.ts"
 import type { SendSegment, SocketEvent, SocketId } from "./types.ts"
 
 const TCP_HEADER = 20
+const IP_HEADER = { 4: IPV4_HEADER, 6: IPV6_HEADER } as const
+/** RFC 1122 section 3.3.2, RFC 8200 section 5. */
+const SMALLEST_MTU = { 4: 576, 6: IPV6_MIN_MTU } as const
 
 /** Segments that a host sends to itself and handles in one flush; the rest waits for the next. */
 const LOOPBACK_BUDGET = 1024
@@ -95,7 +99,7 @@ export class TcpHost {
     this.guards = new Guards(shell.counters, shell.link, shell.context.settings.profile.optionLayout)
     this.flows = new FlowTable(tableSeed)
     this.listening = new Listening(shell, this)
-    this.egress = new Egress(shell.link, shell.counters, this.guards)
+    this.egress = new Egress(shell.link, shell.counters, this.guards, this.flows)
   }
 
   /** A segment for one of our addresses (RFC 9293 section 3.10.7): the established table, then listeners, then nobody. */
@@ -154,35 +158,38 @@ export class TcpHost {
   }
 
   /** An ICMP error about a segment that went out (RFC 5927 section 4.1: its sequence number must be in flight). */
-  icmpError(quoted: Uint8Array, reason: CloseReason, now: Micros): void {
-    const found = this.quotedFlow(quoted, reason === "ConnectionRefused")
-    if (found !== undefined) this.apply(found.flow, icmpArrives(found.flow.tcb, found.seq, reason), now)
+  icmpError(quote: Quote, reason: CloseReason, now: Micros): void {
+    const flow = this.quotedFlow(quote, reason === "ConnectionRefused")
+    if (flow !== undefined) this.apply(flow, icmpArrives(flow.tcb, quote.seq, reason), now)
   }
 
-  /** A segment of ours was too big for a link of `mtu` on its way (RFC 1191); 0: the router does not say. */
-  icmpTooBig(quoted: Uint8Array, mtu: number, now: Micros): void {
-    const found = this.quotedFlow(quoted, false)
-    if (found !== undefined) this.apply(found.flow, pathMtuArrives(found.flow.tcb, found.seq, mtu, now), now)
+  /**
+   * A segment of ours was too big for a link of `mtu` on its path (RFC 1191, RFC 8201); 0: the router does
+   * not say. Believed when the segment is one in flight (RFC 5927 section 7.2): later connections to the
+   * destination begin with what this one learns.
+   */
+  icmpTooBig(quote: Quote, mtu: number, now: Micros): void {
+    const flow = this.quotedFlow(quote, false)
+    if (flow === undefined) return
+    const { link } = this.shell
+    if (!isInFlight(flow.tcb, quote.seq)) return link.drop("RFC5927-4.1:sequence-number")
+    const { destination } = quote.ip
+    const learnt = link.pathMtus.learn(destination, mtu, now, quote.length)
+    // What it knows is what another connection may have been told.
+    const path = link.pathMtus.mtu(destination, flow.iface, now)
+    if (isSynchronized(flow.tcb)) this.apply(flow, pathMtuArrives(flow.tcb, quote.seq, path, now), now)
+    else if (learnt === undefined) link.drop("RFC8201-4:no-smaller-path-MTU")
   }
 
   /** Whose segment an ICMP error quotes. */
-  private quotedFlow(quoted: Uint8Array, hard: boolean): { readonly flow: Flow; readonly seq: number } | undefined {
-    const quote = decodeQuote(quoted)
-    if (isDrop(quote)) {
-      this.shell.link.drop(quote)
-      return undefined
-    }
-    if (quote.ip.protocol !== PROTOCOL_TCP) {
-      this.shell.link.drop("icmp:nobody-asked")
-      return undefined
-    }
-    const flow = this.flows.find(quote.ip.source, quote.sourcePort, quote.ip.destination, quote.destinationPort)
+  private quotedFlow({ ip, sourcePort, destinationPort }: Quote, hard: boolean): Flow | undefined {
+    const flow = this.flows.find(ip.source, sourcePort, ip.destination, destinationPort)
     if (flow === undefined) {
       this.shell.link.drop("icmp:no-connection")
       return undefined
     }
     this.trains.end(flow)
-    return this.guards.ignoresIcmp(flow.guard, flow.tcb, quote.ip.ttl, hard) ? undefined : { flow, seq: quote.seq }
+    return this.guards.ignoresIcmp(flow.guard, flow.tcb, ip.ttl, hard) ? undefined : flow
   }
 
   /** Nobody answers for the next hop: as if a router had said so (Linux's arp_error_report). */
@@ -285,10 +292,19 @@ export class TcpHost {
     this.reported = []
   }
 
+  /** What an interface carries. */
   path(iface: number, family: 4 | 6): PathLimits {
-    const config = this.shell.link.interface(iface)
-    const header = family === 4 ? 20 : 40
-    return { mss: (config?.mtu ?? 576) - header - TCP_HEADER, burst: config?.burst ?? 0 }
+    return this.limits(iface, family, this.shell.link.mtu(iface, family) ?? SMALLEST_MTU[family])
+  }
+
+  /** What the way to a peer carries, as far as we know. */
+  pathTo(iface: number, { address }: Endpoint, now: Micros): PathLimits {
+    return this.limits(iface, address.family, this.shell.link.pathMtus.mtu(address, iface, now))
+  }
+
+  private limits(iface: number, family: 4 | 6, mtu: number): PathLimits {
+    const burst = this.shell.link.interface(iface)?.burst ?? 0
+    return { mss: mtu - IP_HEADER[family] - TCP_HEADER, burst }
   }
 
   /** A connection begins to use its port. */
@@ -414,5 +430,14 @@ const finished = (tcb: Tcb): boolean => !owesFin(tcb) && tcb._tag !== "CLOSED"
 
 /** The window is closed: what a reader waits for cannot come (Linux's tcp_epollin_ready). */
 const cannotFill = (tcb: Tcb): boolean => isSynchronized(tcb) && tcb.rcv.buf - tcb.rcv.unread <= tcb.rcv.mss
+
+/** The octet at `seq` has been sent and is not acknowledged. */
+const isInFlight = (tcb: Tcb, seq: Seq): boolean => {
+  if (isSynchronized(tcb)) return distance(seq, tcb.snd.una) >= 0 && distance(tcb.snd.nxt, seq) > 0
+  if (tcb._tag === "SYN-SENT") return seq === tcb.iss
+  if (tcb._tag !== "SYN-RECEIVED") return false
+  if (tcb.open === "fast") return isInFlight(tcb.tcb, seq)
+  return seq === (tcb.open === "active" ? tcb.sent.iss : tcb.iss)
+}
 
 const isFast = (tcb: Tcb): tcb is FastOpened => tcb._tag === "SYN-RECEIVED" && tcb.open === "fast"

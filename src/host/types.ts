@@ -1,3 +1,4 @@
+import type { Origin } from "../ip/ownAddress.ts"
 import type { CloseReason, Refused, Transmit, Why } from "../tcp/effect.ts"
 import type { TcpSettings } from "../tcp/settings.ts"
 import type { SocketOptions, State, Tcb } from "../tcp/tcb.ts"
@@ -24,6 +25,15 @@ export interface InterfaceConfig {
   readonly addresses: ReadonlyArray<InterfaceAddress>
   /** Frames stay where they are until the batch's `flush`, so that those of a connection can be handled as one. Default false. */
   readonly framesStay?: boolean
+  /**
+   * off: no IPv6. static: the addresses given, and a link-local one. auto: also those that routers
+   * advertise prefixes for (RFC 4862). Default: static where an IPv6 address is given, else off.
+   */
+  readonly ipv6?: "auto" | "static" | "off"
+  /** Questions before an IPv6 address is used (RFC 4862 section 5.1: DupAddrDetectTransmits). Default 1. */
+  readonly dadTransmits?: number
+  /** Ask before an IPv4 address is used (RFC 5227). Default false. */
+  readonly arpProbe?: boolean
 }
 
 export interface InterfaceAddress {
@@ -37,6 +47,46 @@ export interface RouteConfig {
   readonly prefixLength: number
   readonly via: IpAddress | undefined
   readonly interface: number
+  /** Among routes of one length the smallest wins. Default 0. */
+  readonly metric?: number
+}
+
+/** An address of an interface, as `ip addr` shows it. Times are the host's; OFF: for ever. */
+export interface AddressView extends InterfaceAddress {
+  readonly interface: number
+  readonly origin: Origin
+  /** tentative: nobody else may have it. deprecated: for what uses it already. duplicated: somebody else has it. */
+  readonly state: "tentative" | "preferred" | "deprecated" | "duplicated"
+  readonly preferredUntil: Micros
+  readonly validUntil: Micros
+}
+
+/** A route, as `ip route` shows it. */
+export interface RouteView extends RouteConfig {
+  readonly metric: number
+  /** Given, of an interface's address, or from a router's advertisement. */
+  readonly origin: "static" | "connected" | "advertised"
+  readonly until: Micros
+}
+
+/** An entry of a neighbour cache, as `ip neigh` shows it. */
+export interface NeighbourView {
+  readonly interface: number
+  readonly address: IpAddress
+  readonly mac: MacAddress | undefined
+  readonly state: "INCOMPLETE" | "REACHABLE" | "STALE" | "DELAY" | "PROBE"
+  readonly isRouter: boolean
+}
+
+/** An address for an interface that runs. */
+export interface NewAddress extends InterfaceAddress {
+  /** Times; OFF, the default: for ever. */
+  readonly preferredUntil?: Micros
+  readonly validUntil?: Micros
+  /** Ask first whether somebody has it (RFC 4862, RFC 5227). Default: as the interface is configured. */
+  readonly detect?: boolean
+  /** How we came by it. Default static. */
+  readonly origin?: "static" | "dynamic"
 }
 
 export interface HostConfig {
@@ -48,7 +98,7 @@ export interface HostConfig {
 }
 
 export interface ListenCall {
-  /** UNSPECIFIED4: every local address. */
+  /** UNSPECIFIED4: every local address of IPv4; UNSPECIFIED6: of both families, unless the options say `ipv6Only`. */
   readonly address: IpAddress
   /** 0: a free one is chosen. "every": all ports of the address that nothing else listens on. */
   readonly port: number | "every"
@@ -83,6 +133,13 @@ export interface HostRefusal {
   readonly why: Why
 }
 
+/** A change of addresses or routes that the host does not make. */
+export interface ConfigRefusal {
+  readonly _tag: "Refused"
+  readonly errno: "EEXIST" | "EINVAL" | "ENODEV" | "ENOENT" | "EADDRNOTAVAIL"
+  readonly why: Why
+}
+
 /** What a host wants done, in order. */
 export type HostEffect = SendSegment | SendFrame | SocketEvent | Dropped
 
@@ -98,6 +155,8 @@ export interface SendSegment {
   readonly ttl: number
   readonly tos: number
   readonly identification: number
+  /** Of IPv6: the same for all packets of a connection (RFC 6437). Default 0. */
+  readonly flowLabel?: number
   readonly segment: Transmit
   /** Its options have room for the signature, which is made when its octets are written. */
   readonly signature?: Signature | undefined
@@ -208,6 +267,28 @@ export interface HostApi {
   /** TCP_INFO. */
   info(socket: SocketId, now: Micros): TcpInfo | undefined
   sockets(): ReadonlyArray<SocketStatus>
+
+  /** EEXIST, ENODEV. Tentative at first where others are to be asked; see `addresses`. */
+  addAddress(iface: number, address: NewAddress, now: Micros): ConfigRefusal | undefined
+  /** EADDRNOTAVAIL. Connections of the address go on unheard. */
+  removeAddress(iface: number, address: IpAddress, now: Micros): ConfigRefusal | undefined
+  /** Other lifetimes: a lease was renewed. EADDRNOTAVAIL. */
+  extendAddress(
+    iface: number,
+    address: IpAddress,
+    preferredUntil: Micros,
+    validUntil: Micros,
+    now: Micros,
+  ): ConfigRefusal | undefined
+  /** EEXIST, ENODEV. */
+  addRoute(route: RouteConfig): ConfigRefusal | undefined
+  /** ENOENT. */
+  removeRoute(route: RouteConfig): ConfigRefusal | undefined
+  addresses(): ReadonlyArray<AddressView>
+  routes(): ReadonlyArray<RouteView>
+  neighbours(): ReadonlyArray<NeighbourView>
+  /** Recursive resolvers that routers have named (RFC 8106). */
+  resolvers(): ReadonlyArray<IpAddress>
   readonly counters: Readonly<Record<string, number>>
   readonly settings: TcpSettings
   /**

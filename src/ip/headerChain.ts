@@ -2,11 +2,9 @@ import { getU8 } from "../wire/bytes.ts"
 import { FRAGMENT_HEADER, NEXT_HEADER_FRAGMENT } from "../wire/fragmentHeader.ts"
 import { PROTOCOL_TCP, PROTOCOL_UDP } from "../wire/ipv4.ts"
 import { IPV6_HEADER, NEXT_HEADER_ICMPV6, NEXT_HEADER_NONE } from "../wire/ipv6.ts"
+import { DESTINATION_OPTIONS, HOP_BY_HOP, ROUTING } from "../wire/ipv6Extension.ts"
 
-const HOP_BY_HOP = 0
-const ROUTING = 43
 const AUTHENTICATION = 51
-const DESTINATION_OPTIONS = 60
 
 /** Where the next header of a chain stands in relation to the packet's first octet. */
 export interface PerFragmentHeaders {

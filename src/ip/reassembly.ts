@@ -1,5 +1,6 @@
-import { setU8, setU16 } from "../wire/bytes.ts"
+import { getU8, setU8, setU16 } from "../wire/bytes.ts"
 import { finish, sum } from "../wire/checksum.ts"
+import { FRAGMENT_HEADER } from "../wire/fragmentHeader.ts"
 import { IPV6_HEADER } from "../wire/ipv6.ts"
 import type { Micros } from "../wire/time.ts"
 
@@ -13,7 +14,7 @@ export interface Fragment {
   readonly octets: Uint8Array
   /** The two ECN bits of its header. */
   readonly ecn: number
-  /** The headers that stand before the fragmentable part, a Fragment header taken out of the chain. */
+  /** The headers that stand before the fragmentable part, IPv6's Fragment header among them. */
   readonly head: Uint8Array
 }
 
@@ -61,7 +62,7 @@ const UNIT = 8
 export const impossible = ({ family, offset, more, octets, head }: Fragment): FragmentDrop | undefined => {
   if (more && octets.length % UNIT !== 0) return "RFC8200-4.5:fragment-not-of-8-octets"
   if (octets.length === 0) return "RFC791-3.2:empty-fragment"
-  const before = family === 4 ? head.length : head.length - IPV6_HEADER
+  const before = countedOf(family, head)
   // The ping of death: the last fragment reaches beyond what a length field can say.
   return before + offset + octets.length > LARGEST ? "RFC791-3.1:longer-than-65535" : undefined
 }
@@ -164,18 +165,31 @@ const CE = 1 << 3
 const complete = (assembly: Assembly): ReassemblyStep => {
   const { family, head, parts, length = 0, ecn } = assembly
   if (head === undefined) return discard(assembly, "RFC791-3.2:no-first-fragment")
-  const before = family === 4 ? head.length : head.length - IPV6_HEADER
-  if (before + length > LARGEST) return discard(assembly, "RFC791-3.1:longer-than-65535")
+  if (countedOf(family, head) + length > LARGEST) return discard(assembly, "RFC791-3.1:longer-than-65535")
   // RFC 3168 section 5.3 asks for CE from any fragment, and forbids CE where one was Not-ECT; as Linux, no other
   // mixture with Not-ECT is believed either.
   if ((ecn & NOT_ECT) !== 0 && ecn !== NOT_ECT) return discard(assembly, "RFC3168-5.3:ECN-disagrees")
-  const packet = new Uint8Array(head.length + length)
-  packet.set(head)
-  for (const { offset, octets } of parts) packet.set(octets, head.length + offset)
+  const headers = family === 4 ? head : unfragmented(head)
+  const packet = new Uint8Array(headers.length + length)
+  packet.set(headers)
+  for (const { offset, octets } of parts) packet.set(octets, headers.length + offset)
   const marked = (ecn & CE) !== 0 ? 3 : undefined
-  if (family === 4) finishIpv4(packet, head.length, marked)
+  if (family === 4) finishIpv4(packet, headers.length, marked)
   else finishIpv6(packet, marked)
   return { _tag: "Complete", packet }
+}
+
+/** Octets of the headers that a whole packet's length field counts. */
+const countedOf = (family: 4 | 6, head: Uint8Array): number =>
+  family === 4 ? head.length : head.length - IPV6_HEADER - FRAGMENT_HEADER
+
+/** Without the Fragment header, which is the last: what said that it follows says what follows it (RFC 8200 section 4.5). */
+const unfragmented = (head: Uint8Array): Uint8Array => {
+  const headers = head.slice(0, head.length - FRAGMENT_HEADER)
+  let field = 6
+  for (let at = IPV6_HEADER; at < headers.length; at += (getU8(headers, at + 1) + 1) * 8) field = at
+  setU8(headers, field, getU8(head, headers.length))
+  return headers
 }
 
 const finishIpv4 = (packet: Uint8Array, headerLength: number, ecn: number | undefined): void => {

@@ -132,6 +132,8 @@ export const fromConfig: Config.Config<TcpSettings> = Config.map(
       ip6fragHighThresh: count("IP6FRAG_HIGH_THRESH"),
       rmemDefault: count("RMEM_DEFAULT"),
       rmemMax: count("RMEM_MAX"),
+      ipForward: yesNo("IP_FORWARD"),
+      bindv6only: yesNo("BINDV6ONLY"),
     }),
     "NETFOLD",
   ),

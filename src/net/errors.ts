@@ -82,7 +82,7 @@ export class AddressNotAvailable extends Data.TaggedError("AddressNotAvailable")
 export class PermissionDenied extends Data.TaggedError("PermissionDenied")<Detail> {
   readonly errno = "EACCES"
   override get message(): string {
-    return `not permitted on ${this.endpoint}: see ipUnprivilegedPortStart, and broadcast for UDP (${this.why})`
+    return `not permitted on ${this.endpoint}: see ipUnprivilegedPortStart, broadcast for UDP, and filters on the way (${this.why})`
   }
 }
 

@@ -13,7 +13,7 @@ import {
   NetworkUnreachable,
   type NoBuffers,
   type NotConnected,
-  type PermissionDenied,
+  PermissionDenied,
   ProtocolUnreachable,
   refusalError,
   type StackFailed,
@@ -25,6 +25,7 @@ export type UnreachableError =
   | ConnectionRefused
   | HostUnreachable
   | NetworkUnreachable
+  | PermissionDenied
   | MessageTooLong
   | ProtocolUnreachable
 
@@ -32,14 +33,7 @@ export type UnreachableError =
 export type ReceiveError = ConnectionAborted | StackFailed | UnreachableError
 
 /** Everything that `Udp` can fail with. */
-export type UdpError =
-  | ReceiveError
-  | AddressInUse
-  | AddressNotAvailable
-  | PermissionDenied
-  | NoBuffers
-  | NotConnected
-  | InvalidArgument
+export type UdpError = ReceiveError | AddressInUse | AddressNotAvailable | NoBuffers | NotConnected | InvalidArgument
 
 export const unreachableError = ({ errno, problem, mtu }: IcmpReport, endpoint: string): UnreachableError => {
   const detail = { endpoint, why: `RFC1122-4.1.3.3:${problem}` } as const
@@ -52,6 +46,8 @@ export const unreachableError = ({ errno, problem, mtu }: IcmpReport, endpoint: 
       return new NetworkUnreachable(detail)
     case "EMSGSIZE":
       return new MessageTooLong({ ...detail, mtu: mtu === 0 ? undefined : mtu })
+    case "EACCES":
+      return new PermissionDenied(detail)
     case "ENOPROTOOPT":
     case "EPROTO":
       return new ProtocolUnreachable({ ...detail, errno })

@@ -16,6 +16,15 @@ import type { Sockets } from "./sockets.ts"
 export interface StackInterface {
   readonly device: Device
   readonly addresses: ReadonlyArray<InterfaceAddress | string>
+  /**
+   * auto: a link-local IPv6 address, and those that routers advertise prefixes for. static: the given
+   * ones, and a link-local one. off: no IPv6. Default: static where an IPv6 address is given, else off.
+   */
+  readonly ipv6?: "auto" | "static" | "off"
+  /** How often to ask whether somebody else has an IPv6 address before it is used. Default 1. */
+  readonly dadTransmits?: number
+  /** Ask before an IPv4 address is used too (RFC 5227). Default false. */
+  readonly arpProbe?: boolean
 }
 
 export interface StackOptions {
@@ -140,8 +149,9 @@ const hostConfig = (options: StackOptions): Effect.Effect<HostConfig, InvalidArg
     if (secret.length < MIN_SECRET_LENGTH) {
       return yield* new InvalidArgument({ argument: "secret", reason: `needs ${MIN_SECRET_LENGTH} octets or more` })
     }
-    const interfaces = yield* Effect.forEach(options.interfaces, ({ device, addresses }) =>
+    const interfaces = yield* Effect.forEach(options.interfaces, ({ device, addresses, ...network }) =>
       Effect.map(Effect.forEach(addresses, interfaceAddress), (parsed) => ({
+        ...network,
         name: device.name,
         mac: device.mac,
         layer: device.capabilities.layer,

@@ -103,6 +103,10 @@ export interface TcpSettings {
   /** Receive buffer of a UDP or echo socket that asks for no other, and the largest that one gets. */
   readonly rmemDefault: number
   readonly rmemMax: number
+  /** Packets for others go on: the host is a router, of both IP versions. */
+  readonly ipForward: boolean
+  /** Listeners of any IPv6 address leave IPv4 to others (Linux's bindv6only); a socket may say otherwise. */
+  readonly bindv6only: boolean
 }
 
 /** What differs between real stacks on the wire: records of settings, never branches in the reducers. */
@@ -251,4 +255,6 @@ export const defaultSettings: TcpSettings = {
   rmemDefault: 212_992,
   // Linux says 212992; an application of a process may take of its own memory what it likes.
   rmemMax: 4 * 1024 * 1024,
+  ipForward: false,
+  bindv6only: false,
 }

@@ -84,6 +84,8 @@ export interface SocketOptions {
   readonly reusePort: boolean
   /** IP_FREEBIND: an address that is not ours may be bound. */
   readonly freeBind: boolean
+  /** IPV6_V6ONLY of a listener on any IPv6 address; undefined: as `bindv6only` says. */
+  readonly ipv6Only: boolean | undefined
   /** TCP_DEFER_ACCEPT: a connection is handed over with its first data, or after so long without. Microseconds; 0: at once. */
   readonly deferAccept: Micros
   /** TCP_FASTOPEN of a listener: connections at most that have been opened by their SYN alone; 0: none. */
@@ -121,6 +123,7 @@ export const defaultSocketOptions: SocketOptions = {
   reuseAddress: false,
   reusePort: false,
   freeBind: false,
+  ipv6Only: undefined,
   deferAccept: 0,
   fastOpen: 0,
   authentication: undefined,

@@ -45,6 +45,8 @@ export const PROHIBITED6 = 1
 export const BEYOND_SCOPE6 = 2
 export const ADDRESS_UNREACHABLE6 = 3
 export const PORT_UNREACHABLE6 = 4
+export const POLICY_FAILED6 = 5
+export const REJECTED_ROUTE6 = 6
 
 const DESTINATION_UNREACHABLE = 1
 const PACKET_TOO_BIG = 2

@@ -1,4 +1,4 @@
-import type { IpAddress } from "./address.ts"
+import { type IpAddress, inZone } from "./address.ts"
 import { getIpv6, setIpv6 } from "./addressBytes.ts"
 import { getU8, getU16, getU32, setU8, setU16, setU32 } from "./bytes.ts"
 import type { WireDrop } from "./drop.ts"
@@ -59,6 +59,14 @@ const read = (bytes: Uint8Array, offset: number, payloadLength: number): Ipv6Pac
     payloadOffset: offset + IPV6_HEADER,
     payloadLength,
   }
+}
+
+/** Its link-local addresses are those of one interface's link (RFC 4007 section 6); 0: it is not known which. */
+export const zoned = (packet: Ipv6Packet, zone: number): Ipv6Packet => {
+  if (zone === 0) return packet
+  const source = inZone(packet.source, zone)
+  const destination = inZone(packet.destination, zone)
+  return source === packet.source && destination === packet.destination ? packet : { ...packet, source, destination }
 }
 
 export const writeIpv6 = (out: Uint8Array, offset: number, header: Ipv6Header): number => {

@@ -1,21 +1,20 @@
-import { getU8, getU16, getU32 } from "./bytes.ts"
+import { getU8 } from "./bytes.ts"
 import type { WireDrop } from "./drop.ts"
+import { FRAGMENT_HEADER, NEXT_HEADER_FRAGMENT, readFragmentHeader } from "./fragmentHeader.ts"
 import type { IpPacket } from "./ip.ts"
 import { IPV6_HEADER, type Ipv6Packet, NEXT_HEADER_NONE } from "./ipv6.ts"
 
 /** Extension headers (RFC 8200 section 4), in the order in which a sender should put them. */
 export const HOP_BY_HOP = 0
 export const ROUTING = 43
-export const FRAGMENT = 44
 export const DESTINATION_OPTIONS = 60
-
-/** Octets of a Fragment header. */
-export const FRAGMENT_HEADER = 8
 
 /** Codes of Parameter Problem (RFC 4443 section 3.4). */
 export const ERRONEOUS_FIELD = 0
 export const UNKNOWN_NEXT_HEADER = 1
 export const UNKNOWN_OPTION = 2
+/** RFC 7112 section 5. */
+export const INCOMPLETE_HEADER_CHAIN = 3
 
 /** What the extension headers of a packet lead to. */
 export type Walk =
@@ -30,6 +29,8 @@ export interface Fragment {
   /** Octets, a multiple of 8. */
   readonly offset: number
   readonly moreFragments: boolean
+  /** Where the Fragment header begins. */
+  readonly at: number
 }
 
 /** The packet must be dropped, and its sender told. */
@@ -67,7 +68,14 @@ export const walkExtensions = (bytes: Uint8Array, packet: Ipv6Packet): Walk | Wi
       return problem(UNKNOWN_NEXT_HEADER, field - headerOffset)
     }
     if (at + 8 > end) return "ipv6:truncated-extension"
-    if (protocol === FRAGMENT) return fragment(bytes, packet, at, end)
+    if (protocol === NEXT_HEADER_FRAGMENT) {
+      const piece = fragment(bytes, packet, at, end)
+      if (piece !== undefined) return piece
+      field = at
+      protocol = getU8(bytes, at)
+      at += FRAGMENT_HEADER
+      continue
+    }
     const length = (getU8(bytes, at + 1) + 1) << 3
     if (at + length > end) return "ipv6:truncated-extension"
     if (protocol === ROUTING) {
@@ -101,7 +109,7 @@ export const nextHeaderPointer = (bytes: Uint8Array, upper: IpPacket): number =>
   let field = headerOffset + 6
   let at = headerOffset + IPV6_HEADER
   while (at < payloadOffset) {
-    const isFragment = getU8(bytes, field) === FRAGMENT
+    const isFragment = getU8(bytes, field) === NEXT_HEADER_FRAGMENT
     field = at
     at += isFragment ? FRAGMENT_HEADER : (getU8(bytes, at + 1) + 1) << 3
   }
@@ -109,7 +117,10 @@ export const nextHeaderPointer = (bytes: Uint8Array, upper: IpPacket): number =>
 }
 
 const isExtension = (protocol: number): boolean =>
-  protocol === HOP_BY_HOP || protocol === ROUTING || protocol === FRAGMENT || protocol === DESTINATION_OPTIONS
+  protocol === HOP_BY_HOP ||
+  protocol === ROUTING ||
+  protocol === NEXT_HEADER_FRAGMENT ||
+  protocol === DESTINATION_OPTIONS
 
 const behind = (packet: Ipv6Packet, protocol: number, at: number, end: number): Ipv6Packet =>
   at === packet.payloadOffset && protocol === packet.protocol
@@ -123,18 +134,19 @@ const problem = (code: number, pointer: number, evenAboutMulticast = false): Pro
   evenAboutMulticast,
 })
 
-const fragment = (bytes: Uint8Array, packet: Ipv6Packet, at: number, end: number): Walk | WireDrop => {
-  const word = getU16(bytes, at + 2)
-  const offset = word & 0xfff8
-  const moreFragments = (word & 1) !== 0
-  const inner = behind(packet, getU8(bytes, at), at + FRAGMENT_HEADER, end)
-  const length = end - at - FRAGMENT_HEADER
-  // RFC 6946: an atomic fragment is whole, whatever else is being put together.
-  if (offset === 0 && !moreFragments) return walkExtensions(bytes, inner)
+/** `undefined` for an atomic one (RFC 6946): it is whole, whatever else is being put together. */
+const fragment = (bytes: Uint8Array, packet: Ipv6Packet, at: number, end: number): Fragment | Problem | undefined => {
+  const { nextHeader: protocol, offset, more, identification } = readFragmentHeader(bytes, at)
+  if (offset === 0 && !more) return undefined
+  const { headerOffset } = packet
+  const payloadOffset = at + FRAGMENT_HEADER
+  const payloadLength = end - payloadOffset
   // Section 4.5: every piece but the last is a multiple of 8, and none ends beyond the longest packet.
-  if (moreFragments && (length & 7) !== 0) return problem(ERRONEOUS_FIELD, 4)
-  if (offset + length > LARGEST_PAYLOAD) return problem(ERRONEOUS_FIELD, at + 2 - packet.headerOffset)
-  return { _tag: "Fragment", packet: inner, identification: getU32(bytes, at + 4), offset, moreFragments }
+  if (more && (payloadLength & 7) !== 0) return problem(ERRONEOUS_FIELD, 4)
+  const before = at - headerOffset - IPV6_HEADER
+  if (before + offset + payloadLength > LARGEST_PAYLOAD) return problem(ERRONEOUS_FIELD, at + 2 - headerOffset)
+  const inner = { ...packet, protocol, payloadOffset, payloadLength }
+  return { _tag: "Fragment", packet: inner, identification, offset, moreFragments: more, at }
 }
 
 const PAD1 = 0

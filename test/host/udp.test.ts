@@ -220,7 +220,7 @@ describe("bind", () => {
   test.each<[string, Endpoint, Partial<UdpOptions>, string | undefined]>([
     ["the same address and port", at(A, 7), {}, "EADDRINUSE"],
     ["any address, the same port", at(UNSPECIFIED4, 7), {}, "EADDRINUSE"],
-    ["any address of the other family", at(UNSPECIFIED6, 7), {}, undefined],
+    ["any address of both families", at(UNSPECIFIED6, 7), {}, "EADDRINUSE"],
     ["SO_REUSEADDR on one side only", at(A, 7), { reuseAddress: true }, "EADDRINUSE"],
     ["another port", at(A, 8), {}, undefined],
     ["somebody else's address", at(C, 8), {}, "EADDRNOTAVAIL"],

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import {
+  advertised,
   confirm,
   deadlineOf,
   doubt,
@@ -25,19 +26,21 @@ const incomplete = (...waiting: ReadonlyArray<string>): Entry => ({
   waiting,
   probes: 1,
   deadline: SECOND,
+  isRouter: false,
 })
-const reachable: Entry = { state: "REACHABLE", mac: OLD, deadline: 30 * SECOND }
-const stale: Entry = { state: "STALE", mac: OLD }
-const delay: Entry = { state: "DELAY", mac: OLD, deadline: 5 * SECOND }
-const probe = (probes: number): Entry => ({ state: "PROBE", mac: OLD, probes, deadline: SECOND })
+const reachable: Entry = { state: "REACHABLE", mac: OLD, deadline: 30 * SECOND, isRouter: false }
+const router: Entry = { ...reachable, isRouter: true }
+const stale: Entry = { state: "STALE", mac: OLD, isRouter: false }
+const delay: Entry = { state: "DELAY", mac: OLD, deadline: 5 * SECOND, isRouter: false }
+const probe = (probes: number): Entry => ({ state: "PROBE", mac: OLD, probes, deadline: SECOND, isRouter: false })
 
-/** "REACHABLE 2 @30s": the state, whose address by its last digit, the deadline. */
+/** "REACHABLE old @30s": the state, whose address by its last digit, the deadline. */
 const shown = (entry: Entry): string => {
   if (entry === undefined) return "none"
   const mac = "mac" in entry ? ` ${entry.mac === OLD ? "old" : "new"}` : ` [${entry.waiting}]`
   const probes = "probes" in entry ? ` probe ${entry.probes}` : ""
   const at = deadlineOf(entry)
-  return `${entry.state}${mac}${probes}${at === OFF ? "" : ` @${at / SECOND}s`}`
+  return `${entry.state}${mac}${probes}${at === OFF ? "" : ` @${at / SECOND}s`}${entry.isRouter ? " router" : ""}`
 }
 
 const told = ({ effects }: NeighbourStep<string>): ReadonlyArray<string> =>
@@ -47,6 +50,8 @@ const told = ({ effects }: NeighbourStep<string>): ReadonlyArray<string> =>
         return effect.to === "everyone" ? "ask everyone" : "ask it"
       case "Forward":
         return `send ${effect.packet} to ${effect.mac === OLD ? "old" : "new"}`
+      case "NoRouter":
+        return "no router"
       case "Lost":
         return `lose ${effect.packet} (${effect.why})`
       default:
@@ -92,7 +97,29 @@ describe("a neighbour, at 0 s", () => {
     ["probe", "a reply", "REACHABLE new @30s", [], probe(1)],
     ["probe", "timeout", "PROBE old probe 2 @1s", ["ask it"], probe(1)],
     ["probe", "timeout", "none", [], probe(3)],
+    // RFC 4861 section 7.2.5: S solicited, O override, R router; "it" says the address that is known.
+    ["unknown", "NA SO new", "none", [], none],
+    ["incomplete", "NA without address", "INCOMPLETE [1] probe 1 @1s", [], incomplete("1")],
+    ["incomplete", "NA S new", "REACHABLE new @30s", ["send 1 to new"], incomplete("1")],
+    ["incomplete", "NA R new", "STALE new router", ["send 1 to new"], incomplete("1")],
+    ["reachable", "NA S new", "STALE old", [], reachable],
+    ["stale", "NA S new", "STALE old", [], stale],
+    ["probe", "NA S new", "PROBE old probe 1 @1s", [], probe(1)],
+    ["reachable", "NA O new", "STALE new", [], reachable],
+    ["stale", "NA SO new", "REACHABLE new @30s", [], stale],
+    ["stale", "NA S it", "REACHABLE old @30s", [], stale],
+    ["probe", "NA S without address", "REACHABLE old @30s", [], probe(2)],
+    ["probe", "NA O it", "PROBE old probe 1 @1s", [], probe(1)],
+    ["router", "NA S it", "REACHABLE old @30s", ["no router"], router],
+    ["router", "NA R it", "REACHABLE old @30s router", [], router],
   ]
+
+  const na = (flags: string, mac: MacAddress | undefined) => (entry: Entry) =>
+    advertised(
+      entry,
+      { mac, solicited: flags.includes("S"), override: flags.includes("O"), isRouter: flags.includes("R") },
+      0,
+    )
 
   const stimuli: Readonly<Record<string, (entry: Entry) => NeighbourStep<string>>> = {
     "a packet": (entry) => send(entry, "p", 0),
@@ -100,6 +127,15 @@ describe("a neighbour, at 0 s", () => {
     "is heard": (entry) => hear(entry, NEW, false),
     "is heard as it was": (entry) => hear(entry, OLD, false),
     "asks for us": (entry) => hear(entry, NEW, true),
+    "NA SO new": na("SO", NEW),
+    "NA S new": na("S", NEW),
+    "NA O new": na("O", NEW),
+    "NA R new": na("R", NEW),
+    "NA S it": na("S", OLD),
+    "NA O it": na("O", OLD),
+    "NA R it": na("R", OLD),
+    "NA without address": na("SO", undefined),
+    "NA S without address": na("S", undefined),
     timeout: (entry) => (entry === undefined ? { entry, effects: [] } : timeout(entry, 0)),
   }
 
@@ -143,11 +179,15 @@ describe("an upper layer that waits in vain (RFC 4861 section 7.3.1)", () => {
   const mac = 0x02_00_00_00_00_01 as MacAddress
 
   test("REACHABLE, doubt: STALE, so that the next packet asks", () => {
-    expect(doubt({ state: "REACHABLE", mac, deadline: 5 })).toEqual({ state: "STALE", mac })
+    expect(doubt({ state: "REACHABLE", mac, deadline: 5, isRouter: true })).toEqual({
+      state: "STALE",
+      mac,
+      isRouter: true,
+    })
   })
 
   test("any other state, doubt: as it was", () => {
-    const probing = { state: "PROBE", mac, probes: 1, deadline: 5 } as const
+    const probing = { state: "PROBE", mac, probes: 1, deadline: 5, isRouter: false } as const
     expect(doubt(probing)).toBe(probing)
   })
 })

@@ -10,6 +10,7 @@ import {
 } from "../../src/ip/reassembly.ts"
 import { ipv4 } from "../../src/wire/address.ts"
 import { isDrop } from "../../src/wire/drop.ts"
+import { FRAGMENT_HEADER, NEXT_HEADER_FRAGMENT, writeFragmentHeader } from "../../src/wire/fragmentHeader.ts"
 import { decodeIpv4, writeIpv4 } from "../../src/wire/ipv4.ts"
 import { decodeIpv6, IPV6_HEADER } from "../../src/wire/ipv6.ts"
 import { EMPTY } from "../../src/wire/tcpSegment.ts"
@@ -25,9 +26,10 @@ const HEAD4 = ((): Uint8Array => {
   return head
 })()
 const HEAD6 = ((): Uint8Array => {
-  const head = new Uint8Array(IPV6_HEADER)
+  const head = new Uint8Array(IPV6_HEADER + FRAGMENT_HEADER)
   head[0] = 0x60
-  head[6] = 17
+  head[6] = NEXT_HEADER_FRAGMENT
+  writeFragmentHeader(head, IPV6_HEADER, { nextHeader: 17, offset: 0, more: true, identification: 9 })
   return head
 })()
 
@@ -144,7 +146,7 @@ describe("the whole", () => {
     const packet = whole(fragmentOf("8+5", 6), fragmentOf("0+8m", 6))
     const decoded = typeof packet === "string" ? packet : decodeIpv6(packet, 0, packet.length)
     if (isDrop(decoded as object) || typeof decoded === "string") throw new Error(String(decoded))
-    expect(decoded).toMatchObject({ nextHeader: 17, payloadLength: 13 })
+    expect(decoded).toMatchObject({ protocol: 17, payloadLength: 13 })
   })
 
   // The codepoints of two fragments, and the whole's. RFC 3168 section 5.3; the mixtures as Linux's ip_frag_ecn_table.

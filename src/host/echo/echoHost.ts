@@ -1,21 +1,41 @@
 import type { Micros } from "../../tcp/time.ts"
 import { type IpAddress, isUnspecified, sameAddress } from "../../wire/address.ts"
 import { type Echo, encodeIcmp, ICMP_HEADER } from "../../wire/icmp.ts"
+import { encodeIcmpv6 } from "../../wire/icmpv6.ts"
 import type { IpPacket } from "../../wire/ip.ts"
-import { PROTOCOL_ICMP } from "../../wire/ipv4.ts"
+import { IPV4_HEADER, PROTOCOL_ICMP } from "../../wire/ipv4.ts"
+import { NEXT_HEADER_ICMPV6 } from "../../wire/ipv6.ts"
 import { EMPTY } from "../../wire/tcpSegment.ts"
 import { DatagramQueue } from "../datagramQueue.ts"
 import type { DatagramShell } from "../datagramShell.ts"
 import type { IcmpReport } from "../icmpReport.ts"
 import { BAD_ID, refuse } from "../refusal.ts"
-import type { HostRefusal, SocketId } from "../types.ts"
+import type { HostRefusal, SendFrame, SocketId } from "../types.ts"
 import type { EchoAnswer, EchoApi, EchoRequestCall, EchoStatus } from "./types.ts"
 
 const IDENTIFIERS = 0x10000
-/** What a packet may carry behind its ICMP header. */
-const LARGEST = 65535 - 20 - ICMP_HEADER
+/** What a packet may carry behind its ICMP header: IPv4's length counts the header before it too. */
+const LARGEST = { 4: 65535 - IPV4_HEADER - ICMP_HEADER, 6: 65535 - ICMP_HEADER } as const
 /** Destinations of one socket that are remembered: only they are believed to answer. The oldest gives way. */
 const MOST_ASKED = 64
+
+interface Carried {
+  readonly protocol: number
+  readonly write: (out: Uint8Array, offset: number, source: IpAddress) => void
+  readonly why: SendFrame["why"]
+}
+
+const over4 = (message: Echo): Carried => ({
+  protocol: PROTOCOL_ICMP,
+  write: (out, offset) => void encodeIcmp(out, offset, message),
+  why: "RFC1122-3.2.2.6:echo-request",
+})
+
+const over6 = (message: Echo, to: IpAddress): Carried => ({
+  protocol: NEXT_HEADER_ICMPV6,
+  write: (out, offset, source) => void encodeIcmpv6(out, offset, message, source, to),
+  why: "RFC4443-4.1:echo-request",
+})
 
 class EchoSocket {
   readonly queue = new DatagramQueue<EchoAnswer>()
@@ -68,9 +88,9 @@ export class EchoHost implements EchoApi {
     const socket = this.all.get(id)
     if (socket === undefined) return BAD_ID
     const { to, payload, ttl, tos, dontFragment } = request
-    const { link, paths, identifications } = this.shell
+    const { link } = this.shell
     if (isUnspecified(to)) return refuse("EINVAL", "RFC1122-3.2.1.3:unspecified-destination")
-    if (payload.length > LARGEST) return refuse("EMSGSIZE", "RFC791-3.1:longer-than-65535")
+    if (payload.length > LARGEST[to.family]) return refuse("EMSGSIZE", "RFC791-3.1:longer-than-65535")
     const reach = link.reachOf(to)
     if (reach !== undefined && reach !== "unicast") return refuse("EACCES", "Linux:ping_v4_sendmsg:SO_BROADCAST")
     const hop = link.wayTo(to)
@@ -78,29 +98,19 @@ export class EchoHost implements EchoApi {
     const source = request.source ?? (reach === "unicast" ? to : link.sourceFor(hop.interface, to))
     if (source === undefined || !link.isLocal(source)) return refuse("EADDRNOTAVAIL", "RFC6724:no-source-address")
     const length = ICMP_HEADER + payload.length
-    const mtu = paths.mtu(to, hop.interface, now)
-    if (dontFragment && !paths.fits(to, length, mtu)) {
+    const mtu = link.pathMtus.mtu(to, hop.interface, now)
+    if (dontFragment && !link.pathMtus.fits(to, length, mtu)) {
       return refuse("EMSGSIZE", "RFC1191-6.2:longer-than-the-path-takes")
     }
     socket.remember(to)
     const { identifier } = socket
     const message: Echo = { _tag: "EchoRequest", identifier, sequence: request.sequence & 0xffff, payload }
-    link.datagramTo(
-      to,
-      source,
-      PROTOCOL_ICMP,
-      length,
-      (out, offset) => void encodeIcmp(out, offset, message),
-      "RFC1122-3.2.2.6:echo-request",
-      now,
-      {
-        ...(ttl > 0 ? { ttl } : {}),
-        tos,
-        dontFragment,
-        identification: identifications.next(source, to, PROTOCOL_ICMP),
-        mtu,
-      },
-    )
+    const { protocol, write, why } = to.family === 4 ? over4(message) : over6(message, to)
+    link.datagramTo(to, source, protocol, length, write, why, now, {
+      ...(ttl > 0 ? { ttl } : {}),
+      tos,
+      dontFragment,
+    })
     return undefined
   }
 

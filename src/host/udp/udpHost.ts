@@ -236,7 +236,7 @@ export class UdpHost implements UdpApi {
   }
 
   private transmit(socket: UdpSocket, payload: Uint8Array, remote: Endpoint, now: Micros): HostRefusal | undefined {
-    const { link, identifications, paths } = this.shell
+    const { link } = this.shell
     const { options, local } = socket
     const chosen = this.leaving(socket, remote)
     const hop = link.wayTo(remote.address, chosen)
@@ -250,8 +250,8 @@ export class UdpHost implements UdpApi {
     const source = named ?? foreign ?? own ?? nobody
     if (source === undefined) return refuse("EADDRNOTAVAIL", "RFC6724:no-source-address")
     const length = UDP_HEADER + payload.length
-    const mtu = paths.mtu(remote.address, hop.interface, now)
-    if (options.dontFragment && !paths.fits(remote.address, length, mtu)) {
+    const mtu = link.pathMtus.mtu(remote.address, hop.interface, now)
+    if (options.dontFragment && !link.pathMtus.fits(remote.address, length, mtu)) {
       return refuse("EMSGSIZE", "RFC1191-6.2:longer-than-the-path-takes")
     }
     const packet: UdpPacket = {
@@ -277,8 +277,6 @@ export class UdpHost implements UdpApi {
         tos: options.tos,
         dontFragment: options.dontFragment,
         interface: chosen,
-        identification: identifications.next(source, remote.address, PROTOCOL_UDP),
-        mtu,
         ...(isGroup ? { loop: options.multicastLoop && this.memberships.has(remote.address, hop.interface) } : {}),
       },
     )
@@ -315,7 +313,7 @@ export class UdpHost implements UdpApi {
     const start = this.shell.keys.unguessable(++this.ephemerals) % count
     for (let tries = 0; tries < count; tries++) {
       const port = low + ((start + tries) % count)
-      if (!this.ports.isTaken(port, address)) return port
+      if (!this.ports.isTaken(port, address, false)) return port
     }
     return undefined
   }
