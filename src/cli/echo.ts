@@ -4,7 +4,7 @@ import type { DeviceSpec } from "../device/deviceSpec.ts"
 import type { InterfaceAddress } from "../host/types.ts"
 import { echo, serviceCounters } from "../net/services.ts"
 import type { IpAddress } from "../wire/address.ts"
-import { formatAddress } from "../wire/addressText.ts"
+import { formatAddress, formatEndpoint } from "../wire/addressText.ts"
 import { control, noControl } from "./control.ts"
 import { memoryEcho } from "./memoryEcho.ts"
 import * as Own from "./options.ts"
@@ -66,12 +66,13 @@ const onDevice = (options: EchoOptions & { readonly device: OutsideSpec }, repor
     yield* serve(stack, options.allPorts ? "every" : port, echo(counters))
     yield* control(options.noControl, { name: "echo", stacks: { [device]: stack } })
     const address = formatAddress(options.address.address)
+    const endpoint = formatEndpoint({ address: options.address.address, port })
     yield* report.say(
       options.allPorts
         ? `echo on every port of ${address}, interface ${device}. Try: nc ${address} ${port}`
-        : `echo on ${address}:${port}, interface ${device}. Try: nc ${address} ${port}`,
+        : `echo on ${endpoint}, interface ${device}. Try: nc ${address} ${port}`,
       "start",
-      { device, address: `${address}:${options.allPorts ? "*" : port}` },
+      { device, address: options.allPorts ? `${address}:*` : endpoint },
     )
     yield* Effect.raceFirst(untilSignal, Effect.raceFirst(report.watch(snapshot), stack.failure))
   })

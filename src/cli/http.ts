@@ -7,7 +7,7 @@ import * as NodeHttp from "../net/NodeHttp.ts"
 import * as Tcp from "../net/Tcp.ts"
 import { Stack, type StackService } from "../runtime/stack.ts"
 import type { IpAddress } from "../wire/address.ts"
-import { formatAddress } from "../wire/addressText.ts"
+import { formatEndpoint } from "../wire/addressText.ts"
 import { control, noControl } from "./control.ts"
 import { APPS, type App, listenerOf } from "./httpApps.ts"
 import { memoryStacks } from "./httpMemory.ts"
@@ -74,7 +74,7 @@ const onDevice = (options: HttpOptions & { readonly device: OutsideSpec }, repor
     yield* control(options.noControl, { name: "http", stacks: { [device]: stack } })
     const snapshot = snapshotOf(connections, stack)
     yield* Effect.addFinalizer(() => report.end(snapshot()))
-    const address = `${formatAddress(options.address.address)}:${port}`
+    const address = formatEndpoint({ address: options.address.address, port })
     yield* report.say(`http://${address}/ on interface ${device}. Try: curl http://${address}/file`, "start", {
       device,
       app: options.app,

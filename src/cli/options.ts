@@ -29,7 +29,7 @@ export const address: Options.Options<InterfaceAddress> = checked(
   (text) => {
     const cidr = parseCidr(text)
     return cidr === undefined
-      ? Either.left(`--address "${text}": write an address and its prefix length, as 198.18.0.2/24`)
+      ? Either.left(`--address "${text}": write an address and its prefix length, as 198.18.0.2/24 or 2001:db8::2/64`)
       : Either.right({ address: cidr.address, prefixLength: cidr.length })
   },
 ).pipe(Options.withDescription("the stack's own address and prefix length"))

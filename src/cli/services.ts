@@ -11,7 +11,7 @@ import { udpChargen, udpDiscard, udpEcho, udpServiceCounters } from "../net/udpS
 import type { SharedDevice } from "../net/Workers.ts"
 import { stats } from "../runtime/metrics.ts"
 import { Stack, type StackService } from "../runtime/stack.ts"
-import type { IpAddress } from "../wire/address.ts"
+import { type IpAddress, ipv4, ipv6 } from "../wire/address.ts"
 import type { Snapshot } from "./report.ts"
 import { behind, offloads, type Wire } from "./wire.ts"
 
@@ -43,7 +43,7 @@ const tapOptions = (
 ) => ({
   ...(name === undefined ? {} : { name }),
   layer: _tag === "Tun" ? ("ip" as const) : ("ethernet" as const),
-  addresses: [{ address: kernelAddress, prefixLength: address.prefixLength }],
+  addresses: [{ address: kernelsIn(address, kernelAddress), prefixLength: address.prefixLength }],
   offload: wire === undefined || offloads(wire),
 })
 
@@ -66,11 +66,20 @@ export const stackOn = (options: StackOn) =>
   Effect.gen(function* () {
     const device = yield* openDevice(options)
     const stack = yield* Stack.make({
-      interfaces: [{ device: yield* behind(options.wire, device), addresses: [options.address] }],
+      // The link has the two of us on it, and the kernel does not ask either.
+      interfaces: [{ device: yield* behind(options.wire, device), addresses: [options.address], dadTransmits: 0 }],
       settings: yield* serviceSettings,
     })
     return { stack, device: device.name }
   })
+
+/** The kernel's address on the link: the one given, or, where that is of the other IP version, the first of the network. */
+const kernelsIn = ({ address }: InterfaceAddress, given: IpAddress): IpAddress => {
+  if (given.family === address.family) return given
+  return address.family === 4
+    ? ipv4(((address.d & 0xffffff00) | (address.d % 256 === 1 ? 2 : 1)) >>> 0)
+    : ipv6(address.a, address.b, 0, address.c === 0 && address.d === 1 ? 2 : 1)
+}
 
 /** The configured settings; the small ports are what these commands are for. */
 export const serviceSettings = Effect.map(fromConfig, (settings) => ({ ...settings, ipUnprivilegedPortStart: 0 }))

@@ -63,7 +63,7 @@ interface OpenListener {
 const openListener = (stack: StackService, options: ListenOptions): Effect.Effect<OpenListener, TcpError> =>
   Effect.suspend(() =>
     Either.gen(function* () {
-      const address = yield* addressOf(options.host)
+      const address = yield* addressOf(options.host, stack)
       const port = options.allPorts === true ? "every" : yield* portOf(options.port ?? 0, 0)
       const wanted: Endpoint = { address, port: port === "every" ? 0 : port }
       const socket = new ListenerSocket(stack.sockets)

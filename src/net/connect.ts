@@ -16,9 +16,9 @@ export const connectPlain = (
   handlers: Handlers,
 ): Either.Either<PlainConnection, TcpError> =>
   Either.gen(function* () {
-    const address = yield* addressOf(options.host)
+    const address = yield* addressOf(options.host, stack)
     const port = yield* portOf(options.port, 1)
-    const local = yield* localOf(options.local)
+    const local = yield* localOf(options.local, stack)
     const remote: Endpoint = { address, port }
     // The host names the socket only once it has an owner, and the owner is made with the name.
     let connection: PlainConnection | undefined
@@ -49,9 +49,9 @@ export const opened = (stack: StackService, options: ConnectOptions): Effect.Eff
 
 type LocalEnd = Parameters<Sockets["connect"]>[0]["local"]
 
-const localOf = (local: ConnectOptions["local"]): Either.Either<LocalEnd, InvalidArgument> =>
+const localOf = (local: ConnectOptions["local"], stack: StackService): Either.Either<LocalEnd, InvalidArgument> =>
   Either.gen(function* () {
-    const address = local?.host === undefined ? undefined : yield* addressOf(local.host)
+    const address = local?.host === undefined ? undefined : yield* addressOf(local.host, stack)
     const port = local?.port === undefined ? undefined : yield* portOf(local.port, 1)
     return { ...(address === undefined ? {} : { address }), ...(port === undefined ? {} : { port }) }
   })

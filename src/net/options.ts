@@ -1,10 +1,11 @@
 import { Duration, Either } from "effect"
+import type { StackService } from "../runtime/stack.ts"
 import type { CcName } from "../tcp/congestion/control.ts"
 import { outOfRange } from "../tcp/setOptions.ts"
 import { defaultSocketOptions, type SocketOptions } from "../tcp/tcb.ts"
 import type { Micros } from "../tcp/time.ts"
-import { type IpAddress, UNSPECIFIED4 } from "../wire/address.ts"
-import { parseAddress } from "../wire/addressText.ts"
+import { type IpAddress, UNSPECIFIED4, UNSPECIFIED6 } from "../wire/address.ts"
+import { parseAddress, parseScoped } from "../wire/addressText.ts"
 import { type AuthenticationOptions, authenticationOf } from "./authentication.ts"
 import { InvalidArgument } from "./errors.ts"
 
@@ -56,8 +57,10 @@ export interface KeepAlive {
 }
 
 export interface ListenOptions extends ConnectionOptions {
-  /** One of the stack's addresses. Default: all of them. */
+  /** One of the stack's addresses. Default: all of them, of both IP versions where the stack has IPv6. */
   readonly host?: string | IpAddress
+  /** On any IPv6 address ("::"), leave IPv4 to others. Default: the setting `bindv6only`, false. */
+  readonly ipv6Only?: boolean
   /** 0, the default: a free port. */
   readonly port?: number
   /** All ports that nothing else listens on; `port` is then not looked at. */
@@ -92,11 +95,18 @@ export interface ConnectOptions extends ConnectionOptions {
 const LARGEST_PORT = 65535
 const LARGEST_TTL = 255
 
-/** Both families' word for "any address of ours" is the unspecified address. */
-export const addressOf = (host: string | IpAddress | undefined): Either.Either<IpAddress, InvalidArgument> => {
-  if (host === undefined) return Either.right(UNSPECIFIED4)
+/**
+ * Both families' word for "any address of ours" is the unspecified address; IPv6's stands for both. A
+ * link-local address names its interface behind a percent sign, as fe80::1%tap0.
+ */
+export const addressOf = (
+  host: string | IpAddress | undefined,
+  stack?: Pick<StackService, "devices" | "network">,
+): Either.Either<IpAddress, InvalidArgument> => {
+  if (host === undefined) return Either.right(stack?.network.hasIpv6 === true ? UNSPECIFIED6 : UNSPECIFIED4)
   if (typeof host !== "string") return Either.right(host)
-  const address = parseAddress(host)
+  const zoneOf = (name: string): number => (stack?.devices.findIndex((device) => device.name === name) ?? -1) + 1
+  const address = parseAddress(host) ?? parseScoped(host, (name) => zoneOf(name) || undefined)
   return address === undefined
     ? invalid("host", `"${host}" is not an IP address, and names are not resolved here`)
     : Either.right(address)
@@ -184,6 +194,7 @@ export const listenerOptions = (options: ListenOptions): Either.Either<SocketOpt
     reusePort: options.reusePort ?? false,
     deferAccept: micros(options.deferAccept),
     fastOpen: options.fastOpen ?? 0,
+    ipv6Only: options.ipv6Only,
   }))
 
 /** 0 for what is not given. */

@@ -57,6 +57,9 @@ export interface Interpreter {
   readonly counters: InterpreterCounters
   /** Connections that an application holds. */
   readonly connections: () => number
+  readonly now: () => Micros
+  /** Calls have been made: what follows from them is carried out soon. */
+  readonly called: () => void
   /** Begins to poll the devices. */
   readonly start: () => void
   /** Tells every owner that the stack ends, and closes every socket as close(2) does; the loop goes on. */
@@ -295,6 +298,8 @@ export const makeInterpreter = (options: InterpreterOptions): Interpreter => {
     sockets: socketCalls({ host, owners, now, failure: () => failure, called, remind }),
     counters,
     connections: () => owners.connections,
+    now,
+    called,
     start: () => {
       running = true
       pollSoon()

@@ -3,13 +3,21 @@ import { timekeeper } from "../device/clock.ts"
 import type { Device } from "../device/device.ts"
 import { MAX_SEGMENTED_PAYLOAD } from "../device/limits.ts"
 import { makeHost } from "../host/host.ts"
-import type { HostApi, HostConfig, InterfaceAddress, RouteConfig, SocketStatus } from "../host/types.ts"
+import type {
+  HostApi,
+  HostConfig,
+  InterfaceAddress,
+  InterfaceConfig,
+  RouteConfig,
+  SocketStatus,
+} from "../host/types.ts"
 import type { UdpStatus } from "../host/udp/types.ts"
 import { defaultSettings, type TcpSettings } from "../tcp/settings.ts"
 import type { IpAddress } from "../wire/address.ts"
 import { parseAddress, parseCidr } from "../wire/addressText.ts"
 import { InvalidArgument, StackFailed } from "./errors.ts"
 import { type Interpreter, type InterpreterCounters, makeInterpreter } from "./interpreter.ts"
+import { type Network, networkCalls } from "./network.ts"
 import type { Sockets } from "./sockets.ts"
 
 /** A device and the stack's own addresses on it, as values or as "198.18.0.2/24". */
@@ -47,10 +55,12 @@ export interface StackService {
   /** The user calls, synchronous. `Tcp` is the comfortable way to them. */
   readonly sockets: Sockets
   readonly devices: ReadonlyArray<Device>
+  /** The configured ones; see `network` for those that there are. */
   readonly addresses: ReadonlyArray<InterfaceAddress>
-  /** As they are. */
+  readonly network: Network
   /** Who is asked for the addresses of names: those given first, then those that the network has named. */
   readonly nameServers: () => ReadonlyArray<IpAddress>
+  /** As they are. */
   readonly settings: TcpSettings
   /**
    * Changes settings while the stack runs, as sysctl(8) does: connections that exist obey from
@@ -123,7 +133,8 @@ const make = (options: StackOptions): Effect.Effect<StackService, InvalidArgumen
       sockets: interpreter.sockets,
       devices,
       addresses: config.interfaces.flatMap(({ addresses }) => addresses),
-      nameServers: () => nameServers,
+      nameServers: () => [...nameServers, ...host.resolvers()],
+      network: networkCalls(host, interpreter.now, interpreter.called, config.interfaces.some(hasIpv6)),
       get settings() {
         return host.settings
       },
@@ -171,6 +182,8 @@ const nameServer = (given: IpAddress | string): Effect.Effect<IpAddress, Invalid
     ? new InvalidArgument({ argument: "nameServers", reason: `"${given}" is not an IP address` })
     : Effect.succeed(address)
 }
+const hasIpv6 = ({ ipv6, addresses }: InterfaceConfig): boolean =>
+  ipv6 === undefined ? addresses.some(({ address }) => address.family === 6) : ipv6 !== "off"
 
 const interfaceAddress = (given: InterfaceAddress | string): Effect.Effect<InterfaceAddress, InvalidArgument> => {
   if (typeof given !== "string") return Effect.succeed(given)

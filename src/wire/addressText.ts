@@ -1,8 +1,8 @@
-import { type Endpoint, type IpAddress, ipv4, ipv6, type MacAddress } from "./address.ts"
+import { type Endpoint, type IpAddress, inZone, ipv4, ipv6, type MacAddress, needsZone } from "./address.ts"
 
 /**
  * Addresses as people write them. Parsers are strict (no leading zeros, no short forms of IPv4,
- * no zones) and answer nonsense with `undefined`; what a formatter writes, its parser reads.
+ * zones by number alone) and answer nonsense with `undefined`; what a formatter writes, its parser reads.
  */
 
 /** An address and how many of its first bits name its network: "198.18.0.2/24" (RFC 4632 section 3.1). */
@@ -40,8 +40,21 @@ const parseDotted = (text: string): number | undefined => {
   return word
 }
 
-/** All three forms of RFC 4291 section 2.2. */
-export const parseIpv6 = (text: string): IpAddress | undefined => {
+/** All three forms of RFC 4291 section 2.2, and behind a percent sign the zone that a link-local address may have (RFC 4007 section 11). */
+export const parseIpv6 = (text: string): IpAddress | undefined => parseScoped(text, numberOf)
+
+/** The same with zones by name: `zoneOf` says which one that is. */
+export const parseScoped = (text: string, zoneOf: (name: string) => number | undefined): IpAddress | undefined => {
+  const [plain = "", name, ...more] = text.split("%")
+  const address = parsePlain(plain)
+  if (address === undefined || name === undefined) return address
+  const zone = zoneOf(name)
+  return zone === undefined || more.length > 0 || !needsZone(address) ? undefined : inZone(address, zone)
+}
+
+const numberOf = (zone: string): number | undefined => parseDecimal(zone, 0xffff) || undefined
+
+const parsePlain = (text: string): IpAddress | undefined => {
   const [before = "", after, ...more] = text.split("::")
   if (more.length > 0) return undefined
   const head = parseGroups(before, after === undefined)
@@ -73,8 +86,10 @@ const parseGroups = (text: string, last: boolean): ReadonlyArray<number> | undef
 
 export const parseAddress = (text: string): IpAddress | undefined => parseIpv4(text) ?? parseIpv6(text)
 
-export const formatAddress = (address: IpAddress): string =>
-  address.family === 4 ? formatDotted(address.d) : formatIpv6(address)
+export const formatAddress = (address: IpAddress): string => {
+  if (address.family === 4) return formatDotted(address.d)
+  return address.zone === undefined ? formatIpv6(address) : `${formatIpv6(address)}%${address.zone}`
+}
 
 const formatDotted = (word: number): string =>
   `${word >>> 24}.${(word >>> 16) & 0xff}.${(word >>> 8) & 0xff}.${word & 0xff}`
