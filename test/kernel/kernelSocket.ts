@@ -62,7 +62,7 @@ export class KernelSocket implements End {
 
   /** Begins to connect: the SYN has been handed to the device when this returns. */
   static begin(remote: posix.SocketAddress, options: KernelOptions = {}): KernelSocket {
-    const socket = new KernelSocket(posix.tcpSocket())
+    const socket = new KernelSocket(posix.tcpSocket(posix.familyOf(remote.host)))
     try {
       socket.#begin(remote, options)
     } catch (cause) {
@@ -175,10 +175,11 @@ export class KernelSocket implements End {
 
 /** A listening socket of the kernel's. */
 export class KernelListener {
-  readonly #fd = posix.tcpSocket()
+  readonly #fd: number
   readonly port: number
 
   constructor(host: string, port = 0, backlog = 128) {
+    this.#fd = posix.tcpSocket(posix.familyOf(host))
     posix.setOption(this.#fd, posix.SOL_SOCKET, posix.SO_REUSEADDR, 1)
     posix.bind(this.#fd, { host, port })
     posix.listen(this.#fd, backlog)

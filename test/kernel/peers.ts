@@ -1,6 +1,6 @@
 /**
  * The stack on a TAP interface with the kernel at its other end, for the length of a test: the
- * kernel is 198.18.0.1, the stack 198.18.0.2. Both ends of every connection are in the process of
+ * kernel is 198.18.0.1, the stack 198.18.0.2; over IPv6 2001:db8:7::1 and ::2. Both ends of every connection are in the process of
  * the test, so it can do things in an order, and never needs to wait for a length of time.
  */
 import { Cause, Effect, ExecutionStrategy, Exit, Option, Scope } from "effect"
@@ -9,8 +9,8 @@ import { openTap, type TapOptions } from "../../src/device/tap.ts"
 import type { SocketStatus } from "../../src/host/types.ts"
 import { echo, serviceCounters } from "../../src/net/services.ts"
 import * as Tcp from "../../src/net/Tcp.ts"
-import { Stack, type StackOptions, type StackService } from "../../src/runtime/stack.ts"
-import { ipv4 } from "../../src/wire/address.ts"
+import { Stack, type StackInterface, type StackOptions, type StackService } from "../../src/runtime/stack.ts"
+import { ipv4, ipv6 } from "../../src/wire/address.ts"
 import { KernelListener, type KernelOptions, KernelSocket } from "./kernelSocket.ts"
 import { type End, readExactly, text } from "./octets.ts"
 import { setQueueLength } from "./posix.ts"
@@ -18,13 +18,21 @@ import { withSysctls } from "./programs.ts"
 
 export const KERNEL = "198.18.0.1"
 export const STACK = "198.18.0.2"
+/** The same over IPv6. */
+export const KERNEL6 = "2001:db8:7::1"
+export const STACK6 = "2001:db8:7::2"
 const KERNEL_ADDRESS = ipv4(0xc6120001)
+const KERNEL_ADDRESS6 = ipv6(0x20010db8, 0x00070000, 0, 1)
 const BARRIER_PORT = 65_000
 /** Frames: more than any window here holds, so that the link between the two loses nothing. */
 const QUEUE_LENGTH = 16_384
 
 export interface PeersOptions extends Pick<TapOptions, "offload" | "mtu" | "layer"> {
   readonly settings?: StackOptions["settings"]
+  /** By which the two speak where nothing else is said. Default 4; with 6 both have both. */
+  readonly family?: 4 | 6
+  /** The stack's IPv6; default: its address, used at once. */
+  readonly network?: Pick<StackInterface, "ipv6" | "dadTransmits">
   /** The stack's own. */
   readonly addresses?: ReadonlyArray<string>
   /** Sysctls of the kernel's below net.ipv4, for the length of the test. */
@@ -99,6 +107,8 @@ export interface KernelPeer {
   /** Hands the SYN to the device, and does not wait. */
   readonly begin: (port: number, options?: KernelOptions) => KernelSocket
   readonly hear: (port?: number, backlog?: number) => KernelListener
+  /** On an address of its own choice, at a free port. */
+  readonly hearOn: (host: string) => KernelListener
 }
 
 export interface Peers {
@@ -134,13 +144,11 @@ export const withPeers = (options: PeersOptions, body: (peers: Peers) => Promise
 }
 
 const meet = async (options: PeersOptions, body: (peers: Peers) => Promise<void>): Promise<void> => {
-  const {
-    offload = false,
-    mtu = 1500,
-    layer = "ethernet",
-    addresses = [`${STACK}/24`],
-    through = (device) => device,
-  } = options
+  const { offload = false, mtu = 1500, layer = "ethernet", through = (device) => device } = options
+  const { family = 4, network = { dadTransmits: 0 } } = options
+  // An interface of less than 1280 octets has no IPv6.
+  const isDual = family === 6
+  const { addresses = [`${STACK}/24`, ...(isDual ? [`${STACK6}/64`] : [])] } = options
   await leftover?.()
   const scope = Effect.runSync(Scope.make())
   const closers: Array<() => void> = []
@@ -151,25 +159,27 @@ const meet = async (options: PeersOptions, body: (peers: Peers) => Promise<void>
   }
   leftover = end
   try {
-    const tap = { offload, mtu, layer, addresses: [{ address: KERNEL_ADDRESS, prefixLength: 24 }] }
+    const second = isDual ? [{ address: KERNEL_ADDRESS6, prefixLength: 64 }] : []
+    const tap = { offload, mtu, layer, addresses: [{ address: KERNEL_ADDRESS, prefixLength: 24 }, ...second] }
     const device = through(await run(openTap(tap).pipe(Scope.extend(scope))))
     setQueueLength(device.name, QUEUE_LENGTH)
     const service = await run(
       Stack.make({
-        interfaces: [{ device, addresses }],
+        interfaces: [{ device, addresses, ...network }],
         settings: { ...options.settings },
         closeGrace: "50 millis",
       }).pipe(Scope.extend(scope)),
     )
-    const stack = stackPeer(service, device, scope)
-    const kernel = kernelPeer((close) => closers.push(close))
+    const stack = stackPeer(service, device, scope, isDual ? KERNEL6 : KERNEL)
+    const hosts = isDual ? { kernel: KERNEL6, stack: STACK6 } : { kernel: KERNEL, stack: STACK }
+    const kernel = kernelPeer(hosts, (close) => closers.push(close))
     await body({ stack, kernel, ...meetings(stack, kernel) })
   } finally {
     await end()
   }
 }
 
-const stackPeer = (service: StackService, device: Device, scope: Scope.Scope): StackPeer => {
+const stackPeer = (service: StackService, device: Device, scope: Scope.Scope, kernel: string): StackPeer => {
   const on = <A, E>(effect: Effect.Effect<A, E, Stack | Scope.Scope>): Promise<A> =>
     run(effect.pipe(Effect.provideService(Stack, service), Scope.extend(scope)))
   const listen = (options: Tcp.ListenOptions) => on(Tcp.listen(options))
@@ -189,25 +199,33 @@ const stackPeer = (service: StackService, device: Device, scope: Scope.Scope): S
       const listener = await listen(options)
       listener.onConnection(echo(serviceCounters()))
     },
-    dial: async (port, options = {}) => new StackEnd(await on(Tcp.connect({ host: KERNEL, port, ...options }))),
+    dial: async (port, options = {}) => new StackEnd(await on(Tcp.connect({ host: kernel, port, ...options }))),
   }
 }
 
-const kernelPeer = (atEnd: (close: () => void) => void): KernelPeer => {
+const kernelPeer = (
+  hosts: { readonly kernel: string; readonly stack: string },
+  atEnd: (close: () => void) => void,
+): KernelPeer => {
   const begin: KernelPeer["begin"] = (port, options = {}) => {
-    const socket = KernelSocket.begin({ host: STACK, port }, options)
+    const socket = KernelSocket.begin({ host: hosts.stack, port }, options)
     atEnd(() => socket.abort())
     return socket
   }
   return {
     begin,
-    dial: (port, { host = STACK, ...options } = {}) => {
+    dial: (port, { host = hosts.stack, ...options } = {}) => {
       const socket = KernelSocket.begin({ host, port }, options)
       atEnd(() => socket.abort())
       return socket.connected()
     },
+    hearOn: (host) => {
+      const listener = new KernelListener(host)
+      atEnd(() => listener.close())
+      return listener
+    },
     hear: (port, backlog) => {
-      const listener = new KernelListener(KERNEL, port, backlog)
+      const listener = new KernelListener(hosts.kernel, port, backlog)
       atEnd(() => listener.close())
       return listener
     },
@@ -228,7 +246,9 @@ const meetings = (stack: StackPeer, kernel: KernelPeer): Omit<Peers, "stack" | "
       return { ours, theirs }
     },
     barrier: async () => {
-      barrier ??= stack.echo({ port: BARRIER_PORT, noDelay: true }).then(() => kernel.dial(BARRIER_PORT))
+      barrier ??= stack
+        .echo({ port: BARRIER_PORT, noDelay: true })
+        .then(() => kernel.dial(BARRIER_PORT, { host: STACK }))
       const socket = await barrier
       await socket.write(text("."))
       await readExactly(socket, 1)

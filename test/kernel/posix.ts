@@ -8,6 +8,8 @@ import { constants } from "node:os"
 import { interfaceIndex } from "../../ffi/interface.ts"
 import { close as closeFd, ioctl, poll as pollFds, SOCK_CLOEXEC, SOCK_NONBLOCK, socket } from "../../ffi/libc.ts"
 import { type Pinned, pinned } from "../../ffi/memory.ts"
+import { getIpv6, setIpv6 } from "../../src/wire/addressBytes.ts"
+import { formatAddress, parseIpv6 } from "../../src/wire/addressText.ts"
 
 const declarations = {
   bind: { args: ["i32", "ptr", "u32"], returns: "i32" },
@@ -65,7 +67,9 @@ const unlessWaiting = (call: string, result: number): number | undefined => {
 }
 
 const AF_INET = 2
+const AF_INET6 = 10
 const SOCKADDR_IN = 16
+const SOCKADDR_IN6 = 28
 const SOCK_STREAM = 1
 const SOCK_DGRAM = 2
 const SOCK_RAW = 3
@@ -80,6 +84,7 @@ export const SO_RCVBUF = 8
 export const SO_KEEPALIVE = 9
 export const SO_LINGER = 13
 export const IPPROTO_IP = 0
+export const IPPROTO_IPV6 = 41
 export const IP_TTL = 2
 export const IPPROTO_TCP = 6
 export const TCP_MAXSEG = 2
@@ -96,7 +101,26 @@ export interface SocketAddress {
   readonly port: number
 }
 
-const sockaddr = ({ host, port }: SocketAddress): Pinned => {
+export type Family = 4 | 6
+
+export const familyOf = (host: string): Family => (host.includes(":") ? 6 : 4)
+
+/** A link-local host names its interface: fe80::1%tap0. */
+const sockaddr6 = ({ host, port }: SocketAddress): Pinned => {
+  const [plain = "", zone] = host.split("%")
+  const parsed = parseIpv6(plain)
+  if (parsed === undefined) throw new Error(`not an address: ${host}`)
+  const address = pinned(SOCKADDR_IN6)
+  address.view.setUint16(0, AF_INET6, true)
+  address.view.setUint16(2, port)
+  setIpv6(address.bytes, 8, parsed)
+  address.view.setUint32(24, zone === undefined ? 0 : (interfaceIndex(zone) ?? 0), true)
+  return address
+}
+
+const sockaddr = (of: SocketAddress): Pinned => {
+  const { host, port } = of
+  if (familyOf(host) === 6) return sockaddr6(of)
   const address = pinned(SOCKADDR_IN)
   address.view.setUint16(0, AF_INET, true)
   address.view.setUint16(2, port)
@@ -105,11 +129,13 @@ const sockaddr = ({ host, port }: SocketAddress): Pinned => {
 }
 
 const addressBy = (call: "getsockname" | "getpeername", fd: number): SocketAddress => {
-  const address = pinned(SOCKADDR_IN)
+  const address = pinned(SOCKADDR_IN6)
   const length = pinned(4)
-  length.view.setUint32(0, SOCKADDR_IN, true)
+  length.view.setUint32(0, SOCKADDR_IN6, true)
   checked(call, c[call](fd, address.address, length.address))
-  return { host: address.bytes.subarray(4, 8).join("."), port: address.view.getUint16(2) }
+  const port = address.view.getUint16(2)
+  if (address.view.getUint16(0, true) === AF_INET6) return { host: formatAddress(getIpv6(address.bytes, 8)), port }
+  return { host: address.bytes.subarray(4, 8).join("."), port }
 }
 
 export const localAddress = (fd: number): SocketAddress => addressBy("getsockname", fd)
@@ -120,22 +146,43 @@ const opened = (call: string, result: number): number => {
   return result
 }
 
-export const tcpSocket = (): number => opened("socket", socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0))
-export const udpSocket = (): number => opened("socket", socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0))
-export const rawSocket = (protocol: number): number =>
-  opened("socket", socket(AF_INET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol))
+const domain = (family: Family): number => (family === 4 ? AF_INET : AF_INET6)
+
+export const tcpSocket = (family: Family = 4): number =>
+  opened("socket", socket(domain(family), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0))
+export const udpSocket = (family: Family = 4): number =>
+  opened("socket", socket(domain(family), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0))
+export const rawSocket = (protocol: number, family: Family = 4): number =>
+  opened("socket", socket(domain(family), SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol))
+
+const AF_PACKET = 17
+const SOCKADDR_LL = 20
+const ETH_P_ALL = 3
+
+/** A socket whose octets are whole frames, of what `name` carries both ways. */
+export const packetSocket = (name: string): number => {
+  const fd = opened("socket", socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, ETH_P_ALL << 8))
+  const address = pinned(SOCKADDR_LL)
+  address.view.setUint16(0, AF_PACKET, true)
+  address.view.setUint16(2, ETH_P_ALL)
+  address.view.setInt32(4, interfaceIndex(name) ?? 0, true)
+  checked("bind", c.bind(fd, address.address, SOCKADDR_LL))
+  return fd
+}
 
 export const close = (fd: number): void => {
   closeFd(fd)
 }
 
 export const bind = (fd: number, address: SocketAddress): void => {
-  checked("bind", c.bind(fd, sockaddr(address).address, SOCKADDR_IN))
+  const named = sockaddr(address)
+  checked("bind", c.bind(fd, named.address, named.bytes.length))
 }
 
 /** Begins; `socketError` tells the outcome once the descriptor is writable. */
 export const connect = (fd: number, address: SocketAddress): void => {
-  unlessWaiting("connect", c.connect(fd, sockaddr(address).address, SOCKADDR_IN))
+  const named = sockaddr(address)
+  unlessWaiting("connect", c.connect(fd, named.address, named.bytes.length))
 }
 
 export const listen = (fd: number, backlog: number): void => {
