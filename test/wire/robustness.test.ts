@@ -4,8 +4,13 @@ import { decodeArp } from "../../src/wire/arp.ts"
 import { WIRE_DROPS } from "../../src/wire/drop.ts"
 import { decodeEthernet } from "../../src/wire/ethernet.ts"
 import { decodeIcmp } from "../../src/wire/icmp.ts"
+import { decodeIcmpv6 } from "../../src/wire/icmpv6.ts"
+import { decodeIgmpQuery } from "../../src/wire/igmp.ts"
 import { decodeIpv4, decodeQuotedIpv4 } from "../../src/wire/ipv4.ts"
-import { decodeIpv6 } from "../../src/wire/ipv6.ts"
+import { decodeIpv6, decodeQuotedIpv6 } from "../../src/wire/ipv6.ts"
+import { walkExtensions } from "../../src/wire/ipv6Extension.ts"
+import { decodeMldQuery } from "../../src/wire/mld.ts"
+import { decodeNdp } from "../../src/wire/ndp.ts"
 import { decodeQuote } from "../../src/wire/quote.ts"
 import { decodeTcp } from "../../src/wire/tcp.ts"
 import { decodeOptions } from "../../src/wire/tcpOptions.ts"
@@ -15,13 +20,31 @@ import { damaged, ip, LINUX, octets } from "./support.ts"
 const a = ip("198.18.7.1")
 const b = ip("198.18.7.2")
 
+const link = { source: ip("fe80::1"), destination: ip("ff02::1"), hopLimit: 255 }
+
 const decoders: ReadonlyArray<[string, (bytes: Uint8Array, offset: number, length: number) => object | string]> = [
   ["ethernet", decodeEthernet],
   ["arp", decodeArp],
   ["ipv4", decodeIpv4],
   ["quoted ipv4", decodeQuotedIpv4],
   ["ipv6", decodeIpv6],
+  ["quoted ipv6", decodeQuotedIpv6],
+  [
+    "extension headers",
+    (bytes, offset, length) => {
+      const packet = decodeQuotedIpv6(bytes, offset, length)
+      const walk = typeof packet === "string" ? packet : walkExtensions(bytes, packet)
+      return typeof walk !== "string" && "packet" in walk ? walk.packet : walk
+    },
+  ],
   ["icmp", decodeIcmp],
+  ["icmpv6", (bytes, offset, length) => decodeIcmpv6(bytes, offset, length, a, b)],
+  ...[133, 134, 135, 136, 137].map((type): (typeof decoders)[number] => [
+    `ndp ${type}`,
+    (bytes, offset, length) => decodeNdp(type, 0, bytes.subarray(offset, offset + length), link),
+  ]),
+  ["mld", (bytes, offset, length) => decodeMldQuery(bytes.subarray(offset, offset + length), { ...link, hopLimit: 1 })],
+  ["igmp", (bytes, offset, length) => decodeIgmpQuery(bytes, offset, length) ?? "igmp:truncated"],
   ["quote", (bytes, offset, length) => decodeQuote(bytes.subarray(offset, offset + length))],
   ["udp", (bytes, offset, length) => decodeUdp(bytes, offset, length, a, b, true)],
   ["udp, vouched", (bytes, offset, length) => decodeUdp(bytes, offset, length, a, b, false)],
