@@ -32,6 +32,8 @@ export interface NodeOptions {
   readonly layer?: "ethernet" | "ip"
   readonly prefixLength?: number
   readonly framesStay?: boolean
+  /** More of the interface: its IPv6, further addresses. */
+  readonly iface?: Partial<InterfaceConfig>
   readonly settings?: Partial<TcpSettings>
   readonly secret?: number
   readonly more?: Partial<HostConfig>
@@ -46,6 +48,7 @@ const configOf = (o: NodeOptions): HostConfig => {
     burst: o.burst ?? 0,
     addresses: [{ address: o.address ?? A, prefixLength: o.prefixLength ?? 24 }],
     framesStay: o.framesStay ?? false,
+    ...o.iface,
   }
   return {
     interfaces: [iface],

@@ -8,10 +8,12 @@ import {
   ETHERNET_HEADER,
   ETHERTYPE_ARP,
   ETHERTYPE_IPV4,
+  ETHERTYPE_IPV6,
   NO_MAC,
   writeEthernet,
 } from "../../src/wire/ethernet.ts"
 import { decodeIcmp, encodeIcmp, ICMP_HEADER, type IcmpMessage } from "../../src/wire/icmp.ts"
+import { decodeIcmpv6, encodeIcmpv6, type Icmpv6Message, icmpv6Length } from "../../src/wire/icmpv6.ts"
 import {
   decodeIpv4,
   IPV4_HEADER,
@@ -22,8 +24,21 @@ import {
   PROTOCOL_UDP,
   writeIpv4,
 } from "../../src/wire/ipv4.ts"
+import { decodeIpv6, IPV6_HEADER, type Ipv6Header, NEXT_HEADER_ICMPV6, writeIpv6 } from "../../src/wire/ipv6.ts"
+import { walkExtensions } from "../../src/wire/ipv6Extension.ts"
+import { decodeNdp, encodeNdp, isNdp, NDP_HOP_LIMIT, type NdpMessage, ndpLength } from "../../src/wire/ndp.ts"
 import { decodeTcp, encodeTcp } from "../../src/wire/tcp.ts"
-import { ACK, EMPTY, FIN, NO_OPTIONS, RST, type Segment, SYN, type TcpOptions } from "../../src/wire/tcpSegment.ts"
+import {
+  ACK,
+  EMPTY,
+  FIN,
+  NO_OPTIONS,
+  RST,
+  type Segment,
+  SYN,
+  type TcpOptions,
+  type TcpPacket,
+} from "../../src/wire/tcpSegment.ts"
 import { encodeUdp } from "../../src/wire/udp.ts"
 import { A, B, MAC_A, MAC_B, Node, type NodeOptions, SECOND } from "./lab.ts"
 
@@ -44,6 +59,14 @@ export type Seen =
       readonly from: IpAddress
       readonly segment: Segment
       readonly ports: string
+    }
+  | {
+      readonly kind: "icmpv6"
+      readonly mac: MacAddress
+      readonly to: IpAddress
+      readonly from: IpAddress
+      readonly hopLimit: number
+      readonly message: Icmpv6Message | NdpMessage
     }
   | { readonly kind: "other"; readonly bytes: Uint8Array }
 
@@ -181,22 +204,24 @@ export const ipFrame = (
   return out
 }
 
+const tcpPacket = (f: TcpFields, source: IpAddress, destination: IpAddress): TcpPacket => ({
+  source,
+  destination,
+  sourcePort: f.sourcePort ?? 40_000,
+  destinationPort: f.destinationPort ?? 7,
+  segment: {
+    seq: f.seq ?? 0,
+    ack: f.ack ?? 0,
+    flags: f.flags,
+    wnd: f.wnd ?? 65_535,
+    up: 0,
+    options: { ...NO_OPTIONS, ...f.options },
+    payload: f.payload ?? EMPTY,
+  },
+})
+
 export const tcpFrame = (f: TcpFields): Uint8Array => {
-  const packet = {
-    source: f.source ?? B,
-    destination: f.destination ?? A,
-    sourcePort: f.sourcePort ?? 40_000,
-    destinationPort: f.destinationPort ?? 7,
-    segment: {
-      seq: f.seq ?? 0,
-      ack: f.ack ?? 0,
-      flags: f.flags,
-      wnd: f.wnd ?? 65_535,
-      up: 0,
-      options: { ...NO_OPTIONS, ...f.options },
-      payload: f.payload ?? EMPTY,
-    },
-  }
+  const packet = tcpPacket(f, f.source ?? B, f.destination ?? A)
   const scratch = new Uint8Array(70_000)
   const length = encodeTcp(scratch, 0, packet, "linux")
   const { source, destination } = packet
@@ -217,6 +242,80 @@ export const udpFrame = (payload: Uint8Array, header: Partial<Ipv4Header> = {}, 
   return ipFrame({ protocol: PROTOCOL_UDP, ...header }, 8 + payload.length, write, mac)
 }
 
+/** An IPv6 packet in a frame, its payload written by `write`. */
+export const ip6Frame = (
+  header: Pick<Ipv6Header, "source" | "destination"> & Partial<Ipv6Header>,
+  length: number,
+  write: (out: Uint8Array, offset: number) => void,
+  mac: MacAddress = MAC_A,
+): Uint8Array => {
+  const out = new Uint8Array(ETHERNET_HEADER + IPV6_HEADER + length)
+  writeEthernet(out, 0, { destination: mac, source: MAC_B, etherType: ETHERTYPE_IPV6 })
+  writeIpv6(out, ETHERNET_HEADER, {
+    trafficClass: 0,
+    flowLabel: 0,
+    nextHeader: NEXT_HEADER_ICMPV6,
+    hopLimit: 64,
+    ...header,
+    payloadLength: length,
+  })
+  write(out, ETHERNET_HEADER + IPV6_HEADER)
+  return out
+}
+
+type Ends = Pick<Ipv6Header, "source" | "destination"> & Partial<Ipv6Header>
+
+export const ndpFrame = (message: NdpMessage, ends: Ends, mac?: MacAddress): Uint8Array => {
+  const { source, destination } = ends
+  const write = (out: Uint8Array, at: number) => encodeNdp(out, at, message, source, destination)
+  return ip6Frame({ hopLimit: NDP_HOP_LIMIT, ...ends }, ndpLength(message), write, mac)
+}
+
+export const icmp6Frame = (message: Icmpv6Message, ends: Ends, mac?: MacAddress): Uint8Array => {
+  const { source, destination } = ends
+  const write = (out: Uint8Array, at: number) => encodeIcmpv6(out, at, message, source, destination)
+  return ip6Frame(ends, icmpv6Length(message), write, mac)
+}
+
+/** TCP over IPv6; without a MAC, to the host. */
+export const tcp6Frame = (
+  f: TcpFields & { readonly source: IpAddress; readonly destination: IpAddress },
+): Uint8Array => {
+  const { source, destination } = f
+  const scratch = new Uint8Array(70_000)
+  const length = encodeTcp(scratch, 0, tcpPacket(f, source, destination), "linux")
+  const write = (out: Uint8Array, at: number) => out.set(scratch.subarray(0, length), at)
+  return ip6Frame({ source, destination, nextHeader: PROTOCOL_TCP }, length, write, f.mac)
+}
+
+const read6 = (bytes: Uint8Array, offset: number, length: number, mac: MacAddress): Seen => {
+  const packet = decodeIpv6(bytes, offset, length)
+  if (typeof packet === "string") throw new Error(`the host sent a bad packet: ${packet}`)
+  const walk = walkExtensions(bytes, packet)
+  if (typeof walk === "string" || walk._tag !== "Upper") throw new Error("the host sent a bad chain of headers")
+  const { source: from, destination: to, protocol, payloadOffset, payloadLength, ttl: hopLimit } = walk.packet
+  if (protocol === PROTOCOL_TCP) return readTcp(bytes, payloadOffset, payloadLength, from, to, mac)
+  const icmp = decodeIcmpv6(bytes, payloadOffset, payloadLength, from, to)
+  if (typeof icmp === "string") throw new Error(`the host sent bad ICMPv6: ${icmp}`)
+  if (icmp._tag !== "Other" || !isNdp(icmp.type)) return { kind: "icmpv6", mac, to, from, hopLimit, message: icmp }
+  const message = decodeNdp(icmp.type, icmp.code, icmp.payload, { source: from, destination: to, hopLimit })
+  if (typeof message === "string") throw new Error(`the host sent bad Neighbour Discovery: ${message}`)
+  return { kind: "icmpv6", mac, to, from, hopLimit, message }
+}
+
+const readTcp = (
+  bytes: Uint8Array,
+  offset: number,
+  length: number,
+  from: IpAddress,
+  to: IpAddress,
+  mac: MacAddress,
+): Seen => {
+  const tcp = decodeTcp(bytes, offset, length, from, to, true)
+  if (typeof tcp === "string") throw new Error(`the host sent a bad segment: ${tcp}`)
+  return { kind: "tcp", mac, to, from, segment: tcp.segment, ports: `${tcp.sourcePort}>${tcp.destinationPort}` }
+}
+
 const read = (bytes: Uint8Array): Seen => {
   const frame = decodeEthernet(bytes, 0, bytes.length)
   if (typeof frame === "string") return { kind: "other", bytes }
@@ -225,6 +324,7 @@ const read = (bytes: Uint8Array): Seen => {
     const arp = decodeArp(bytes, payloadOffset, payloadLength)
     return typeof arp === "string" ? { kind: "other", bytes } : { kind: "arp", to: frame.destination, arp }
   }
+  if (frame.etherType === ETHERTYPE_IPV6) return read6(bytes, payloadOffset, payloadLength, frame.destination)
   const packet = decodeIpv4(bytes, payloadOffset, payloadLength)
   if (typeof packet === "string") throw new Error(`the host sent a bad packet: ${packet}`)
   const { source: from, destination: to } = packet
@@ -234,16 +334,7 @@ const read = (bytes: Uint8Array): Seen => {
     if (typeof icmp === "string") throw new Error(`the host sent bad ICMP: ${icmp}`)
     return { kind: "icmp", mac: frame.destination, to, from, icmp }
   }
-  const tcp = decodeTcp(bytes, packet.payloadOffset, packet.payloadLength, from, to, true)
-  if (typeof tcp === "string") throw new Error(`the host sent a bad segment: ${tcp}`)
-  return {
-    kind: "tcp",
-    mac: frame.destination,
-    to,
-    from,
-    segment: tcp.segment,
-    ports: `${tcp.sourcePort}>${tcp.destinationPort}`,
-  }
+  return readTcp(bytes, packet.payloadOffset, packet.payloadLength, from, to, frame.destination)
 }
 
 const FLAGS = [
@@ -258,6 +349,8 @@ export const brief = (seen: Seen): string => {
   switch (seen.kind) {
     case "arp":
       return seen.arp.operation === ARP_REPLY ? "arp reply" : "arp request"
+    case "icmpv6":
+      return seen.message._tag === "Other" ? `icmpv6 ${seen.message.type}` : seen.message._tag
     case "icmp":
       return `icmp ${seen.icmp._tag}`
     case "tcp": {
