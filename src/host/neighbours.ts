@@ -22,6 +22,9 @@ export class Neighbours<P> {
   /** Of the link, where a router has set them. */
   times: nud.NeighbourTimes = nud.DEFAULT_TIMES
   private readonly entries: AddressMap<NeighbourEntry<P>>
+  /** Those whose packets wait, and the others; the oldest first. */
+  private readonly resolving = new Set<NeighbourEntry<P>>()
+  private readonly settled = new Set<NeighbourEntry<P>>()
 
   constructor(
     private readonly iface: number,
@@ -96,7 +99,9 @@ export class Neighbours<P> {
   }
 
   private take(entry: NeighbourEntry<P>, step: nud.NeighbourStep<P>, now: Micros): void {
+    const before = entry.state
     entry.state = step.entry
+    if (before === undefined || before.state !== step.entry?.state) this.sort(entry)
     if (step.entry === undefined) {
       this.entries.delete(entry.address)
       this.deadlines.forget(entry)
@@ -105,6 +110,14 @@ export class Neighbours<P> {
       if (at !== OFF) this.deadlines.schedule(entry, at)
     }
     if (step.effects.length > 0) this.carryOut(entry, step.effects, now)
+  }
+
+  private sort(entry: NeighbourEntry<P>): void {
+    const state = entry.state?.state
+    const [into, outOf] = state === "INCOMPLETE" ? [this.resolving, this.settled] : [this.settled, this.resolving]
+    outOf.delete(entry)
+    if (state === undefined) into.delete(entry)
+    else into.add(entry)
   }
 
   private entryFor(address: IpAddress, now: Micros): NeighbourEntry<P> {
@@ -118,14 +131,7 @@ export class Neighbours<P> {
 
   /** The oldest entry that no packet waits for; when all of them resolve, the oldest of those. */
   private evict(now: Micros): void {
-    let victim: NeighbourEntry<P> | undefined
-    for (const [, entry] of this.entries.entries()) {
-      victim ??= entry
-      if (entry.state?.state !== "INCOMPLETE") {
-        victim = entry
-        break
-      }
-    }
+    const [victim] = this.settled.size > 0 ? this.settled : this.resolving
     if (victim === undefined) return
     const lost = victim.state?.state === "INCOMPLETE" ? victim.state.waiting : []
     const effects = lost.map((packet) => ({ _tag: "Lost", packet, why: "neighbour:queue-full" }) as const)
