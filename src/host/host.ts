@@ -248,6 +248,11 @@ class Host implements HostApi {
     return this.link.neighbourViews()
   }
 
+  pathMtu(destination: IpAddress, now: Micros): number | undefined {
+    const hop = this.link.route(destination)
+    return hop === undefined ? undefined : this.link.pathMtus.mtu(destination, hop.interface, now)
+  }
+
   resolvers(): ReadonlyArray<IpAddress> {
     return this.link.resolvers()
   }

@@ -287,6 +287,8 @@ export interface HostApi {
   addresses(): ReadonlyArray<AddressView>
   routes(): ReadonlyArray<RouteView>
   neighbours(): ReadonlyArray<NeighbourView>
+  /** Octets of the largest packet that the way to an address carries, as far as is known; undefined: there is none. */
+  pathMtu(destination: IpAddress, now: Micros): number | undefined
   /** Recursive resolvers that routers have named (RFC 8106). */
   resolvers(): ReadonlyArray<IpAddress>
   readonly counters: Readonly<Record<string, number>>

@@ -19,6 +19,8 @@ export interface Network {
   readonly addresses: () => ReadonlyArray<AddressView>
   readonly routes: () => ReadonlyArray<RouteView>
   readonly neighbours: () => ReadonlyArray<NeighbourView>
+  /** Octets of the largest packet that the way to an address carries, as far as is known; undefined: there is none. */
+  readonly pathMtu: (destination: IpAddress) => number | undefined
   /** Resolvers that routers have named (RFC 8106). */
   readonly resolvers: () => ReadonlyArray<IpAddress>
   readonly addAddress: (iface: number, address: NewAddress) => ConfigRefusal | undefined
@@ -45,6 +47,7 @@ export const networkCalls = (host: HostApi, now: () => Micros, called: () => voi
     addresses: () => host.addresses(),
     routes: () => host.routes(),
     neighbours: () => host.neighbours(),
+    pathMtu: (destination) => host.pathMtu(destination, now()),
     resolvers: () => host.resolvers(),
     addAddress: (iface, address) => then(host.addAddress(iface, address, now())),
     removeAddress: (iface, address) => then(host.removeAddress(iface, address, now())),
