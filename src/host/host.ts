@@ -84,6 +84,7 @@ class Host implements HostApi {
     const reassembler4 = this.reassembler(reassembly4(this.context))
     const reassembler6 = this.reassembler(reassembly6(this.context))
     this.link = new Link(config, this.keys, this.deadlines, emit, {
+      settings: () => this.context.settings,
       input: (iface, packet, bytes, vouched, cast, now) => this.datagram(iface, packet, bytes, vouched, cast, now),
       unreachable: (lost, now) => {
         if (lost._tag === "SendSegment") this.tcp.unreachable(lost, now)

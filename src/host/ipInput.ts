@@ -44,7 +44,8 @@ export interface FragmentInput {
 export class IpReceiver {
   constructor(
     private readonly addresses: Addresses,
-    private readonly forwarder: Forwarder | undefined,
+    /** Undefined: the host is no router. */
+    private readonly forwarder: () => Forwarder | undefined,
     private readonly input: IpInput,
     private readonly fragments: FragmentInput,
     private readonly report: ReportProblem,
@@ -65,7 +66,7 @@ export class IpReceiver {
     if (isDrop(packet)) return this.drop(packet)
     const { source, destination } = packet
     const cast = this.castOf4(iface, destination)
-    if (cast === undefined && this.forwarder === undefined) return this.drop("ipv4:not-for-us")
+    if (cast === undefined && this.forwarder() === undefined) return this.drop("ipv4:not-for-us")
     // RFC 1122 section 3.3.6: what came to everyone on the link must be addressed to everyone.
     if (group && (cast ?? "unicast") === "unicast") return this.drop("ipv4:unicast-in-link-broadcast")
     // RFC 1122 section 3.2.1.3, BCP 38: nobody on the wire speaks as us.
@@ -78,7 +79,7 @@ export class IpReceiver {
         return this.report(problem, packet, bytes, cast ?? "unicast", "RFC1122-3.2.2.5:bad-option", now)
       }
     }
-    if (cast === undefined) return this.forwarder?.ipv4(packet, bytes, now)
+    if (cast === undefined) return this.forwarder()?.ipv4(packet, bytes, now)
     if (isFragment(packet)) {
       const whole = this.fragments.v4(iface.index, packet, bytes, now)
       return whole === undefined ? undefined : this.ipv4(iface, whole, 0, whole.length, false, group, now)
@@ -106,9 +107,10 @@ export class IpReceiver {
     if (this.addresses.isLocal(source)) return this.drop("ipv6:bad-source")
     const cast = this.castOf6(iface, destination)
     if (cast === undefined) {
-      if (this.forwarder === undefined || isMulticast(destination)) return this.drop("ipv6:not-for-us")
+      const forwarder = this.forwarder()
+      if (forwarder === undefined || isMulticast(destination)) return this.drop("ipv6:not-for-us")
       const wrong = inspectHopByHop(bytes, packet)
-      if (wrong === undefined) return this.forwarder.ipv6(iface, packet, bytes, now)
+      if (wrong === undefined) return forwarder.ipv6(iface, packet, bytes, now)
       return typeof wrong === "string" ? this.drop(wrong) : this.problem(wrong, packet, bytes, "unicast", now)
     }
     this.walk(iface, packet, bytes, vouched, cast, now)

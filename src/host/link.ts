@@ -1,6 +1,7 @@
 import type { NeighbourEffect } from "../ip/neighbour.ts"
 import type { Hop } from "../ip/route.ts"
 import { selectSource } from "../ip/sourceAddress.ts"
+import type { TcpSettings } from "../tcp/settings.ts"
 import type { Micros } from "../tcp/time.ts"
 import { type IpAddress, inPrefix, inZone, isMulticast } from "../wire/address.ts"
 import { isDrop } from "../wire/drop.ts"
@@ -39,6 +40,8 @@ export type { DatagramOptions } from "./output.ts"
 
 /** What the layers above do for the network layer. */
 export interface LinkUpper {
+  /** As they are: whether the host is a router can change while it runs. */
+  readonly settings: () => TcpSettings
   readonly input: IpInput
   /** A packet was lost because nobody answers for its next hop. */
   readonly unreachable: (packet: SendSegment | SendFrame, now: Micros) => void
@@ -100,13 +103,22 @@ export class Link {
     const chance = (iface: NetInterface) => this.addresses.chance(iface)
     this.groups = new Groups(this.interfaces, deadlines, this.output, chance, drop)
     this.arp = new ArpHost(this.addresses, this.caches, emit)
-    const { ipForward } = config.settings
-    const role = { isRouter: ipForward }
+    const isRouter = (): boolean => upper.settings().ipForward
+    const role = {
+      get isRouter() {
+        return isRouter()
+      },
+    }
     this.nd = new NdHost(this.interfaces, role, this.addresses, this.caches, this.routes, this.output, deadlines)
-    const forwarder = ipForward
-      ? new Forwarder(this.interfaces, this.routes, this.output, report, fragmented)
-      : undefined
-    this.receiver = new IpReceiver(this.addresses, forwarder, input, fragments, report, drop)
+    const forwarder = new Forwarder(this.interfaces, this.routes, this.output, report, fragmented)
+    this.receiver = new IpReceiver(
+      this.addresses,
+      () => (isRouter() ? forwarder : undefined),
+      input,
+      fragments,
+      report,
+      drop,
+    )
     this.addresses.begin()
     this.routes.rebuild()
   }
