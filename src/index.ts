@@ -9,6 +9,7 @@
  */
 export type { Capabilities, Device, DeviceCounters, DeviceFailure, Offload, ReceivedFrame } from "./device/device.ts"
 export * as ControlSocket from "./net/ControlSocket.ts"
+export * as Dhcp from "./net/Dhcp.ts"
 export * as Dns from "./net/Dns.ts"
 export {
   type MemoryOptions,

@@ -18,6 +18,7 @@ import { Counters } from "./counters.ts"
 import { ipCounter } from "./datagramCounters.ts"
 import { Datagrams } from "./datagrams.ts"
 import { Deadlines, type Scheduled } from "./deadlines.ts"
+import { DhcpHost } from "./dhcpHost.ts"
 import type { EchoApi } from "./echo/types.ts"
 import { Flow } from "./flow.ts"
 import { fragment4Arrives, fragment6Arrives } from "./fragmentInput.ts"
@@ -44,6 +45,7 @@ import type {
   HostConfig,
   HostEffect,
   HostRefusal,
+  LeaseView,
   ListenCall,
   NeighbourView,
   NewAddress,
@@ -72,6 +74,7 @@ class Host implements HostApi {
   private readonly calls: SocketCalls
   private readonly config: ConfigCalls
   private readonly datagrams: Datagrams
+  private readonly dhcp: DhcpHost
   private readonly count = new Counters()
   private lastId = 0
 
@@ -95,6 +98,7 @@ class Host implements HostApi {
         v4: (iface, packet, bytes, now) => fragment4Arrives(reassembler4, iface, packet, bytes, now),
         v6: (iface, fragment, bytes, now) => fragment6Arrives(reassembler6, iface, fragment, bytes, now),
       },
+      addressLost: (iface, address, now) => this.dhcp.addressLost(iface, address, now),
       fragmented: (family, made) => {
         this.count.add(ipCounter(family, made === 0 ? "FragFails" : "FragOKs"), 1)
         this.count.add(ipCounter(family, "FragCreates"), made)
@@ -105,6 +109,7 @@ class Host implements HostApi {
       onError: (quote, report, now) => this.icmpError(quote, report, now),
     })
     this.config = new ConfigCalls(this.link)
+    this.dhcp = new DhcpHost(config.interfaces, this.keys, this.link, this.deadlines)
     this.tcp = new TcpHost(
       {
         context: this.context,
@@ -255,7 +260,15 @@ class Host implements HostApi {
   }
 
   resolvers(): ReadonlyArray<IpAddress> {
-    return this.link.resolvers()
+    return [...this.dhcp.leases().flatMap(({ lease }) => lease?.dnsServers ?? []), ...this.link.resolvers()]
+  }
+
+  leases(): ReadonlyArray<LeaseView> {
+    return this.dhcp.leases()
+  }
+
+  release(now: Micros): void {
+    this.dhcp.release(now)
   }
 
   listen({ address, port, backlog, options }: ListenCall, _now: Micros): SocketId | HostRefusal {
@@ -490,6 +503,7 @@ class Host implements HostApi {
         if (packet.source.family === 6) return this.icmp.unreachable(packet, bytes, "protocol", cast, now)
         return this.link.igmp(iface, packet, bytes, now)
       case PROTOCOL_UDP:
+        if (this.dhcp.input(iface, packet, bytes, vouched, now)) return
         // RFC 1122 section 4.1.3.1: nobody listens, and only a sound one is told so.
         if (this.datagrams.udp.input(iface, packet, bytes, vouched, cast, now) !== "nobody") return
         return this.icmp.unreachable(packet, bytes, "port", cast, now)

@@ -1,5 +1,6 @@
 import type { Micros } from "../tcp/time.ts"
 import {
+  BROADCAST4,
   type IpAddress,
   isLoopback,
   isMapped,
@@ -70,7 +71,9 @@ export class IpReceiver {
     // RFC 1122 section 3.3.6: what came to everyone on the link must be addressed to everyone.
     if (group && (cast ?? "unicast") === "unicast") return this.drop("ipv4:unicast-in-link-broadcast")
     // RFC 1122 section 3.2.1.3, BCP 38: nobody on the wire speaks as us.
-    if (!isSource4(iface, source) || this.addresses.isLocal(source)) return this.drop("ipv4:bad-source")
+    // Who has no address yet may ask everyone on the link for one (RFC 1122 section 3.2.1.3, case (a)).
+    const isSound = isUnspecified(source) ? sameAddress(destination, BROADCAST4) : isSource4(iface, source)
+    if (!isSound || this.addresses.isLocal(source)) return this.drop("ipv4:bad-source")
     if (packet.options.length > 0) {
       const bad = inspectOptions4(packet.options)
       if (bad === "source-route") return this.drop("Linux:accept_source_route")

@@ -47,6 +47,8 @@ export interface LinkUpper {
   readonly unreachable: (packet: SendSegment | SendFrame, now: Micros) => void
   readonly report: ReportProblem
   readonly fragments: FragmentInput
+  /** An address of ours has gone: taken away, its lifetime over, or somebody else has it. */
+  readonly addressLost: (iface: number, address: IpAddress, now: Micros) => void
   /** A datagram was longer than the MTU: how many fragments were made of it, 0 where none may be. */
   readonly fragmented: (family: 4 | 6, count: number) => void
 }
@@ -315,6 +317,7 @@ export class Link {
     )
   }
 
+  /** Those that routers have named (RFC 8106). */
   resolvers(): ReadonlyArray<IpAddress> {
     return this.interfaces.flatMap(({ discovery, zone }) =>
       discovery.resolvers.map(({ address }) => inZone(address, zone)),
@@ -332,6 +335,7 @@ export class Link {
   }
 
   private removed(iface: NetInterface, address: IpAddress, now: Micros): void {
+    this.upper.addressLost(iface.index, address, now)
     if (address.family === 6 && iface.isEthernet) this.groups.leave(iface, solicitedNode(address), now)
   }
 

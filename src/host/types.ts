@@ -1,3 +1,5 @@
+import type { DhcpClient } from "../ip/dhcpClient.ts"
+import type { DhcpLease } from "../ip/dhcpLease.ts"
 import type { Origin } from "../ip/ownAddress.ts"
 import type { CloseReason, Refused, Transmit, Why } from "../tcp/effect.ts"
 import type { TcpSettings } from "../tcp/settings.ts"
@@ -23,6 +25,8 @@ export interface InterfaceConfig {
   /** Largest TCP payload of one SendSegment effect; 0: one MSS (see Capabilities.segmentationOffload). */
   readonly burst: number
   readonly addresses: ReadonlyArray<InterfaceAddress>
+  /** Take an IPv4 address from a DHCP server (RFC 2131), perhaps under a name. Default false. */
+  readonly dhcp?: boolean | { readonly hostName: string }
   /** Frames stay where they are until the batch's `flush`, so that those of a connection can be handled as one. Default false. */
   readonly framesStay?: boolean
   /**
@@ -76,6 +80,13 @@ export interface NeighbourView {
   readonly mac: MacAddress | undefined
   readonly state: "INCOMPLETE" | "REACHABLE" | "STALE" | "DELAY" | "PROBE"
   readonly isRouter: boolean
+}
+
+/** What DHCP has come to on an interface. */
+export interface LeaseView {
+  readonly interface: number
+  readonly state: DhcpClient["state"]
+  readonly lease: DhcpLease | undefined
 }
 
 /** An address for an interface that runs. */
@@ -289,8 +300,12 @@ export interface HostApi {
   neighbours(): ReadonlyArray<NeighbourView>
   /** Octets of the largest packet that the way to an address carries, as far as is known; undefined: there is none. */
   pathMtu(destination: IpAddress, now: Micros): number | undefined
-  /** Recursive resolvers that routers have named (RFC 8106). */
+  /** Recursive resolvers that routers (RFC 8106) and DHCP servers have named. */
   resolvers(): ReadonlyArray<IpAddress>
+  /** DHCP's state, of each interface that has a client. */
+  leases(): ReadonlyArray<LeaseView>
+  /** Gives leases back: the last call before a host is left alone. */
+  release(now: Micros): void
   readonly counters: Readonly<Record<string, number>>
   readonly settings: TcpSettings
   /**

@@ -44,11 +44,11 @@ export type DhcpEffect =
       /** Broadcast where undefined. */
       readonly to: IpAddress | undefined
       readonly from: IpAddress
-      readonly why: string
+      readonly why: `${string}:${string}`
     }
   /** Use the address and what came with it; again with the same address: only its times and the rest have changed. */
   | { readonly _tag: "Configure"; readonly lease: DhcpLease }
-  | { readonly _tag: "Deconfigure"; readonly lease: DhcpLease; readonly why: string }
+  | { readonly _tag: "Deconfigure"; readonly lease: DhcpLease; readonly why: `${string}:${string}` }
 
 export interface DhcpStep {
   readonly client: DhcpClient
@@ -73,7 +73,6 @@ const WANTED = [
   DHCP_OPTION.routers,
   DHCP_OPTION.dnsServers,
   DHCP_OPTION.domainName,
-  DHCP_OPTION.interfaceMtu,
   DHCP_OPTION.leaseTime,
   DHCP_OPTION.renewalTime,
   DHCP_OPTION.rebindingTime,
@@ -284,6 +283,8 @@ const rebootRequest = (
 const head = (context: DhcpClientContext, { xid, since }: Exchange, now: Micros): typeof EMPTY_DHCP => ({
   ...EMPTY_DHCP,
   xid,
+  // Without an address we take broadcasts only (section 4.1).
+  broadcast: true,
   chaddr: context.mac,
   secs: Math.min(0xffff, Math.floor((now - since) / SECOND)),
 })
@@ -301,7 +302,7 @@ const asking = (
     ...given,
   })
 
-const toAll = (message: typeof EMPTY_DHCP, options: DhcpOptions, why: string): DhcpEffect => ({
+const toAll = (message: typeof EMPTY_DHCP, options: DhcpOptions, why: `${string}:${string}`): DhcpEffect => ({
   _tag: "Send",
   message: { ...message, options },
   to: undefined,

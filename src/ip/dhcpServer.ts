@@ -42,7 +42,7 @@ export const NO_BINDINGS: DhcpBindings = new Map()
 export interface DhcpAnswer {
   readonly bindings: DhcpBindings
   readonly reply: DhcpReply | undefined
-  readonly why: string
+  readonly why: `${string}:${string}`
 }
 
 export interface DhcpReply {
@@ -178,7 +178,7 @@ const withoutOffer = (bindings: DhcpBindings, client: string): DhcpBindings =>
 const without = (bindings: DhcpBindings, address: IpAddress): DhcpBindings =>
   new Map([...bindings].filter(([word]) => word !== address.d))
 
-const nothing = (bindings: DhcpBindings, why: string): DhcpAnswer => ({ bindings, reply: undefined, why })
+const nothing = (bindings: DhcpBindings, why: DhcpAnswer["why"]): DhcpAnswer => ({ bindings, reply: undefined, why })
 
 const refused = (pool: DhcpPool, bindings: DhcpBindings, message: DhcpMessage): DhcpAnswer => {
   const options = dhcpOptions("NAK", { serverIdentifier: pool.server, message: "address not available" })

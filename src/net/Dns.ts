@@ -46,7 +46,7 @@ export const lookupOn = (
   if (/(^|\.)[0-9]+\.?$/.test(name) || name.includes(":")) {
     return new InvalidArgument({ argument: "host", reason: `"${name}" is not an IP address` })
   }
-  const own = stack.addresses.map(({ address }) => address)
+  const own = stack.network.addresses().flatMap(({ address, state }) => (USABLE.has(state) ? [address] : []))
   // RFC 6761 section 6.3: never asked of a server.
   if (/^(.+\.)?localhost\.?$/i.test(name)) return Effect.succeed(own)
   const families = ([6, 4] as const).filter((family) => own.some((address) => address.family === family))
@@ -55,6 +55,8 @@ export const lookupOn = (
     return both(ask(name, "AAAA"), ask(name, "A"))
   })
 }
+
+const USABLE: ReadonlySet<string> = new Set(["preferred", "deprecated"])
 
 type Answer = Effect.Effect<ReadonlyArray<IpAddress>, ResolveError>
 

@@ -2,6 +2,7 @@ import type {
   AddressView,
   ConfigRefusal,
   HostApi,
+  LeaseView,
   NeighbourView,
   NewAddress,
   RouteConfig,
@@ -21,7 +22,9 @@ export interface Network {
   readonly neighbours: () => ReadonlyArray<NeighbourView>
   /** Octets of the largest packet that the way to an address carries, as far as is known; undefined: there is none. */
   readonly pathMtu: (destination: IpAddress) => number | undefined
-  /** Resolvers that routers have named (RFC 8106). */
+  /** DHCP's state, of each interface that has a client. */
+  readonly leases: () => ReadonlyArray<LeaseView>
+  /** Resolvers that routers (RFC 8106) and DHCP servers have named. */
   readonly resolvers: () => ReadonlyArray<IpAddress>
   readonly addAddress: (iface: number, address: NewAddress) => ConfigRefusal | undefined
   readonly removeAddress: (iface: number, address: IpAddress) => ConfigRefusal | undefined
@@ -48,6 +51,7 @@ export const networkCalls = (host: HostApi, now: () => Micros, called: () => voi
     routes: () => host.routes(),
     neighbours: () => host.neighbours(),
     pathMtu: (destination) => host.pathMtu(destination, now()),
+    leases: () => host.leases(),
     resolvers: () => host.resolvers(),
     addAddress: (iface, address) => then(host.addAddress(iface, address, now())),
     removeAddress: (iface, address) => then(host.removeAddress(iface, address, now())),

@@ -33,6 +33,8 @@ export interface StackInterface {
   readonly dadTransmits?: number
   /** Ask before an IPv4 address is used too (RFC 5227). Default false. */
   readonly arpProbe?: boolean
+  /** Take an IPv4 address, routes and name servers from a DHCP server, perhaps under a name: see `Dhcp`. Default false. */
+  readonly dhcp?: boolean | { readonly hostName: string }
 }
 
 export interface StackOptions {
@@ -182,6 +184,7 @@ const nameServer = (given: IpAddress | string): Effect.Effect<IpAddress, Invalid
     ? new InvalidArgument({ argument: "nameServers", reason: `"${given}" is not an IP address` })
     : Effect.succeed(address)
 }
+
 const hasIpv6 = ({ ipv6, addresses }: InterfaceConfig): boolean =>
   ipv6 === undefined ? addresses.some(({ address }) => address.family === 6) : ipv6 !== "off"
 
@@ -201,6 +204,7 @@ const closeDown = (
 ): Effect.Effect<void> =>
   Effect.gen(function* () {
     interpreter.release()
+    host.release(interpreter.now())
     yield* drained(interpreter, host, Duration.toMillis(grace))
     if (interpreter.sockets.failure() === undefined) {
       for (const { socket, state } of host.sockets()) if (owesFin(state)) interpreter.sockets.abort(socket)
