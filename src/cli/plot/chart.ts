@@ -102,11 +102,11 @@ const draw = (
   ].join("\n")
 }
 
-/** From the right, the last mark's name last. */
+/** From the right, the last mark's name last; a mark without a name belongs to another. */
 const legend = (marks: ReadonlyArray<Mark>, y: number): string => {
   const parts: Array<string> = []
   let x = WIDTH - RIGHT
-  for (const mark of [...marks].reverse()) {
+  for (const mark of marks.filter(({ name }) => name !== "").reverse()) {
     const { name, colour } = mark
     x -= 6.6 * name.length
     parts.push(text(x, y, name, "dim"))
