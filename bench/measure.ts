@@ -18,11 +18,11 @@ export interface Case {
 }
 
 export interface Point {
-  /** What is done: "write". */
+  /** What is done, or what there is more and more of: "write", "connections". */
   readonly chart: string
-  /** By what: "TAP". */
+  /** By what, or doing what: "TAP", "request, answer". */
   readonly line: string
-  /** Octets of a frame. */
+  /** Octets of a frame, or how many. */
   readonly at: number
 }
 
@@ -57,7 +57,7 @@ const threadNanos = (): number => {
 }
 
 /** Runs until `millis` of timed work are done; nanoseconds per operation. */
-const sample = ({ prepare, run }: Case, millis: number): number => {
+export const sample = ({ prepare, run }: Case, millis: number): number => {
   let spent = 0
   let operations = 0
   while (spent < millis * 1e6) {

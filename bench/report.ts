@@ -1,5 +1,5 @@
 import type { Machine } from "./machine.ts"
-import type { Measured } from "./measure.ts"
+import type { Measured, Point } from "./measure.ts"
 import { figure, spread, table } from "./table.ts"
 
 /** What one group of measurements has to say. */
@@ -9,8 +9,9 @@ export interface Section {
   readonly method: string
   /** Costs: nanoseconds per operation. */
   readonly costs?: ReadonlyArray<Measured>
-  /** Rates: a higher number is better. */
+  /** Rates, of which a higher number is better, and sizes, of which a lower one is. */
   readonly rates?: ReadonlyArray<Rate>
+  readonly goals?: ReadonlyArray<Goal>
   /** Rows that could not be measured, each with its reason. */
   readonly leftOut?: ReadonlyArray<string>
 }
@@ -27,12 +28,26 @@ export interface Rate {
   /** Of the base's median; undefined for the base itself, and where there is none. */
   readonly ratio: number | undefined
   /** Per cent of one core that the client and the server process used; user and system apart. */
+  readonly point?: Point
   readonly cpu?: { readonly client: readonly [number, number]; readonly server: readonly [number, number] | undefined }
+}
+
+/** What a number must reach, and what it was. */
+export interface Goal {
+  readonly what: string
+  readonly unit: string
+  readonly goal: number
+  /** Further, where there is more to wish for. */
+  readonly aim?: number
+  readonly measured: number
+  readonly better: "more" | "less"
 }
 
 export interface Report {
   readonly at: string
   readonly machine: Machine
+  /** Per cent of the machine's time, while it measured, that other guests of the hypervisor had. */
+  readonly stolen: number
   readonly sections: ReadonlyArray<Section>
 }
 
@@ -42,6 +57,7 @@ export const print = (section: Section): string =>
     section.method,
     ...(section.costs === undefined ? [] : ["", costTable(section.costs)]),
     ...(section.rates === undefined ? [] : ["", rateTable(section.rates)]),
+    ...(section.goals ?? []).map(goalLine),
     ...(section.leftOut ?? []).map((line) => `left out: ${line}`),
     "",
   ].join("\n")
@@ -75,6 +91,13 @@ const rateTable = (rates: ReadonlyArray<Rate>): string =>
     ]),
     2,
   )
+
+const goalLine = ({ what, unit, goal, aim, measured, better }: Goal): string => {
+  const reaches = (to: number): boolean => (better === "more" ? measured >= to : measured <= to)
+  const verdict = aim !== undefined && reaches(aim) ? "aim reached" : reaches(goal) ? "reached" : "missed"
+  const further = aim === undefined ? "" : `, aim ${figure(aim)}`
+  return `goal: ${what}: ${figure(goal)} ${unit}${further}: ${figure(measured)}, ${verdict}`
+}
 
 const userAndSystem = ([user, system]: readonly [number, number]): string =>
   `${Math.round(user)}+${Math.round(system)}%`

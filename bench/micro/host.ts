@@ -1,123 +1,17 @@
 import { type Device, noCounters } from "../../src/device/device.ts"
 import { encodeSegment } from "../../src/host/encode.ts"
-import { makeHost } from "../../src/host/host.ts"
-import type { HostApi, HostEffect, SendSegment, SocketId } from "../../src/host/types.ts"
+import type { SendSegment } from "../../src/host/types.ts"
 import { add } from "../../src/tcp/seq.ts"
-import { defaultSettings } from "../../src/tcp/settings.ts"
-import { defaultSocketOptions } from "../../src/tcp/tcb.ts"
 import { NOT_ECT } from "../../src/wire/ecn.ts"
-import { ETHERNET_HEADER, ETHERTYPE_ARP, writeEthernet } from "../../src/wire/ethernet.ts"
 import { onlyTimestamps } from "../../src/wire/tcpOptions.ts"
-import { ACK, EMPTY, NO_OPTIONS, PSH, type Segment, SYN } from "../../src/wire/tcpSegment.ts"
+import { ACK, EMPTY } from "../../src/wire/tcpSegment.ts"
 import type { Case } from "../measure.ts"
-import { CLIENT_MAC, frameOf, SERVER_MAC } from "./codec.ts"
-import { CLIENT, PAYLOAD, SECRET, SERVER, START } from "./scene.ts"
-
-/** Frames of one pass, and of one batch: what a device brings between two flushes. */
-const FRAMES = 1024
-const BATCH = 32
-
-const ARP_REQUEST = 1
-const ARP_REPLY = 2
-
-/** "The client is at CLIENT_MAC", and, of a request, "who has the server?" */
-const arp = (operation: number): Uint8Array => {
-  const out = new Uint8Array(ETHERNET_HEADER + 28)
-  writeEthernet(out, 0, { destination: SERVER_MAC, source: CLIENT_MAC, etherType: ETHERTYPE_ARP })
-  const view = new DataView(out.buffer, ETHERNET_HEADER)
-  const words: ReadonlyArray<readonly [number, number]> = [
-    [0, 0x0001_0800],
-    [4, 0x0604_0000 | operation],
-    [14, CLIENT.address.d],
-    [24, SERVER.address.d],
-  ]
-  for (const [at, word] of words) view.setUint32(at, word)
-  view.setUint32(8, CLIENT_MAC / 2 ** 16)
-  view.setUint16(12, CLIENT_MAC % 2 ** 16)
-  return out
-}
-
-const isSegment = (effect: HostEffect): effect is SendSegment => effect._tag === "SendSegment"
-
-/** A host with one connection, whose peer is made by hand: the frames that it will send are known beforehand. */
-class Peer {
-  readonly host: HostApi
-  readonly socket: SocketId
-  #now = START
-  #seq: number
-  #ack: number
-  #tick = 0
-
-  constructor() {
-    this.host = makeHost({
-      interfaces: [
-        {
-          name: "bench",
-          mac: SERVER_MAC,
-          layer: "ethernet",
-          mtu: 1500,
-          burst: 0,
-          addresses: [{ address: SERVER.address, prefixLength: 24 }],
-        },
-      ],
-      routes: [],
-      settings: defaultSettings,
-      secret: SECRET,
-    })
-    const options = { ...defaultSocketOptions, noDelay: true, receiveBuffer: 1 << 22 }
-    const call = { address: SERVER.address, port: SERVER.port, backlog: 16, options }
-    const listener = this.host.listen(call, this.#now)
-    if (typeof listener !== "number") throw new Error(listener.why)
-    this.frame(arp(ARP_REQUEST))
-    this.frame(this.#frameOf(1, 0, SYN, EMPTY, { ...NO_OPTIONS, mss: 1460, windowScale: 7, tsVal: 1, tsEcr: 0 }))
-    const synAck = this.end().find(isSegment)
-    if (synAck === undefined) throw new Error("no SYN-ACK")
-    this.#seq = 2
-    this.#ack = add(synAck.segment.seq, 1)
-    this.frame(this.#frameOf(this.#seq, this.#ack, ACK, EMPTY))
-    this.end()
-    const accepted = this.host.accept(listener)
-    if (accepted === undefined) throw new Error("nothing to accept")
-    this.socket = accepted
-  }
-
-  get now(): number {
-    return this.#now
-  }
-
-  frame(bytes: Uint8Array, vouched = false): void {
-    this.host.frame(0, bytes, 0, bytes.length, vouched, this.#now)
-  }
-
-  /** End of a batch. */
-  end(): ReadonlyArray<HostEffect> {
-    this.#now += 50
-    this.host.advance(this.#now)
-    this.host.flush(this.#now)
-    const effects = this.host.take()
-    // After seconds of its time the host asks whether its neighbour is still there.
-    if (effects.some(({ _tag }) => _tag === "SendFrame")) this.frame(arp(ARP_REPLY))
-    return effects
-  }
-
-  /** The next frames with data; each acknowledges `echoed` octets more than the one before. */
-  data(bytes: Uint8Array, frames: Array<Uint8Array>, echoed: number): void {
-    for (let n = 0; n < FRAMES; n++) {
-      if (n % BATCH === 0) this.#tick++
-      frames[n] = this.#frameOf(this.#seq, this.#ack, ACK | PSH, bytes)
-      this.#seq = add(this.#seq, bytes.length)
-      this.#ack = add(this.#ack, echoed)
-    }
-  }
-
-  #frameOf(seq: number, ack: number, flags: number, payload: Uint8Array, options = onlyTimestamps(1 + this.#tick, 0)) {
-    const segment: Segment = { seq, ack, flags, wnd: 65535, up: 0, options, payload }
-    return frameOf(segment)
-  }
-}
+import { CLIENT_MAC, SERVER_MAC } from "./codec.ts"
+import { BATCH, FRAMES, isSegment, Peer } from "./peer.ts"
+import { CLIENT, PAYLOAD, SERVER } from "./scene.ts"
 
 /** Bulk data into the host, read by an application: one ACK and one read a batch. */
-const sink = (vouched: boolean): Case => {
+export const sink = (vouched: boolean): Case => {
   const peer = new Peer()
   const bytes = new Uint8Array(PAYLOAD).fill(0x61)
   const frames: Array<Uint8Array> = []
@@ -144,7 +38,7 @@ const sink = (vouched: boolean): Case => {
 }
 
 /** One request of 64 octets a batch, answered with as many; the next request acknowledges the answer. */
-const echo = (): Case => {
+export const echo = (): Case => {
   const peer = new Peer()
   const bytes = new Uint8Array(64).fill(0x61)
   const frames: Array<Uint8Array> = []
@@ -161,6 +55,53 @@ const echo = (): Case => {
         for (const effect of peer.end()) if (effect._tag === "SendSegment") answers++
       }
       if (answers !== FRAMES) throw new Error(`${answers} answers to ${FRAMES} requests`)
+      return FRAMES
+    },
+  }
+}
+
+/** A bulk sender: ACKs of two segments each come in, the application writes on, as many segments leave. */
+export const bulkSender = (): Case => {
+  const peer = new Peer()
+  const chunk = new Uint8Array(64 * 1024).fill(0x61)
+  const frames: Array<Uint8Array> = []
+  /** Where the segments end that are sent and not yet acknowledged. */
+  const ends: Array<number> = []
+  const batch = (): void => {
+    while (peer.host.room(peer.socket) >= chunk.length) peer.host.write(peer.socket, chunk, peer.now)
+    for (const effect of peer.end()) {
+      if (isSegment(effect) && effect.segment.length > 0) ends.push(add(effect.segment.seq, effect.segment.length))
+    }
+  }
+  return {
+    name: "host: bulk data out, ACK of two segments in",
+    per: "ACK",
+    octets: 2 * PAYLOAD,
+    prepare: () => {
+      batch()
+      // Slow start opens the window until enough are out for a whole pass.
+      for (let round = 0; ends.length < 2 * FRAMES; round++) {
+        if (round > 10_000) throw new Error(`only ${ends.length} segments in flight`)
+        const last = ends.at(-1)
+        if (last !== undefined) {
+          const acks: Array<Uint8Array> = []
+          peer.acks([...ends.filter((_, n) => n % 2 === 1), last], acks)
+          ends.length = 0
+          for (const frame of acks) peer.frame(frame)
+        }
+        batch()
+      }
+      peer.acks(
+        ends.splice(0, 2 * FRAMES).filter((_, n) => n % 2 === 1),
+        frames,
+      )
+    },
+    run: () => {
+      for (let from = 0; from < FRAMES; from += BATCH) {
+        for (let n = from; n < from + BATCH; n++) peer.frame(frames[n] ?? EMPTY)
+        batch()
+      }
+      if (ends.length < FRAMES) throw new Error(`${ends.length} segments out for ${FRAMES} ACKs`)
       return FRAMES
     },
   }
@@ -234,6 +175,7 @@ export const hostCases = (): ReadonlyArray<Case> => [
   sink(false),
   sink(true),
   echo(),
+  bulkSender(),
   encode("transmit: pure ACK into device memory", 0, 0, false),
   encode("transmit: 1448 octets, summed", PAYLOAD, PAYLOAD, false),
   encode("transmit: 1448 octets, sum left to the device", PAYLOAD, PAYLOAD, true),

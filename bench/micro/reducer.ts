@@ -5,12 +5,13 @@ import { reduce } from "../../src/tcp/reduce.ts"
 import { add } from "../../src/tcp/seq.ts"
 import { segmentArrives } from "../../src/tcp/synchronized.ts"
 import type { Synchronized, Tcb } from "../../src/tcp/tcb.ts"
-import { isSynchronized } from "../../src/tcp/tcb.ts"
 import { onlyTimestamps } from "../../src/wire/tcpOptions.ts"
-import { ACK, EMPTY, PSH, type Segment } from "../../src/wire/tcpSegment.ts"
+import { ACK, EMPTY, type Segment } from "../../src/wire/tcpSegment.ts"
 import type { Case } from "../measure.ts"
+import { fastRetransmits, timedRetransmits } from "./loss.ts"
 import {
   activeOpen,
+  dataFor,
   established,
   listening,
   only,
@@ -20,6 +21,8 @@ import {
   settle,
   spawned,
   step,
+  synchronized,
+  timestampsOf,
   toClient,
   toServer,
   transmits,
@@ -30,27 +33,8 @@ const SEGMENTS = 1024
 /** Frames that one batch of a device brings, at a guess. */
 const BATCH = 32
 
-const synchronized = (tcb: Tcb): Synchronized => {
-  if (!isSynchronized(tcb)) throw new Error(`expected a synchronized state, not ${tcb._tag}`)
-  return tcb
-}
-
-const timestampsOf = (tcb: Synchronized, tick: number) => onlyTimestamps((tcb.rcv.tsRecent + tick) >>> 0, 0)
-
-/** In-order data for `tcb`, as a sender with timestamps makes it. */
-const dataFor = (tcb: Synchronized, payload: number): ReadonlyArray<Segment> => {
-  const bytes = new Uint8Array(payload).fill(0x61)
-  return Array.from({ length: SEGMENTS }, (_, n) => ({
-    seq: add(tcb.rcv.nxt, n * payload),
-    ack: tcb.snd.nxt,
-    flags: ACK | PSH,
-    wnd: 65535,
-    up: 0,
-    // The sender's clock ticks once a millisecond: some tens of segments.
-    options: timestampsOf(tcb, n >> 5),
-    payload: bytes,
-  }))
-}
+/** The case that the goal of micro/sections.ts is about. */
+export const IN_ORDER = `in-order data, ${BATCH} a batch, read, one ACK`
 
 const payloadIn = (effects: ReadonlyArray<TcpEffect>): number => {
   let n = 0
@@ -61,7 +45,7 @@ const payloadIn = (effects: ReadonlyArray<TcpEffect>): number => {
 /** Data arrives and is read; the ACK leaves at the end of a batch, as a host does it. */
 const inOrderBatched = (pair: Pair, payload: number): (() => number) => {
   const start = synchronized(pair.server)
-  const segments = dataFor(start, payload)
+  const segments = dataFor(start, payload, SEGMENTS)
   return () => {
     let tcb = start
     for (let from = 0; from < SEGMENTS; from += BATCH) {
@@ -86,7 +70,7 @@ const inOrderBatched = (pair: Pair, payload: number): (() => number) => {
 /** Every segment is an event of its own: text, ACK where one is due, effects. */
 const inOrderAlone = (pair: Pair): (() => number) => {
   const start = synchronized(pair.server)
-  const events = dataFor(start, PAYLOAD).map(toServer)
+  const events = dataFor(start, PAYLOAD, SEGMENTS).map(toServer)
   return () => {
     let tcb: Tcb = start
     let now = pair.now
@@ -102,7 +86,7 @@ const inOrderAlone = (pair: Pair): (() => number) => {
 /** Every second segment first, so that each pair goes through the reassembly queue. */
 const outOfOrder = (pair: Pair): (() => number) => {
   const start = synchronized(pair.server)
-  const segments = dataFor(start, PAYLOAD)
+  const segments = dataFor(start, PAYLOAD, SEGMENTS)
   const swapped = segments.map((segment, n) => segments[n ^ 1] ?? segment)
   return () => {
     let tcb = start
@@ -233,7 +217,7 @@ export const reducerCases = (): ReadonlyArray<Case> => {
   const pair = established()
   return [
     {
-      name: `in-order data, ${BATCH} a batch, read, one ACK`,
+      name: IN_ORDER,
       per: "segment",
       octets: PAYLOAD,
       run: inOrderBatched(pair, PAYLOAD),
@@ -243,6 +227,8 @@ export const reducerCases = (): ReadonlyArray<Case> => {
     { name: "pairs out of order, each with its output", per: "segment", octets: PAYLOAD, run: outOfOrder(pair) },
     { name: "pure ACK of two segments", per: "segment", run: pureAcks() },
     { name: "SEND, segment out, ACK in", per: "segment sent", octets: PAYLOAD, run: sendAndAck(pair) },
+    { name: "last segment lost: its timer, sent again, ACK", per: "retransmission", run: timedRetransmits(pair) },
+    { name: "first of 8 lost: 7 ACKs with SACK, sent again, ACK", per: "recovery", run: fastRetransmits(pair) },
     { name: "SYN, SYN-ACK, ACK: to ESTABLISHED", per: "handshake", run: handshakes() },
     { name: "CLOSE, ACK, FIN: to TIME-WAIT", per: "close", run: closes(pair) },
   ]

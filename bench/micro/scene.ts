@@ -2,10 +2,19 @@ import { makeKeys } from "../../src/host/keyedHash.ts"
 import type { Refused, Step, Transmit } from "../../src/tcp/effect.ts"
 import { reduce, type TcpEvent } from "../../src/tcp/reduce.ts"
 import { slice } from "../../src/tcp/sendQueue.ts"
+import { add } from "../../src/tcp/seq.ts"
 import { defaultSettings } from "../../src/tcp/settings.ts"
-import { CLOSED, defaultSocketOptions, type Tcb, type TcpContext } from "../../src/tcp/tcb.ts"
+import {
+  CLOSED,
+  defaultSocketOptions,
+  isSynchronized,
+  type Synchronized,
+  type Tcb,
+  type TcpContext,
+} from "../../src/tcp/tcb.ts"
 import { ipv4 } from "../../src/wire/address.ts"
-import { EMPTY, type Segment } from "../../src/wire/tcpSegment.ts"
+import { onlyTimestamps } from "../../src/wire/tcpOptions.ts"
+import { ACK, EMPTY, PSH, type Segment } from "../../src/wire/tcpSegment.ts"
 
 /** Two ends in one place, without a network: the segments of one are handed to the other. */
 
@@ -120,4 +129,26 @@ export const settle = (pair: Pair, fromClient: ReadonlyArray<Transmit>): Pair =>
     }
   }
   return { client, server, now }
+}
+
+export const synchronized = (tcb: Tcb): Synchronized => {
+  if (!isSynchronized(tcb)) throw new Error(`expected a synchronized state, not ${tcb._tag}`)
+  return tcb
+}
+
+export const timestampsOf = (tcb: Synchronized, tick: number) => onlyTimestamps((tcb.rcv.tsRecent + tick) >>> 0, 0)
+
+/** The next `count` segments of data for `tcb`, as a sender with timestamps makes them. */
+export const dataFor = (tcb: Synchronized, payload: number, count: number): ReadonlyArray<Segment> => {
+  const bytes = new Uint8Array(payload).fill(0x61)
+  return Array.from({ length: count }, (_, n) => ({
+    seq: add(tcb.rcv.nxt, n * payload),
+    ack: tcb.snd.nxt,
+    flags: ACK | PSH,
+    wnd: 65535,
+    up: 0,
+    // The sender's clock ticks once a millisecond: some tens of segments.
+    options: timestampsOf(tcb, n >> 5),
+    payload: bytes,
+  }))
 }

@@ -1,13 +1,27 @@
 import type { Arguments } from "../arguments.ts"
 import { type Case, FULL, measure, QUICK } from "../measure.ts"
 import { progress } from "../progress.ts"
-import type { Section } from "../report.ts"
+import type { Goal, Section } from "../report.ts"
 import { codecCases } from "./codec.ts"
 import { hostCases } from "./host.ts"
-import { reducerCases } from "./reducer.ts"
+import { IN_ORDER, reducerCases } from "./reducer.ts"
 
 const METHOD =
   "processor time of one thread, in memory; the cases take turns (A B C A B C), so each shares the compiler and the noise"
+
+/** What the pure core alone should reach on one core. */
+const IN_ORDER_SEGMENTS = 5_000_000
+
+const goals = ({ costs = [] }: Section): ReadonlyArray<Goal> =>
+  costs
+    .filter(({ name }) => name === IN_ORDER)
+    .map(({ nanos }) => ({
+      what: "in-order segments through the reducers of one core",
+      unit: "segments/s",
+      goal: IN_ORDER_SEGMENTS,
+      measured: 1e9 / nanos,
+      better: "more",
+    }))
 
 export const microSections = ({ quick, only }: Arguments): ReadonlyArray<Section> => {
   const section = (title: string, method: string, cases: ReadonlyArray<Case>): ReadonlyArray<Section> => {
@@ -16,7 +30,9 @@ export const microSections = ({ quick, only }: Arguments): ReadonlyArray<Section
   }
   return [
     ...section("Codecs", `src/wire; decode: Ethernet, IPv4 and TCP with checksums; ${METHOD}.`, codecCases()),
-    ...section("Reducers", `src/tcp alone, segments made beforehand; ${METHOD}.`, reducerCases()),
+    ...section("Reducers", `src/tcp alone, segments made beforehand; ${METHOD}.`, reducerCases()).map(
+      (reducers): Section => ({ ...reducers, goals: goals(reducers) }),
+    ),
     ...section(
       "Host and transmit path",
       `src/host and src/host/encode.ts, frames made beforehand; ${METHOD}.`,
