@@ -1,13 +1,18 @@
 /** `bun run bench`: see arguments.ts for what can be asked, report.ts for what comes out. */
-import { type Arguments, type Group, readArguments, USAGE } from "./arguments.ts"
-import { plot } from "./device/plot.ts"
+import { type Arguments, type Group, type Kept, readArguments, readKept, USAGE } from "./arguments.ts"
+import { compare } from "./compare.ts"
+
 import { deviceSections } from "./device/sections.ts"
 import { floodSections } from "./flood/sections.ts"
+import { growthSections } from "./growth/sections.ts"
 import { describeMachine, machine, stolenTicks } from "./machine.ts"
 import { microSections } from "./micro/sections.ts"
 import { peerSections } from "./peers/sections.ts"
+import { writePictures } from "./pictures.ts"
 import { progressDone } from "./progress.ts"
 import { print, type Report, type Section } from "./report.ts"
+
+import { loadReport, saveReport } from "./results.ts"
 import { simSections } from "./sim/sections.ts"
 
 const MEASURE: Readonly<Record<Group, (given: Arguments) => Promise<ReadonlyArray<Section>>>> = {
@@ -15,6 +20,7 @@ const MEASURE: Readonly<Record<Group, (given: Arguments) => Promise<ReadonlyArra
   device: deviceSections,
   peers: peerSections,
   flood: async (given) => floodSections(given),
+  growth: growthSections,
   sim: async (given) => simSections(given),
 }
 
@@ -29,13 +35,9 @@ const run = async (given: Arguments): Promise<void> => {
     sections.push(...measured)
     if (!given.json) for (const section of measured) console.log(print(section))
   }
-  if (given.svg !== "") {
-    const costs = sections.flatMap((section) => section.costs ?? [])
-    await Bun.write(given.svg, plot(costs, describeMachine(about)))
-  }
   const after = stolenTicks()
   const stolen = (100 * (after.stolen - before.stolen)) / Math.max(1, after.total - before.total)
-  const report: Report & { readonly stolen: number } = {
+  const report: Report = {
     at: new Date().toISOString(),
     machine: about,
     stolen,
@@ -43,12 +45,34 @@ const run = async (given: Arguments): Promise<void> => {
   }
   if (given.json) console.log(JSON.stringify(report, undefined, 2))
   else console.log(`The hypervisor took ${stolen.toFixed(1)}% of the time meanwhile.`)
+  const files: Array<string> = []
+  if (given.svg !== "") files.push(...(await writePictures(given.svg, report)))
+  if (given.save !== "") files.push(await saveReport(given.save, report))
+  // Standard output is the report's.
+  for (const file of files) console.error(`bench: ${file}`)
+}
+
+const ofKept = async (kept: Kept): Promise<void> => {
+  switch (kept._tag) {
+    case "Compare":
+      return console.log(compare(await loadReport(kept.before), await loadReport(kept.after), kept.only))
+    case "Draw": {
+      const files = await writePictures(kept.svg, await loadReport(kept.result))
+      if (files.length === 0) throw new Error(`${kept.result} has nothing to draw`)
+      for (const file of files) console.error(`bench: ${file}`)
+    }
+  }
 }
 
 try {
-  const given = readArguments(process.argv.slice(2))
-  if (given.help) console.log(USAGE)
-  else await run(given)
+  const argv = process.argv.slice(2)
+  const kept = readKept(argv)
+  if (kept !== undefined) await ofKept(kept)
+  else {
+    const given = readArguments(argv)
+    if (given.help) console.log(USAGE)
+    else await run(given)
+  }
 } catch (cause) {
   progressDone()
   console.error(`bench: ${cause instanceof Error ? cause.message : String(cause)}`)
