@@ -1,0 +1,43 @@
+import type { ScenarioName } from "./scenarios.ts"
+
+/** What netfold may allocate: octets of JavaScript heap, as `bun test/budget/measure.ts` prints them. */
+export interface Budget {
+  readonly octets: number
+  /** Octets of what. */
+  readonly per: string
+  /** What they are spent on. */
+  readonly reason: string
+}
+
+/** A scenario may take so much of its budget. Runs differ by a few per cent at most: no clock is read, no collector runs. */
+export const SLACK = 1.3
+
+/** The measured numbers, rounded up. Who makes one larger says why here; who makes one smaller writes the smaller one. */
+export const BUDGETS: Readonly<Record<ScenarioName, Budget>> = {
+  "data in": {
+    octets: 2200,
+    per: "segment",
+    reason: "the decoded packet, a step's copies of the block and of what it receives, the view of a copied payload",
+  },
+  "bulk out": {
+    octets: 3150,
+    per: "ACK of two segments",
+    reason: "as above for the ACK, and two Transmits with their packets",
+  },
+  echo: {
+    octets: 5600,
+    per: "request of 64 octets and its answer",
+    reason: "two steps, timers armed and moved, a batch and its effects for every request",
+  },
+  "SYN to request": {
+    octets: 11_800,
+    per: "SYN, answered",
+    reason:
+      "8960 of them are one digest: sequence number and timestamp offset are keyed hashes of endpoints seen first",
+  },
+  "idle connection": {
+    octets: 1550,
+    per: "connection kept",
+    reason: "the block, its entry in the tables, the socket and its receive queue",
+  },
+}
