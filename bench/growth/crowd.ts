@@ -21,7 +21,7 @@ const PORTS = 1 << PORT_BITS
 
 const OFFER = { ...NO_OPTIONS, mss: 1460, sackPermitted: true, windowScale: 7, tsVal: 1, tsEcr: 0 }
 /** SYNs that a listener handles in one turn. */
-const TURN = 100
+export const TURN = 100
 const START: Micros = 1_000_000
 
 /** More than there are ever peers. */
@@ -79,12 +79,20 @@ export class Crowd {
       this.request(first, last - first)
       for (let n = first; n < last; n++) this.give(this.frame(n, ACK, EMPTY, out))
       this.end()
-      for (let s = this.host.accept(this.listener); s !== undefined; s = this.host.accept(this.listener)) {
-        const remote = this.host.status(s)?.remote
-        if (remote !== undefined) this.sockets[peerOf(remote)] = s
-      }
+      this.acceptAll()
     }
     for (let n = from; n < from + count; n++) this.socket(n)
+  }
+
+  /** The application takes all connections that wait; how many. */
+  acceptAll(): number {
+    let accepted = 0
+    for (let s = this.host.accept(this.listener); s !== undefined; s = this.host.accept(this.listener)) {
+      const remote = this.host.status(s)?.remote
+      if (remote !== undefined) this.sockets[peerOf(remote)] = s
+      accepted++
+    }
+    return accepted
   }
 
   /** The server's socket for peer n. */

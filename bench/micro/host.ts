@@ -5,6 +5,7 @@ import { add } from "../../src/tcp/seq.ts"
 import { NOT_ECT } from "../../src/wire/ecn.ts"
 import { onlyTimestamps } from "../../src/wire/tcpOptions.ts"
 import { ACK, EMPTY } from "../../src/wire/tcpSegment.ts"
+import { Crowd, memory, TURN } from "../growth/crowd.ts"
 import type { Case } from "../measure.ts"
 import { CLIENT_MAC, SERVER_MAC } from "./codec.ts"
 import { BATCH, FRAMES, isSegment, Peer } from "./peer.ts"
@@ -107,6 +108,37 @@ export const bulkSender = (): Case => {
   }
 }
 
+/** Connections of one pass that are opened. */
+const OPENED = 200
+
+/** Handshakes with a listener, until the application has the connections. */
+const accepts = (): Case => {
+  const first = new Crowd({ peers: OPENED })
+  const syns = Array.from({ length: OPENED }, (_, n) => first.syn(n, memory()))
+  first.request(0, OPENED)
+  // The same secret and the same time make the same initial sequence numbers in every crowd.
+  const acks = Array.from({ length: OPENED }, (_, n) => first.frame(n, ACK, EMPTY, memory()))
+  let crowd = first
+  return {
+    name: "host: SYN in, SYN-ACK out, ACK in, accept",
+    per: "connection",
+    prepare: () => {
+      crowd = new Crowd({ peers: OPENED })
+    },
+    run: () => {
+      for (const frames of [syns, acks]) {
+        for (const [n, frame] of frames.entries()) {
+          crowd.give(frame)
+          if (n % TURN === TURN - 1) crowd.end()
+        }
+      }
+      const accepted = crowd.acceptAll()
+      if (accepted !== OPENED) throw new Error(`${accepted} connections of ${OPENED}`)
+      return accepted
+    },
+  }
+}
+
 /** Transmit memory without a wire behind it. */
 const noWire = (offload: boolean): Device => {
   const memory = new Uint8Array(new ArrayBuffer(70_000))
@@ -176,6 +208,7 @@ export const hostCases = (): ReadonlyArray<Case> => [
   sink(true),
   echo(),
   bulkSender(),
+  accepts(),
   encode("transmit: pure ACK into device memory", 0, 0, false),
   encode("transmit: 1448 octets, summed", PAYLOAD, PAYLOAD, false),
   encode("transmit: 1448 octets, sum left to the device", PAYLOAD, PAYLOAD, true),
