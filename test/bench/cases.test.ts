@@ -1,0 +1,27 @@
+import { expect, test } from "bun:test"
+import { reassemblyCases } from "../../bench/growth/reassembly.ts"
+import { KINDS, makeScene } from "../../bench/growth/scenes.ts"
+import { hostCases } from "../../bench/micro/host.ts"
+import { reducerCases } from "../../bench/micro/reducer.ts"
+
+/** A case throws when it did not do the work that it is the time of. */
+
+for (const kind of KINDS) {
+  test(`growth: 100 ${kind}`, () => {
+    const { cases, sizes } = makeScene(kind, 100)
+    for (const { prepare, run } of cases) {
+      for (let pass = 0; pass < 3; pass++) {
+        prepare?.()
+        expect(run()).toBeGreaterThan(0)
+      }
+    }
+    for (const octets of Object.values(sizes)) expect(octets).toBeGreaterThan(0)
+  }, 60_000)
+}
+
+for (const { name, prepare, run } of [...reassemblyCases(), ...reducerCases(), ...hostCases()]) {
+  test(name, () => {
+    prepare?.()
+    expect(run()).toBeGreaterThan(0)
+  }, 30_000)
+}
