@@ -53,7 +53,7 @@ const readingsOf = ({ sections }: Report): ReadonlyArray<Reading> =>
       }),
     ),
     ...costs.flatMap(({ name, per, garbage }): ReadonlyArray<Reading> => {
-      if (garbage === undefined || garbage === null) return []
+      if (garbage === undefined) return []
       const unit = `heap octets/${per}`
       return [{ section, name, unit, median: garbage, low: garbage, high: garbage, samples: 1 }]
     }),
