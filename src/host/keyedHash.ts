@@ -51,13 +51,20 @@ const NOWHERE: Endpoint = { address: { family: 4, a: 0, b: 0, c: 0, d: 0 }, port
 export const makeKeys = (secret: Uint8Array): HostKeys => {
   const message = new Uint8Array(MESSAGE)
   message.set(blake2s(secret, { dkLen: KEY }))
+  // A hash is set back to its start, not made anew: that costs more than the hashing.
+  const begun = blake2s.create({ dkLen: DIGEST })
+  const hash = begun.clone()
 
   const digest = (purpose: number, local: Endpoint, remote: Endpoint, count: number): Uint8Array => {
     writeEndpoint(message, KEY, local)
     writeEndpoint(message, KEY + ENDPOINT, remote)
     message[PURPOSE] = purpose
     setU32(message, PURPOSE + 1, count)
-    return blake2s(message, { dkLen: DIGEST })
+    begun._cloneInto(hash)
+    hash.update(message)
+    const out = new Uint8Array(DIGEST)
+    hash.digestInto(out)
+    return out
   }
 
   // A handshake asks several times in a row about the same two endpoints.
