@@ -37,7 +37,7 @@ const perSecond = ({ name, per, nanos, low, high, samples }: Measured): Rate => 
 
 const memory = (): Section => ({
   title: "Half-open requests",
-  method: `Growth of the heap by ${REQUESTS.toLocaleString("en-US")} of them: request, table entry, timer. Linux's tcp_request_sock takes 304 octets, its timer and hash slot included.`,
+  method: `Growth of the heap and its array buffers by ${REQUESTS.toLocaleString("en-US")} of them: request, table entry, timer. Linux's tcp_request_sock takes 304 octets, its timer and hash slot included.`,
   rates: [one("a half-open request", "netfold", "octets", octetsPerRequest(REQUESTS))],
 })
 

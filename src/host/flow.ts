@@ -1,4 +1,4 @@
-import type { Closed, Connection, Request, TimeWait } from "../tcp/tcb.ts"
+import type { Closed, Connection, TimeWait } from "../tcp/tcb.ts"
 import { OFF } from "../tcp/time.ts"
 import type { Endpoint } from "../wire/address.ts"
 import type { Scheduled } from "./deadlines.ts"
@@ -9,24 +9,20 @@ import type { ConnectionSocket, ListenerSocket } from "./socket.ts"
 import type { Train } from "./trains.ts"
 import type { SocketId } from "./types.ts"
 
-/** A block in the connection table: half-open, open, or in TIME-WAIT. */
+/** A block in the connection table: open, or in TIME-WAIT. Half-open requests have a table of their own. */
 export class Flow implements Scheduled, Way {
   scheduledAt = OFF
   /** Next in the table's chain. */
   next: Flow | undefined = undefined
   /** Output is owed at the end of the batch. */
   dirty = false
-  /** Half-open, and its SYN-ACK was sent only once. */
-  young = false
-  /** Whose Fast Open queue it takes a place of. */
-  fastOpenedBy: ListenerSocket | undefined = undefined
   /** It counts as a user of its port. */
   joined = false
   /** With whom its socket shares the port. */
   sharing: Sharing = ALONE
   /** The socket that an application holds, while it does. */
   socket: ConnectionSocket | undefined = undefined
-  /** Who spawned it, until it is accepted. */
+  /** Who spawned it, until its handshake is complete: with Fast Open that is later than `Established`. */
   listener: ListenerSocket | undefined = undefined
   /** IPv4 identification of its next packet: counted per connection, so that nobody can count a host's packets. */
   identification = 0
@@ -38,7 +34,7 @@ export class Flow implements Scheduled, Way {
   constructor(
     /** For display; the socket's id where it has one. */
     public id: SocketId,
-    public tcb: Connection | Request | TimeWait | Closed,
+    public tcb: Connection | TimeWait | Closed,
     readonly local: Endpoint,
     readonly remote: Endpoint,
     /** Where its segments leave: an index into the host's interfaces. */

@@ -4,7 +4,7 @@ import { AT_MARK, toMark } from "../tcp/mark.ts"
 import { optionsOf, refusal, setOptions } from "../tcp/setOptions.ts"
 import type { TcpSettings } from "../tcp/settings.ts"
 import type { SocketOptions, TcpContext } from "../tcp/tcb.ts"
-import type { Micros } from "../tcp/time.ts"
+import { type Micros, OFF } from "../tcp/time.ts"
 import { type Endpoint, type IpAddress, UNSPECIFIED4, UNSPECIFIED6 } from "../wire/address.ts"
 import { isDrop } from "../wire/drop.ts"
 import { codepointOf } from "../wire/ecn.ts"
@@ -33,7 +33,7 @@ import { Reassembler, type ReassemblerSettings } from "./reassembler.ts"
 import { BAD_ID, BAD_KEYS, refuse } from "./refusal.ts"
 import type { ConnectionSocket } from "./socket.ts"
 import { SocketCalls } from "./socketCalls.ts"
-import { statusOf, statusOfFlow } from "./status.ts"
+import { statusOf, statusOfFlow, statusOfRequest } from "./status.ts"
 import { Task } from "./task.ts"
 import { TcpHost } from "./tcpHost.ts"
 import { type TcpInfo, tcpInfo } from "./tcpInfo.ts"
@@ -168,12 +168,13 @@ class Host implements HostApi {
     this.tcp.endTrains()
     for (;;) {
       const due = this.deadlines.takeDue(now)
-      if (due === undefined) return
+      if (due === undefined) break
       if (due instanceof Flow) this.tcp.timeout(due, now)
       else if (due instanceof Task) due.run(now)
       else if (due instanceof Reassembler) due.timeout(now)
       else if (due instanceof NeighbourEntry) this.link.timeout(due as NeighbourEntry<SendSegment | SendFrame>, now)
     }
+    this.tcp.listening.advance(now)
   }
 
   flush(now: Micros): void {
@@ -183,7 +184,8 @@ class Host implements HostApi {
   }
 
   nextDeadline(): Micros {
-    return this.tcp.wantsFlush || this.link.hasLooped ? 0 : this.deadlines.next()
+    if (this.tcp.wantsFlush || this.link.hasLooped) return 0
+    return earlier(this.deadlines.next(), this.tcp.listening.nextDeadline())
   }
 
   get crowded(): boolean {
@@ -404,7 +406,11 @@ class Host implements HostApi {
 
   sockets(): ReadonlyArray<SocketStatus> {
     this.tcp.endTrains()
-    return [...this.tcp.sockets.values()].map(statusOf).concat([...this.tcp.orphans()].map(statusOfFlow))
+    return [
+      ...[...this.tcp.sockets.values()].map(statusOf),
+      ...[...this.tcp.listening.requests()].map(statusOfRequest),
+      ...[...this.tcp.orphans()].map(statusOfFlow),
+    ]
   }
 
   private orForget(id: SocketId, refusal: HostRefusal | undefined): SocketId | HostRefusal {
@@ -541,6 +547,8 @@ const reassembly6 = (context: TcpContext): ReassemblerSettings => ({
 const REASSEMBLY_EXPIRED = { _tag: "ReassemblyTimeExceeded" } as const
 
 const FIXED_LAYOUT = refuse("EINVAL", "netfold:option-layout-is-fixed")
+
+const earlier = (x: Micros, y: Micros): Micros => (x === OFF ? y : y === OFF ? x : Math.min(x, y))
 
 const nothingToRead = ({ ended, shut, closed }: ConnectionSocket): ReadResult =>
   ended || shut || closed !== undefined ? "end" : "empty"

@@ -1,20 +1,24 @@
 import { deadlineOf } from "../tcp/deadline.ts"
-import type { Spawn, Step } from "../tcp/effect.ts"
+import type { Spawn, Step, TcpEffect } from "../tcp/effect.ts"
 import { settled } from "../tcp/fastOpen.ts"
 import * as listen from "../tcp/listen.ts"
 import { clamped } from "../tcp/open.ts"
 import * as request from "../tcp/request.ts"
 import { add, type Seq } from "../tcp/seq.ts"
 import { cookiesPending } from "../tcp/syncookie.ts"
-import { CLOSED, isSynchronized, type Request } from "../tcp/tcb.ts"
+import { CLOSED, isSynchronized, type Listen, type PathLimits, type Request, type Synchronized } from "../tcp/tcb.ts"
 import { type Micros, OFF } from "../tcp/time.ts"
 import * as timeWait from "../tcp/timeWait.ts"
-import type { Endpoint } from "../wire/address.ts"
+import type { Endpoint, IpAddress } from "../wire/address.ts"
 import { ACK, type Segment, SYN, type TcpPacket } from "../wire/tcpSegment.ts"
+import type { Way } from "./egress.ts"
 import { Flow } from "./flow.ts"
-import { guardOfAnswer, guardOfSpawned } from "./guards.ts"
+import { type Guard, guardOfAnswer, guardOfSpawned } from "./guards.ts"
+import { HalfOpen, isYoung } from "./halfOpen.ts"
 import { Listeners } from "./listeners.ts"
 import { Remembered } from "./remembered.ts"
+import { RequestTable } from "./requestTable.ts"
+import { NO_ROW, type Row } from "./rows.ts"
 import { ConnectionSocket, type ListenerSocket } from "./socket.ts"
 import type { Shell, TcpHost } from "./tcpHost.ts"
 import { Totals } from "./totals.ts"
@@ -30,6 +34,7 @@ export class Listening {
   readonly listeners = new Listeners()
   /** Peers that have completed a handshake: they are somebody, not a spoofed source (Linux asks its TCP metrics). */
   private readonly proven = new Remembered<true>()
+  private readonly table: RequestTable
   /** An accept queue has filled since the last `take`: its application should hear of it before more is refused. */
   crowded = false
   /** Listeners that have handled something since the last flush. */
@@ -38,7 +43,9 @@ export class Listening {
   constructor(
     private readonly shell: Shell,
     private readonly tcp: TcpHost,
-  ) {}
+  ) {
+    this.table = new RequestTable(tcp.flows)
+  }
 
   /** A listener whose turn was over has more to handle. */
   get isWaiting(): boolean {
@@ -83,7 +90,7 @@ export class Listening {
       const packet = listener.inbox.shift()
       if (packet === undefined) return
       listener.handled++
-      this.handle(listener, packet, now)
+      this.handleLate(listener, packet, now)
       if (hadRoom && !hasRoom(listener)) return
     }
   }
@@ -101,17 +108,69 @@ export class Listening {
     return true
   }
 
+  /** The half-open request with these four values. */
+  find(local: IpAddress, localPort: number, remote: IpAddress, remotePort: number, now: Micros): HalfOpen | undefined {
+    const row = this.table.find(local, localPort, remote, remotePort)
+    return row === NO_ROW ? undefined : this.open(row, now)
+  }
+
+  has(local: IpAddress, localPort: number, remote: IpAddress, remotePort: number): boolean {
+    return this.table.find(local, localPort, remote, remotePort) !== NO_ROW
+  }
+
+  *requests(): Generator<HalfOpen> {
+    for (const row of this.table) {
+      // Time tells what is still believed of the path, which nobody asks here.
+      const half = this.open(row, 0)
+      if (half !== undefined) yield half
+    }
+  }
+
+  /** A segment for a half-open request. */
+  arrives(half: HalfOpen, segment: Segment, now: Micros): void {
+    if (this.bringsCookie(half, segment, now)) return
+    this.apply(half, request.segmentArrives(half.request, segment, hasRoom(half.listener), now), now)
+  }
+
+  /** A reducer's answer about a request: it goes on, ends, or becomes a connection. */
+  apply(half: HalfOpen, step: Step, now: Micros): void {
+    const { row, listener } = half
+    const { tcb, effects } = step
+    if (tcb._tag === "SYN-RECEIVED" && tcb.open === "passive") {
+      if (isYoung(half.request) && !isYoung(tcb)) listener.tcb = { ...listener.tcb, young: listener.tcb.young - 1 }
+      if (tcb !== half.request) this.table.update(row, tcb)
+    } else {
+      this.forget(half)
+      if (isSynchronized(tcb)) return this.connect(half, tcb, effects, now)
+    }
+    for (const effect of effects) this.carryOut(listener, effect, half, now)
+  }
+
+  /** When the first SYN-ACK goes out again, or OFF. */
+  nextDeadline(): Micros {
+    return this.table.nextDeadline()
+  }
+
+  /** The SYN-ACKs that have had no answer in their time. */
+  advance(now: Micros): void {
+    for (let at = this.nextDeadline(); at !== OFF && at <= now; at = this.nextDeadline()) {
+      const half = this.open(this.table.next(), now)
+      if (half === undefined) return
+      this.apply(half, request.timeout(half.request, listen.synAckRetries(half.listener.tcb), now), now)
+    }
+  }
+
   /**
    * An ACK that is not for this request may be for a cookie that was sent to the same peer while the
    * queue was full: then the request gives way (Linux's tcp_check_req hands it to the listener).
    */
-  bringsCookie(flow: Flow, half: Request, segment: Segment, now: Micros): boolean {
-    const { listener, local, remote } = flow
-    if (listener === undefined || (segment.flags & ACK) === 0 || segment.ack === add(half.iss, 1)) return false
+  private bringsCookie(half: HalfOpen, segment: Segment, now: Micros): boolean {
+    const { listener, local, remote } = half
+    if ((segment.flags & ACK) === 0 || segment.ack === add(half.request.iss, 1)) return false
     if (!cookiesPending(listener.tcb, now)) return false
     const answer = listen.segmentArrives(listener.tcb, segment, local, remote, true, now)
     if (!answer.effects.some((effect) => effect._tag === "Spawn")) return false
-    this.tcp.apply(flow, GONE, now)
+    this.forget(half)
     const packet: TcpPacket = {
       source: remote.address,
       destination: local.address,
@@ -123,14 +182,6 @@ export class Listening {
     return true
   }
 
-  /** The SYN-ACK of a request has had no answer. */
-  requestTimeout(flow: Flow, half: Request, now: Micros): void {
-    const { listener } = flow
-    const retries = listener === undefined ? 0 : listen.synAckRetries(listener.tcb)
-    if (listener !== undefined) this.noLongerYoung(listener, flow)
-    this.tcp.apply(flow, request.timeout(half, retries, now), now)
-  }
-
   /** A handshake is complete: the connection waits to be accepted. */
   established(listener: ListenerSocket, flow: Flow, now: Micros): void {
     flow.identification = this.tcp.flows.hashOf(flow) & 0xffff
@@ -138,31 +189,22 @@ export class Listening {
     this.tcp.join(flow)
     this.shell.counters.add("PassiveOpens", 1)
     this.proven.set(flow.remote.address, true)
+    if (isSynchronized(flow.tcb)) flow.listener = undefined
     const socket = new ConnectionSocket(flow.id, flow, new Totals(firstSent(flow.tcb), now))
     socket.lowWater = listener.tcb.options.receiveLowWater
     // The segment that completes the handshake is the connection's first.
     socket.totals.segsIn = 1
     flow.socket = socket
-    flow.listener = undefined
     this.tcp.sockets.set(socket.id, socket)
     listener.accepted.push(socket)
-    this.noLongerYoung(listener, flow)
-    const { tcb } = listener
-    listener.tcb = { ...tcb, requests: tcb.requests - 1, waiting: listener.accepted.length }
+    listener.tcb = { ...listener.tcb, waiting: listener.accepted.length }
     if (!hasRoom(listener)) this.crowded = true
     this.tcp.notify(listener, "acceptable")
   }
 
-  /** A request is over before it became a connection. */
-  forget(listener: ListenerSocket, flow: Flow): void {
-    flow.listener = undefined
-    this.noLongerYoung(listener, flow)
-    listener.tcb = { ...listener.tcb, requests: listener.tcb.requests - 1 }
-  }
-
   /** The handshake of a fast open is over: its place in the queue is free, after a reset only later. */
   fastOpenSettled(flow: Flow, listener: ListenerSocket, effects: Step["effects"], now: Micros): void {
-    flow.fastOpenedBy = undefined
+    flow.listener = undefined
     const reset = effects.some((effect) => effect._tag === "Closed" && effect.reason === "ConnectionReset")
     listener.tcb = settled(listener.tcb, reset, now)
   }
@@ -173,11 +215,8 @@ export class Listening {
     if (listener.bound !== undefined) this.tcp.ports.remove(listener.bound.port, listener.bound.owner)
     this.tcp.sockets.delete(listener.id)
     // No list of its own: closing is rare, and a request is to be small.
-    for (const flow of [...this.tcp.flows].filter((one) => one.listener === listener)) {
-      this.tcp.flows.remove(flow)
-      this.shell.deadlines.forget(flow)
-      flow.tcb = CLOSED
-    }
+    const own = [...this.table].filter((row) => this.table.listenerOf(row) === listener.id)
+    for (const row of own) this.table.remove(row)
     for (const socket of listener.accepted.splice(0)) {
       this.tcp.sockets.delete(socket.id)
       socket.flow.socket = undefined
@@ -185,43 +224,49 @@ export class Listening {
     }
   }
 
+  /** A segment that had to wait may find that its connection has been made meanwhile. */
+  private handleLate(listener: ListenerSocket, packet: TcpPacket, now: Micros): void {
+    const { source, destination, sourcePort, destinationPort, segment } = packet
+    const flow = this.tcp.flows.find(destination, destinationPort, source, sourcePort)
+    if (flow !== undefined && flow.tcb._tag !== "TIME-WAIT") return this.tcp.arrives(flow, segment, now)
+    const half = this.find(destination, destinationPort, source, sourcePort, now)
+    return half === undefined ? this.handle(listener, packet, now) : this.arrives(half, segment, now)
+  }
+
   /** `reopens`: the ISS for a SYN that ends a TIME-WAIT. */
   private handle(listener: ListenerSocket, packet: TcpPacket, now: Micros, reopens?: Seq): void {
     const { segment } = packet
     const local = listener.endpointOf(packet.destination, packet.destinationPort)
     const remote = { address: packet.source, port: packet.sourcePort }
-    // A segment that had to wait may find that its connection has been made meanwhile.
-    const flow = this.tcp.flows.find(local.address, local.port, remote.address, remote.port)
-    if (flow !== undefined && flow.tcb._tag !== "TIME-WAIT") return this.tcp.arrives(flow, segment, now)
     const proven = this.proven.has(remote.address)
     const iface = this.shell.link.route(remote.address)?.interface ?? 0
     // What the way can carry is known only now that the peer is.
-    const usual = iface === 0 && remote.address.family === listener.address.family && this.shell.link.pathMtus.isEmpty
-    const { options } = listener.tcb
-    const here = usual ? listener.tcb : { ...listener.tcb, path: clamped(this.tcp.pathTo(iface, remote, now), options) }
+    const usual = this.isUsual(listener, iface, remote)
+    const here = usual ? listener.tcb : { ...listener.tcb, path: this.pathOf(listener, iface, remote, now) }
     const step = listen.segmentArrives(here, segment, local, remote, proven, now, reopens)
     listener.tcb = usual ? step.tcb : { ...step.tcb, path: listener.tcb.path }
     for (const effect of step.effects) {
-      switch (effect._tag) {
-        case "Spawn":
-          this.spawn(listener, effect, packet, iface, local, remote, now)
-          break
-        case "Transmit":
-          this.tcp.egress.transmit(
-            effect,
-            { local, remote, guard: guardOfAnswer(listener.tcb.options, packet, effect) },
-            now,
-          )
-          break
-        case "Count":
-          this.shell.counters.add(effect.counter, 1)
-          if (effect.counter === "ListenDrops") listener.drops++
-          break
-        case "Drop":
-          this.shell.link.drop(effect.why)
-          break
-        default:
+      if (effect._tag === "Spawn") this.spawn(listener, effect, packet, iface, local, remote, now)
+      else {
+        const guard = effect._tag === "Transmit" ? guardOfAnswer(listener.tcb.options, packet, effect) : undefined
+        this.carryOut(listener, effect, { local, remote, guard }, now)
       }
+    }
+  }
+
+  /** An effect of a listener or a request, behind which there is no socket yet. */
+  private carryOut(listener: ListenerSocket, effect: TcpEffect, way: Way, now: Micros): void {
+    switch (effect._tag) {
+      case "Transmit":
+        return this.tcp.egress.transmit(effect, way, now)
+      case "Count":
+        this.shell.counters.add(effect.counter, 1)
+        if (effect.counter === "ListenDrops") listener.drops++
+        return
+      case "Drop":
+        return this.shell.link.drop(effect.why)
+      default:
+        return // A request's deadline is in its row, and nobody waits for its end.
     }
   }
 
@@ -235,23 +280,72 @@ export class Listening {
     now: Micros,
   ): void {
     const { tcb, effects } = effect
-    const flow = new Flow(this.shell.nextId(), tcb, local, remote, iface)
-    flow.guard = guardOfSpawned(listener.tcb.options, tcb, local, remote, packet.segment.options.ao)
-    flow.listener = listener
-    flow.young = true
-    if (tcb._tag === "SYN-RECEIVED" && tcb.open === "fast") flow.fastOpenedBy = listener
-    this.tcp.flows.add(flow)
-    const deadline = deadlineOf(tcb)
-    if (deadline !== OFF) this.shell.deadlines.schedule(flow, deadline)
-    this.tcp.apply(flow, { tcb, effects }, now)
+    const guard = guardOfSpawned(listener.tcb.options, tcb, local, remote, packet.segment.options.ao)
+    if (isRequest(tcb)) return this.table.add(tcb, listener.id, iface, guard)
+    listener.tcb = leave(listener.tcb, true)
+    this.enter(listener, new Flow(this.shell.nextId(), tcb, local, remote, iface), guard, effects, now)
   }
 
-  /** Its SYN-ACK has been sent again, or its handshake is over. */
-  private noLongerYoung(listener: ListenerSocket, flow: Flow): void {
-    if (flow.young) listener.tcb = { ...listener.tcb, young: listener.tcb.young - 1 }
-    flow.young = false
+  /** A request has become a connection. */
+  private connect(half: HalfOpen, tcb: Synchronized, effects: Step["effects"], now: Micros): void {
+    const { listener, local, remote, iface, guard } = half
+    this.enter(listener, new Flow(this.shell.nextId(), tcb, local, remote, iface), guard, effects, now)
+  }
+
+  private enter(
+    listener: ListenerSocket,
+    flow: Flow,
+    guard: Guard | undefined,
+    effects: Step["effects"],
+    now: Micros,
+  ): void {
+    flow.guard = guard
+    flow.listener = listener
+    this.tcp.flows.add(flow)
+    const deadline = deadlineOf(flow.tcb)
+    if (deadline !== OFF) this.shell.deadlines.schedule(flow, deadline)
+    this.tcp.apply(flow, { tcb: flow.tcb, effects }, now)
+  }
+
+  /** A request as the reducers know it: what all of a listener share is the listener's. */
+  private open(row: Row, now: Micros): HalfOpen | undefined {
+    const { table } = this
+    const listener = this.tcp.sockets.get(table.listenerOf(row))
+    if (listener?.kind !== "listener") return undefined
+    const kept = table.read(row)
+    const iface = table.ifaceOf(row)
+    const { options } = listener.tcb
+    const { context } = this.shell
+    const path = this.pathOf(listener, iface, kept.remote, now)
+    const local = listener.endpointOf(kept.local.address, kept.local.port)
+    const half: Request = { ...kept, _tag: "SYN-RECEIVED", open: "passive", context, options, path, local }
+    return new HalfOpen(row, half, listener, iface, table.guardOf(row))
+  }
+
+  private forget({ row, listener, request: half }: HalfOpen): void {
+    this.table.remove(row)
+    listener.tcb = leave(listener.tcb, isYoung(half))
+  }
+
+  /** The listener's own path will do: that of the first interface, with nothing learnt of the way beyond. */
+  private isUsual(listener: ListenerSocket, iface: number, { address }: Endpoint): boolean {
+    return iface === 0 && address.family === listener.address.family && this.shell.link.pathMtus.isEmpty
+  }
+
+  private pathOf(listener: ListenerSocket, iface: number, remote: Endpoint, now: Micros): PathLimits {
+    const { path, options } = listener.tcb
+    return this.isUsual(listener, iface, remote) ? path : clamped(this.tcp.pathTo(iface, remote, now), options)
   }
 }
+
+/** A listener with one request less. */
+const leave = (tcb: Listen, young: boolean): Listen => ({
+  ...tcb,
+  requests: tcb.requests - 1,
+  young: tcb.young - (young ? 1 : 0),
+})
+
+const isRequest = (tcb: Spawn["tcb"]): tcb is Request => tcb._tag === "SYN-RECEIVED" && tcb.open === "passive"
 
 /** The accept queue takes one more. */
 export const hasRoom = ({ accepted, tcb }: ListenerSocket): boolean => accepted.length <= tcb.backlog

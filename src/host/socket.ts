@@ -73,7 +73,7 @@ export class ListenerSocket {
     readonly bound: Bound | undefined,
   ) {}
 
-  /** One record for all requests to the same address and port, since there may be very many. */
+  /** One record for all connections to the same address and port, since there may be very many. */
   endpointOf(address: IpAddress, port: number): Endpoint {
     if (this.local === undefined || this.local.port !== port || !sameAddress(this.local.address, address)) {
       this.local = { address, port }

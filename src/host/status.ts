@@ -3,8 +3,9 @@ import { CLOSED, isSynchronized, type Tcb } from "../tcp/tcb.ts"
 import { UNSPECIFIED4 } from "../wire/address.ts"
 import { authenticationStatus } from "./authentication/session.ts"
 import type { Flow } from "./flow.ts"
+import type { HalfOpen } from "./halfOpen.ts"
 import type { AnySocket } from "./socket.ts"
-import type { SocketStatus } from "./types.ts"
+import type { SocketId, SocketStatus } from "./types.ts"
 
 /** STATUS (RFC 9293 section 3.10.6), with the columns of `ss`. */
 export const statusOf = (socket: AnySocket): SocketStatus => {
@@ -56,6 +57,22 @@ export const statusOfFlow = (flow: Flow): SocketStatus => ({
   authentication: authenticationStatus(flow.guard?.session),
   tcb: flow.tcb,
 })
+
+/** A half-open request has no socket yet: its id is 0. */
+export const statusOfRequest = ({ request, guard }: HalfOpen): SocketStatus => ({
+  socket: NO_SOCKET,
+  state: request._tag,
+  local: request.local,
+  remote: request.remote,
+  recvQ: 0,
+  sendQ: 0,
+  room: 0,
+  closed: undefined,
+  authentication: authenticationStatus(guard?.session),
+  tcb: request,
+})
+
+const NO_SOCKET = 0 as SocketId
 
 const queued = (tcb: Tcb): number => {
   if (tcb._tag === "SYN-SENT") return tcb.queue.length

@@ -11,12 +11,15 @@ import * as synchronized from "../tcp/synchronized.ts"
 import * as synSent from "../tcp/synSent.ts"
 import {
   CLOSED,
+  type Closed,
+  type Connection,
   type FastOpened,
   isSynchronized,
   type PathLimits,
   type SocketOptions,
   type Tcb,
   type TcpContext,
+  type TimeWait,
 } from "../tcp/tcb.ts"
 import { type Micros, OFF } from "../tcp/time.ts"
 import { timeout } from "../tcp/timeouts.ts"
@@ -30,11 +33,12 @@ import type { Segment, TcpPacket } from "../wire/tcpSegment.ts"
 import type { Counters } from "./counters.ts"
 import type { Deadlines, Scheduled } from "./deadlines.ts"
 import { Egress } from "./egress.ts"
-import type { Flow } from "./flow.ts"
+import { Flow } from "./flow.ts"
 import { FlowTable } from "./flowTable.ts"
 import { type Carrier, Guards, guardAfter, isSigned } from "./guards.ts"
+import { HalfOpen } from "./halfOpen.ts"
 import type { Link } from "./link.ts"
-import { hasRoom, Listening } from "./listening.ts"
+import { Listening } from "./listening.ts"
 import { PortTable } from "./portTable.ts"
 import { type FastOpenCookie, Remembered } from "./remembered.ts"
 import type { AnySocket, ConnectionSocket, ListenerSocket } from "./socket.ts"
@@ -117,6 +121,11 @@ export class TcpHost {
       return this.arrives(flow, segment, now)
     }
     const { listeners } = this.listening
+    const half = this.listening.find(destination, destinationPort, source, sourcePort, now)
+    if (half !== undefined) {
+      if (this.guards.refuses(half.guard, half.request, packet, bytes, carrier)) return
+      return this.listening.arrives(half, segment, now)
+    }
     const hash = this.flows.hash(destination, destinationPort, source, sourcePort)
     const listener = listeners.find(destination, destinationPort, hash)
     if (listener !== undefined) {
@@ -143,8 +152,8 @@ export class TcpHost {
       case "SYN-SENT":
         return this.apply(flow, synSent.segmentArrives(tcb, segment, now), now)
       case "SYN-RECEIVED":
-        if (tcb.open === "passive" && this.listening.bringsCookie(flow, tcb, segment, now)) return
-        return this.apply(flow, synReceivedArrives(tcb, segment, mayBeAccepted(flow.listener), now), now)
+        // No request, which would ask whether there is room for it.
+        return this.apply(flow, synReceivedArrives(tcb, segment, true, now), now)
       case "TIME-WAIT":
         return this.apply(flow, timeWait.segmentArrives(tcb, segment, now), now)
       default:
@@ -159,8 +168,9 @@ export class TcpHost {
 
   /** An ICMP error about a segment that went out (RFC 5927 section 4.1: its sequence number must be in flight). */
   icmpError(quote: Quote, reason: CloseReason, now: Micros): void {
-    const flow = this.quotedFlow(quote, reason === "ConnectionRefused")
-    if (flow !== undefined) this.apply(flow, icmpArrives(flow.tcb, quote.seq, reason), now)
+    const block = this.quoted(quote, reason === "ConnectionRefused", now)
+    if (block instanceof HalfOpen) this.listening.apply(block, icmpArrives(block.request, quote.seq, reason), now)
+    else if (block !== undefined) this.apply(block, icmpArrives(block.tcb, quote.seq, reason), now)
   }
 
   /**
@@ -169,33 +179,41 @@ export class TcpHost {
    * destination begin with what this one learns.
    */
   icmpTooBig(quote: Quote, mtu: number, now: Micros): void {
-    const flow = this.quotedFlow(quote, false)
-    if (flow === undefined) return
+    const block = this.quoted(quote, false, now)
+    if (block === undefined) return
     const { link } = this.shell
-    if (!isInFlight(flow.tcb, quote.seq)) return link.drop("RFC5927-4.1:sequence-number")
+    const tcb = block instanceof HalfOpen ? block.request : block.tcb
+    if (!isInFlight(tcb, quote.seq)) return link.drop("RFC5927-4.1:sequence-number")
     const { destination } = quote.ip
     const learnt = link.pathMtus.learn(destination, mtu, now, quote.length)
     // What it knows is what another connection may have been told.
-    const path = link.pathMtus.mtu(destination, flow.iface, now)
-    if (isSynchronized(flow.tcb)) this.apply(flow, pathMtuArrives(flow.tcb, quote.seq, path, now), now)
+    const path = link.pathMtus.mtu(destination, block.iface, now)
+    if (block instanceof Flow && isSynchronized(tcb)) this.apply(block, pathMtuArrives(tcb, quote.seq, path, now), now)
     else if (learnt === undefined) link.drop("RFC8201-4:no-smaller-path-MTU")
   }
 
   /** Whose segment an ICMP error quotes. */
-  private quotedFlow({ ip, sourcePort, destinationPort }: Quote, hard: boolean): Flow | undefined {
+  private quoted({ ip, sourcePort, destinationPort }: Quote, hard: boolean, now: Micros): Flow | HalfOpen | undefined {
     const flow = this.flows.find(ip.source, sourcePort, ip.destination, destinationPort)
-    if (flow === undefined) {
-      this.shell.link.drop("icmp:no-connection")
-      return undefined
+    if (flow !== undefined) {
+      this.trains.end(flow)
+      return this.guards.ignoresIcmp(flow.guard, flow.tcb, ip.ttl, hard) ? undefined : flow
     }
-    this.trains.end(flow)
-    return this.guards.ignoresIcmp(flow.guard, flow.tcb, ip.ttl, hard) ? undefined : flow
+    const half = this.listening.find(ip.source, sourcePort, ip.destination, destinationPort, now)
+    if (half !== undefined) return this.guards.ignoresIcmp(half.guard, half.request, ip.ttl, hard) ? undefined : half
+    this.shell.link.drop("icmp:no-connection")
+    return undefined
   }
 
   /** Nobody answers for the next hop: as if a router had said so (Linux's arp_error_report). */
   unreachable(lost: SendSegment, now: Micros): void {
-    const flow = this.flows.find(lost.source, lost.sourcePort, lost.destination, lost.destinationPort)
-    if (flow !== undefined) this.apply(flow, icmpArrives(flow.tcb, lost.segment.seq, "HostUnreachable"), now)
+    const { source, sourcePort, destination, destinationPort, segment } = lost
+    const flow = this.flows.find(source, sourcePort, destination, destinationPort)
+    if (flow !== undefined) return this.apply(flow, icmpArrives(flow.tcb, segment.seq, "HostUnreachable"), now)
+    const half = this.listening.find(source, sourcePort, destination, destinationPort, now)
+    if (half !== undefined) {
+      this.listening.apply(half, icmpArrives(half.request, segment.seq, "HostUnreachable"), now)
+    }
   }
 
   /** An application has changed a connection's options; false: its keys cannot become these. */
@@ -238,7 +256,6 @@ export class TcpHost {
     if (at > now) return this.shell.deadlines.schedule(flow, at)
     const { tcb } = flow
     if (tcb._tag === "TIME-WAIT") this.apply(flow, timeout(tcb, "linger", now), now)
-    else if (tcb._tag === "SYN-RECEIVED" && tcb.open === "passive") this.listening.requestTimeout(flow, tcb, now)
     else this.fireTimers(flow, now)
     const next = deadlineOf(flow.tcb)
     if (next !== OFF) this.shell.deadlines.schedule(flow, next)
@@ -267,13 +284,13 @@ export class TcpHost {
   apply(flow: Flow, step: Step, now: Micros): void {
     const before = flow.tcb
     const { tcb, effects } = step
-    if (tcb._tag !== "LISTEN") flow.tcb = tcb
+    if (isConnection(tcb)) flow.tcb = tcb
     for (const effect of effects) this.carryOut(flow, effect, now)
     if (flow.socket !== undefined && owesFin(before) && finished(tcb)) this.notify(flow.socket, "finished")
     if (tcb._tag === "CLOSED") this.remove(flow, before)
     else if (tcb._tag === "TIME-WAIT" && before._tag !== "TIME-WAIT") this.enterTimeWait(flow)
     else if (isSynchronized(tcb) || isFast(tcb)) this.markDirty(flow)
-    const listener = flow.fastOpenedBy
+    const { listener } = flow
     if (listener !== undefined && !isFast(tcb)) this.listening.fastOpenSettled(flow, listener, effects, now)
   }
 
@@ -313,13 +330,16 @@ export class TcpHost {
     this.ports.join(flow.local.port, flow.local.address, flow.sharing)
   }
 
-  /** Blocks that are not behind a socket: half-open, given up by their application, or in TIME-WAIT. */
+  /** Blocks that are not behind a socket: given up by their application, or in TIME-WAIT. */
   *orphans(): Generator<Flow> {
     for (const flow of this.flows) if (flow.socket === undefined || !this.sockets.has(flow.socket.id)) yield flow
   }
 
   isTaken(address: IpAddress, port: number, remote: Endpoint): boolean {
-    return this.flows.find(address, port, remote.address, remote.port) !== undefined
+    return (
+      this.flows.find(address, port, remote.address, remote.port) !== undefined ||
+      this.listening.has(address, port, remote.address, remote.port)
+    )
   }
 
   private carryOut(flow: Flow, effect: TcpEffect, now: Micros): void {
@@ -366,7 +386,6 @@ export class TcpHost {
         return this.shell.link.drop(effect.why)
       case "Count":
         this.shell.counters.add(effect.counter, 1)
-        if (effect.counter === "ListenDrops" && flow.listener !== undefined) flow.listener.drops++
         if (effect.counter === "TCPOFOQueue" && socket !== undefined) socket.totals.outOfOrder++
         return
       case "Doubt":
@@ -408,7 +427,6 @@ export class TcpHost {
     flow.joined = false
     this.shell.deadlines.forget(flow)
     if (before._tag === "TIME-WAIT") this.timeWaits--
-    if (flow.listener !== undefined) this.listening.forget(flow.listener, flow)
   }
 
   private enterTimeWait(flow: Flow): void {
@@ -421,7 +439,9 @@ export class TcpHost {
   }
 }
 
-const mayBeAccepted = (listener: ListenerSocket | undefined): boolean => listener !== undefined && hasRoom(listener)
+/** What a flow may hold: its own block, no listener's and no request. */
+const isConnection = (tcb: Tcb): tcb is Connection | TimeWait | Closed =>
+  tcb._tag !== "LISTEN" && !(tcb._tag === "SYN-RECEIVED" && tcb.open === "passive")
 
 /** Our FIN is on its way, or will be: the peer has not acknowledged it (Linux's sk_stream_closing). */
 const owesFin = ({ _tag }: Tcb): boolean => _tag === "FIN-WAIT-1" || _tag === "CLOSING" || _tag === "LAST-ACK"

@@ -1,5 +1,5 @@
 import type { Endpoint } from "../wire/address.ts"
-import { hasAck, hasFin, hasRst, hasSyn, type Segment, type TcpOptions } from "../wire/tcpSegment.ts"
+import { hasAck, hasFin, hasRst, hasSyn, type Segment } from "../wire/tcpSegment.ts"
 import { signatureOctets } from "./authentication/keys.ts"
 import { rateAllows } from "./challenge.ts"
 import type { Refused, Step, TcpEffect, Why } from "./effect.ts"
@@ -42,7 +42,7 @@ export type FastAnswer =
   /** Not asked for, or not allowed: an ordinary handshake. */
   | {
       readonly _tag: "Ordinary"
-      readonly cookie: TcpOptions["fastOpen"]
+      readonly cookie: Request["cookie"]
       readonly why: "none" | "asked" | "invalid" | "full"
     }
   | { readonly _tag: "Accept" }
@@ -54,14 +54,14 @@ export const judge = (listen: Listen, seg: Segment, local: Endpoint, remote: End
   const enabled = (settings.tcpFastopen & TFO_SERVER) !== 0 && listen.options.fastOpen > 0
   const signed = signatureOctets(listen.options.authentication, remote.address) > 0
   // Beside a signature a SYN-ACK has no room for a cookie.
-  if (!enabled || signed || (asked === undefined && seg.payload.length === 0)) return ordinary(undefined, "none")
-  if (listen.fastOpens + held(listen, now).length >= listen.options.fastOpen) return ordinary(undefined, "full")
+  if (!enabled || signed || (asked === undefined && seg.payload.length === 0)) return ordinary("none", "none")
+  if (listen.fastOpens + held(listen, now).length >= listen.options.fastOpen) return ordinary("none", "full")
   if ((settings.tcpFastopen & TFO_SERVER_WITHOUT_COOKIE) !== 0) return { _tag: "Accept" }
-  if (asked === undefined) return ordinary(undefined, "none")
-  const cookie = keys.fastOpenCookie(local.address, remote.address)
-  const fresh = { cookie, experimental: asked.experimental }
+  if (asked === undefined) return ordinary("none", "none")
+  const fresh = asked.experimental ? "experimental" : "standard"
   if (asked.cookie.length === 0) return ordinary(fresh, "asked")
-  return sameBytes(asked.cookie, cookie) ? { _tag: "Accept" } : ordinary(fresh, "invalid")
+  const right = sameBytes(asked.cookie, keys.fastOpenCookie(local.address, remote.address))
+  return right ? { _tag: "Accept" } : ordinary(fresh, "invalid")
 }
 
 /** Resets that still count. */
@@ -179,10 +179,11 @@ const acknowledgedBySynAck = (tcb: Synchronized): Synchronized => ({
   rcv: { ...tcb.rcv, due: "none", lastAck: tcb.rcv.nxt },
 })
 
-const ordinary = (
-  cookie: TcpOptions["fastOpen"],
-  why: Extract<FastAnswer, { _tag: "Ordinary" }>["why"],
-): FastAnswer => ({ _tag: "Ordinary", cookie, why })
+const ordinary = (cookie: Request["cookie"], why: Extract<FastAnswer, { _tag: "Ordinary" }>["why"]): FastAnswer => ({
+  _tag: "Ordinary",
+  cookie,
+  why,
+})
 
 const sameBytes = (x: Uint8Array, y: Uint8Array): boolean => {
   if (x.length !== y.length) return false

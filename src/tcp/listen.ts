@@ -88,7 +88,7 @@ const synArrives = (
       ],
     }
   }
-  const request: Request = answer.cookie === undefined ? half : { ...half, cookie: answer.cookie }
+  const request: Request = answer.cookie === "none" ? half : { ...half, cookie: answer.cookie }
   const why = "RFC9293-3.10.7.2:SYN"
   return {
     tcb: counted,
@@ -136,9 +136,12 @@ const cookieReturns = (listen: Listen, seg: Segment, local: Endpoint, remote: En
   }
 }
 
+/** What `tcpSynackRetries` can be at most: a request counts them in an octet, as Linux does. */
+const MOST_RETRIES = 255
+
 /** How often a SYN-ACK is sent again: less often where old requests fill the queue (Linux's reqsk_timer_handler). */
 export const synAckRetries = (listen: Listen): number => {
-  let retries = listen.context.settings.tcpSynackRetries
+  let retries = Math.min(listen.context.settings.tcpSynackRetries, MOST_RETRIES)
   if (listen.requests * 2 <= Math.max(8, listen.backlog)) return retries
   for (let young = listen.young * 2; retries > 2 && listen.requests >= young; young *= 2) retries--
   return retries
@@ -174,7 +177,7 @@ const requestFrom = (listen: Listen, seg: Segment, local: Endpoint, remote: Endp
     acked: false,
     oowAt: OFF,
     deadline: now + settings.profile.initialRto,
-    cookie: undefined,
+    cookie: "none",
   }
 }
 

@@ -33,5 +33,7 @@ export const synAckFor = (request: Request, ack: Seq, now: Micros, why: Why): Tr
 const optionsOf = (request: Request, agreed: Negotiated, now: Micros): TcpOptions => {
   const clock = timestamp(request.context, request.tsOffset, now)
   const options = synAckOptions(agreed, request.path, clock, request.tsRecent)
-  return request.cookie === undefined ? options : { ...options, fastOpen: request.cookie }
+  if (request.cookie === "none") return options
+  const cookie = request.context.keys.fastOpenCookie(request.local.address, request.remote.address)
+  return { ...options, fastOpen: { cookie, experimental: request.cookie === "experimental" } }
 }

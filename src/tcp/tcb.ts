@@ -240,8 +240,8 @@ export interface Request {
   readonly oowAt: Micros
   /** When the SYN-ACK goes out again. */
   readonly deadline: Micros
-  /** A Fast Open cookie for the peer to use next time. */
-  readonly cookie: TcpOptions["fastOpen"]
+  /** The Fast Open cookie that the SYN-ACK brings the peer for next time, if any: in which of the two options. */
+  readonly cookie: "none" | "standard" | "experimental"
 }
 
 /** SYN-RECEIVED from LISTEN by Fast Open: a connection in use, whose SYN-ACK is not acknowledged yet. */
