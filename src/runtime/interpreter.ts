@@ -5,6 +5,7 @@ import type { HostApi, HostEffect, SendFrame, SocketEvent, SocketId } from "../h
 import { type Micros, OFF } from "../tcp/time.ts"
 import type { OptionLayout } from "../wire/tcpOptionLayout.ts"
 import { socketCalls } from "./calls.ts"
+import { makeCollector } from "./collector.ts"
 import { Owners } from "./owners.ts"
 import type { Sockets } from "./sockets.ts"
 
@@ -77,6 +78,7 @@ export const makeInterpreter = (options: InterpreterOptions): Interpreter => {
   const { host, devices, layout } = options
   const counters: InterpreterCounters = { batches: 0, segmentsOut: 0, joined: 0, drops: new Map(), thrown: 0 }
   const armed = devices.map(() => false)
+  const collector = makeCollector()
   const time = options.timekeeper(() => tick())
   const owners = new Owners((socket, cause, listening) => {
     counters.thrown++
@@ -126,7 +128,10 @@ export const makeInterpreter = (options: InterpreterOptions): Interpreter => {
     behind = more ? behind + 1 : 0
     if (behind === 0 || behind > PATIENCE) fireTimers()
     settle()
-    if (received > 0) counters.batches++
+    if (received > 0) {
+      counters.batches++
+      collector.worked(owners.connections)
+    }
     goOn(received > 0)
   }
 
@@ -175,6 +180,7 @@ export const makeInterpreter = (options: InterpreterOptions): Interpreter => {
   }
 
   const sleep = (): void => {
+    collector.sleeps()
     for (const [index, device] of devices.entries()) {
       if (armed[index]) continue
       armed[index] = true
@@ -314,6 +320,7 @@ export const makeInterpreter = (options: InterpreterOptions): Interpreter => {
     stop: () => {
       running = false
       time.cancel()
+      collector.stop()
       owners.endAll()
       events = []
     },
