@@ -188,6 +188,10 @@ class Host implements HostApi {
     return earlier(this.deadlines.next(), this.tcp.listening.nextDeadline())
   }
 
+  get rested(): number {
+    return this.tcp.rest.count
+  }
+
   get crowded(): boolean {
     return this.tcp.listening.crowded
   }

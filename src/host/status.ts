@@ -45,18 +45,21 @@ export const statusOf = (socket: AnySocket): SocketStatus => {
       }
 }
 
-export const statusOfFlow = (flow: Flow): SocketStatus => ({
-  socket: flow.id,
-  state: flow.tcb._tag,
-  local: flow.local,
-  remote: flow.remote,
-  recvQ: 0,
-  sendQ: queued(flow.tcb),
-  room: sendRoom(flow.tcb),
-  closed: undefined,
-  authentication: authenticationStatus(flow.guard?.session),
-  tcb: flow.tcb,
-})
+export const statusOfFlow = (flow: Flow): SocketStatus => {
+  const tcb = flow.look()
+  return {
+    socket: flow.id,
+    state: tcb._tag,
+    local: flow.local,
+    remote: flow.remote,
+    recvQ: 0,
+    sendQ: queued(tcb),
+    room: sendRoom(tcb),
+    closed: undefined,
+    authentication: authenticationStatus(flow.guard?.session),
+    tcb,
+  }
+}
 
 /** A half-open request has no socket yet: its id is 0. */
 export const statusOfRequest = ({ request, guard }: HalfOpen): SocketStatus => ({

@@ -41,6 +41,7 @@ import type { Link } from "./link.ts"
 import { Listening } from "./listening.ts"
 import { PortTable } from "./portTable.ts"
 import { type FastOpenCookie, Remembered } from "./remembered.ts"
+import { Rest } from "./rest.ts"
 import type { AnySocket, ConnectionSocket, ListenerSocket } from "./socket.ts"
 import { Trains } from "./trains.ts"
 import type { SendSegment, SocketEvent, SocketId } from "./types.ts"
@@ -82,6 +83,7 @@ export class TcpHost {
   readonly sockets = new Map<SocketId, AnySocket>()
   readonly listening: Listening
   readonly egress: Egress
+  readonly rest: Rest
   /** Fast Open cookies that servers gave us. */
   readonly cookies = new Remembered<FastOpenCookie>()
   private readonly guards: Guards
@@ -103,6 +105,7 @@ export class TcpHost {
     this.guards = new Guards(shell.counters, shell.link, shell.context.settings.profile.optionLayout)
     this.flows = new FlowTable(tableSeed)
     this.listening = new Listening(shell, this)
+    this.rest = new Rest(shell.deadlines)
     this.egress = new Egress(shell.link, shell.counters, this.guards, this.flows)
   }
 
@@ -289,7 +292,7 @@ export class TcpHost {
     if (flow.socket !== undefined && owesFin(before) && finished(tcb)) this.notify(flow.socket, "finished")
     if (tcb._tag === "CLOSED") this.remove(flow, before)
     else if (tcb._tag === "TIME-WAIT" && before._tag !== "TIME-WAIT") this.enterTimeWait(flow)
-    else if (isSynchronized(tcb) || isFast(tcb)) this.markDirty(flow)
+    else if (isSynchronized(tcb) || isFast(tcb)) this.markDirty(flow, now)
     const { listener } = flow
     if (listener !== undefined && !isFast(tcb)) this.listening.fastOpenSettled(flow, listener, effects, now)
   }
@@ -415,7 +418,8 @@ export class TcpHost {
     this.notify(socket, "writable")
   }
 
-  private markDirty(flow: Flow): void {
+  private markDirty(flow: Flow, now: Micros): void {
+    this.rest.stirs(flow, now)
     if (flow.dirty) return
     flow.dirty = true
     this.dirty.push(flow)

@@ -239,6 +239,8 @@ export interface HostApi {
   take(): ReadonlyArray<HostEffect>
   /** An accept queue has filled: `take` and accept before the next frame, or those that follow are refused together. */
   readonly crowded: boolean
+  /** Connections that have been put to rest so far (see rest.ts): the records that they were made of are garbage. */
+  readonly rested: number
 
   /** A socket that is neither bound nor connected. */
   socket(options: SocketOptions): SocketId

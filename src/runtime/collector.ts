@@ -1,30 +1,34 @@
 import { edenGC } from "bun:jsc"
 
-/** Connections that come on top of the most so far, after which the young of the heap is collected. */
-const GROWTH = 256
-/** Batches after which a stack that falls silent has something to give back. */
-const WORK = 256
+/** Connections put to rest, after which the young of the heap is collected. */
+const RESTED = 256
+/** Frames after which a stack that falls silent has something to give back. */
+const WORK = 4096
 /** How long it has been silent then, milliseconds. */
 const SILENCE = 500
 
 /**
  * Asks for garbage collection where the collector cannot know that it pays. By itself it waits
- * until the heap has doubled: by then the few records that a handshake leaves lie scattered among
- * all that it threw away, and hold that memory for as long as the connections last. Collected
- * early, they lie close together. And where nothing is allocated it does not run at all: so a stack
- * that falls silent asks for it. A number of connections that does not grow costs nothing.
+ * until the heap has doubled: by then the few records that outlive a handshake lie scattered among
+ * all that did not, and hold that memory for as long as the connections last. So the young are
+ * collected whenever many connections have been put to rest. And where nothing is allocated it does
+ * not run at all: when a stack falls silent after work, everything is collected once. That takes
+ * some milliseconds for each 10 MiB of the heap, in which nobody is served.
  */
 export interface Collector {
-  /** A batch has ended with so many connections. */
-  readonly worked: (connections: number) => void
+  /** A turn has ended: its frames, and the connections put to rest so far. */
+  readonly worked: (frames: number, rested: number) => void
   /** The stack goes to sleep. */
   readonly sleeps: () => void
   /** Forgets what it has ordered. */
   readonly stop: () => void
 }
 
+/** Leaves all to the collector itself. */
+export const NO_COLLECTOR: Collector = { worked: () => {}, sleeps: () => {}, stop: () => {} }
+
 export const makeCollector = (): Collector => {
-  let most = 0
+  let collected = 0
   let work = 0
   let timer: ReturnType<typeof setTimeout> | undefined
 
@@ -40,17 +44,16 @@ export const makeCollector = (): Collector => {
       timer = undefined
       if (work !== before) return wait()
       work = 0
-      Bun.gc(false)
+      Bun.gc(true)
     }, SILENCE)
     timer.unref()
   }
 
   return {
-    worked: (connections) => {
-      work++
-      if (connections < most - GROWTH) most = connections
-      if (connections < most + GROWTH) return
-      most = connections
+    worked: (frames, rested) => {
+      work += frames
+      if (rested < collected + RESTED) return
+      collected = rested
       edenGC()
     },
     sleeps: () => {

@@ -5,7 +5,7 @@ import type { HostApi, HostEffect, SendFrame, SocketEvent, SocketId } from "../h
 import { type Micros, OFF } from "../tcp/time.ts"
 import type { OptionLayout } from "../wire/tcpOptionLayout.ts"
 import { socketCalls } from "./calls.ts"
-import { makeCollector } from "./collector.ts"
+import { makeCollector, NO_COLLECTOR } from "./collector.ts"
 import { Owners } from "./owners.ts"
 import type { Sockets } from "./sockets.ts"
 
@@ -46,6 +46,8 @@ export interface InterpreterOptions {
   readonly devices: ReadonlyArray<Device>
   readonly layout: OptionLayout
   readonly timekeeper: (onDue: () => void) => Timekeeper
+  /** Whether garbage collection may be asked for; see collector.ts. */
+  readonly collects: boolean
   /** A callback of an application threw; if it was a connection's, that one has been aborted. */
   readonly onThrow: (socket: SocketId, cause: unknown) => void
   /** A device has ended by itself, and the stack with it. Called once. */
@@ -78,7 +80,7 @@ export const makeInterpreter = (options: InterpreterOptions): Interpreter => {
   const { host, devices, layout } = options
   const counters: InterpreterCounters = { batches: 0, segmentsOut: 0, joined: 0, drops: new Map(), thrown: 0 }
   const armed = devices.map(() => false)
-  const collector = makeCollector()
+  const collector = options.collects ? makeCollector() : NO_COLLECTOR
   const time = options.timekeeper(() => tick())
   const owners = new Owners((socket, cause, listening) => {
     counters.thrown++
@@ -128,10 +130,8 @@ export const makeInterpreter = (options: InterpreterOptions): Interpreter => {
     behind = more ? behind + 1 : 0
     if (behind === 0 || behind > PATIENCE) fireTimers()
     settle()
-    if (received > 0) {
-      counters.batches++
-      collector.worked(owners.connections)
-    }
+    if (received > 0) counters.batches++
+    collector.worked(received, host.rested)
     goOn(received > 0)
   }
 

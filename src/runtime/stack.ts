@@ -48,6 +48,12 @@ export interface StackOptions {
   readonly secret?: Uint8Array
   /** How long the end of the scope waits for peers to acknowledge the FINs. Wall-clock time. Default: 1 second. */
   readonly closeGrace?: Duration.DurationInput
+  /**
+   * Whether the stack may ask for garbage collection: of what is young where many connections come
+   * to rest, of everything once it has been silent for half a second after work. Memory falls, and
+   * whoever comes during the second waits for some milliseconds. Default: true.
+   */
+  readonly collects?: boolean
   /** In place of the real host: for tests, and for simulations. */
   readonly makeHost?: (config: HostConfig) => HostApi
 }
@@ -117,6 +123,7 @@ const make = (options: StackOptions): Effect.Effect<StackService, InvalidArgumen
       host,
       devices,
       layout: config.settings.profile.optionLayout,
+      collects: options.collects ?? true,
       timekeeper: (onDue) => timekeeper(clock, runtime, onDue),
       onThrow: (socket, cause) => {
         const goesOn = host.udp.status(socket) !== undefined || host.echo.status(socket) !== undefined

@@ -95,5 +95,5 @@ test("the same flood twice ends in the same numbers", () => {
 })
 
 test("a half-open request keeps less than Linux's 304 octets", () => {
-  expect(octetsPerRequest(100_000)).toBeLessThan(200)
-})
+  expect(octetsPerRequest(50_000)).toBeLessThan(200)
+}, 30_000)

@@ -49,7 +49,7 @@ export const HOUSE: Readonly<Record<string, Room>> = {
   device: { rooms: ["wire", "ffi"], modules: ["effect", "bun", "node:*"], ...SHELL },
   runtime: {
     rooms: ["wire", "tcp", "ip", "host", "ffi", "device"],
-    modules: ["effect", "bun", "node:*"],
+    modules: ["effect", "bun", "bun:jsc", "node:*"],
     ...SHELL,
   },
   // It runs stacks on simulated networks too.
