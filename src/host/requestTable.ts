@@ -21,7 +21,7 @@ const DEADLINE = 2
 const TERMS = 3
 const LISTENER = 4
 
-/** Behind them eighteen of 32 bits; addresses are four of them. */
+/** Behind them nineteen of 32 bits; addresses are four of them. */
 const REMOTE = 10
 const LOCAL = 14
 /** Local, then remote. */
@@ -38,7 +38,9 @@ const BEFORE = 25
 const AFTER = 26
 /** From the least bit: retransmissions (8), ACK seen (1), IPv6 (1), Fast Open cookie (2), interface (16). */
 const STATE = 27
-const COLUMNS = 28
+/** Local, then remote, 16 bits each; 0: none. */
+const ZONES = 28
+const COLUMNS = 30
 
 const RETRANSMITS = 0xff
 const ACKED = 1 << 8
@@ -77,11 +79,13 @@ export class RequestTable {
     if (this.count === 0) return NO_ROW
     const hash = this.hasher.hash(local, localPort, remote, remotePort)
     const ports = portsOf(localPort, remotePort)
+    const zones = zonesOf(local, remote)
     let row = (this.chains[hash & (this.chains.length - 1)] ?? NO_ROW) as Row
     while (row !== NO_ROW) {
       if (
         this.rows.word(row, PORTS) === ports &&
         this.familyOf(row) === remote.family &&
+        this.rows.word(row, ZONES) === zones &&
         this.isAddress(row, REMOTE, remote) &&
         this.isAddress(row, LOCAL, local)
       ) {
@@ -101,6 +105,7 @@ export class RequestTable {
     this.setAddress(row, REMOTE, remote.address)
     this.setAddress(row, LOCAL, local.address)
     rows.setWord(row, PORTS, portsOf(local.port, remote.port))
+    rows.setWord(row, ZONES, zonesOf(local.address, remote.address))
     rows.setWord(row, STATE, (iface << IFACE_SHIFT) | (remote.address.family === 6 ? IPV6 : 0))
     this.write(row, request)
     this.chain(row)
@@ -279,13 +284,13 @@ export class RequestTable {
 
   private address(row: Row, at: number): IpAddress {
     const { rows } = this
-    return {
-      family: this.familyOf(row),
-      a: rows.word(row, at),
-      b: rows.word(row, at + 1),
-      c: rows.word(row, at + 2),
-      d: rows.word(row, at + 3),
-    }
+    const zones = rows.word(row, ZONES)
+    const zone = at === LOCAL ? zones >>> 16 : zones & 0xffff
+    const a = rows.word(row, at)
+    const b = rows.word(row, at + 1)
+    const c = rows.word(row, at + 2)
+    const d = rows.word(row, at + 3)
+    return zone === 0 ? { family: this.familyOf(row), a, b, c, d } : { family: 6, a, b, c, d, zone }
   }
 
   private setAddress(row: Row, at: number, { a, b, c, d }: IpAddress): void {
@@ -295,5 +300,7 @@ export class RequestTable {
     this.rows.setWord(row, at + 3, d)
   }
 }
+
+const zonesOf = (local: IpAddress, remote: IpAddress): number => (((local.zone ?? 0) << 16) | (remote.zone ?? 0)) >>> 0
 
 const portsOf = (local: number, remote: number): number => ((local << 16) | remote) >>> 0

@@ -12,8 +12,11 @@ import { type Endpoint, ipv4, ipv6 } from "../../src/wire/address.ts"
 
 const word = fc.integer({ min: 0, max: 0xffffffff })
 const port = fc.integer({ min: 1, max: 65535 })
+const zoned = fc
+  .tuple(word, word, word, word, fc.option(fc.integer({ min: 1, max: 65535 }), { nil: undefined }))
+  .map(([a, b, c, d, zone]) => (zone === undefined ? ipv6(a, b, c, d) : { ...ipv6(a, b, c, d), zone }))
 const endpoint = (family: 4 | 6): fc.Arbitrary<Endpoint> =>
-  fc.record({ address: family === 4 ? word.map(ipv4) : fc.tuple(word, word, word, word).map((w) => ipv6(...w)), port })
+  fc.record({ address: family === 4 ? word.map(ipv4) : zoned, port })
 const endpoints = fc
   .constantFrom(4 as const, 6 as const)
   .chain((family) => fc.tuple(endpoint(family), endpoint(family)))
