@@ -12,8 +12,8 @@ const SILENCE = 500
  * until the heap has doubled: by then the few records that outlive a handshake lie scattered among
  * all that did not, and hold that memory for as long as the connections last. So the young are
  * collected whenever many connections have been put to rest. And where nothing is allocated it does
- * not run at all: when a stack falls silent after work, everything is collected once. That takes
- * some milliseconds for each 10 MiB of the heap, in which nobody is served.
+ * not run at all: when a stack that has put connections to rest falls silent after work, everything
+ * is collected once. That takes some milliseconds for each 10 MiB of the heap, in which nobody is served.
  */
 export interface Collector {
   /** A turn has ended: its frames, and the connections put to rest so far. */
@@ -28,7 +28,9 @@ export interface Collector {
 export const NO_COLLECTOR: Collector = { worked: () => {}, sleeps: () => {}, stop: () => {} }
 
 export const makeCollector = (): Collector => {
+  let rested = 0
   let collected = 0
+  let collectedAll = 0
   let work = 0
   let timer: ReturnType<typeof setTimeout> | undefined
 
@@ -44,20 +46,22 @@ export const makeCollector = (): Collector => {
       timer = undefined
       if (work !== before) return wait()
       work = 0
+      collectedAll = rested
       Bun.gc(true)
     }, SILENCE)
     timer.unref()
   }
 
   return {
-    worked: (frames, rested) => {
+    worked: (frames, all) => {
       work += frames
+      rested = all
       if (rested < collected + RESTED) return
       collected = rested
       edenGC()
     },
     sleeps: () => {
-      if (timer === undefined && work >= WORK) wait()
+      if (timer === undefined && work >= WORK && rested > collectedAll) wait()
     },
     stop,
   }
