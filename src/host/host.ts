@@ -385,7 +385,7 @@ class Host implements HostApi {
   }
 
   close(id: SocketId, now: Micros): void {
-    if (this.datagrams.udp.close(id) || this.datagrams.echo.close(id)) return
+    if (this.datagrams.udp.close(id, now) || this.datagrams.echo.close(id)) return
     this.giveUp(
       id,
       (flow) => this.carry(flow, lingersNot(flow.tcb) ? abort(flow.tcb) : release(flow.tcb, now), now),

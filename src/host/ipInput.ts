@@ -67,7 +67,10 @@ export class IpReceiver {
     if (isDrop(packet)) return this.drop(packet)
     const { source, destination } = packet
     const cast = this.castOf4(iface, destination)
-    if (cast === undefined && this.forwarder() === undefined) return this.drop("ipv4:not-for-us")
+    // A group that nobody joined is no business of a router's here: multicast is not forwarded.
+    if (cast === undefined && (isMulticast(destination) || this.forwarder() === undefined)) {
+      return this.drop("ipv4:not-for-us")
+    }
     // RFC 1122 section 3.3.6: what came to everyone on the link must be addressed to everyone.
     if (group && (cast ?? "unicast") === "unicast") return this.drop("ipv4:unicast-in-link-broadcast")
     // RFC 1122 section 3.2.1.3, BCP 38: nobody on the wire speaks as us.
@@ -183,8 +186,7 @@ export class IpReceiver {
 
   private castOf4(iface: NetInterface, destination: IpAddress): Cast | undefined {
     if (this.addresses.isLocal(destination)) return "unicast"
-    // A group that nobody joined is still no business of a router's here: multicast is not forwarded.
-    if (isMulticast(destination)) return "multicast"
+    if (isMulticast(destination)) return iface.listensTo(destination) ? "multicast" : undefined
     return iface.isBroadcast(destination) ? "broadcast" : undefined
   }
 

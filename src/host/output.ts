@@ -133,7 +133,8 @@ export class Output {
     if (cast !== undefined && (how.loop ?? cast === "broadcast")) this.loop(iface.index, bytes.slice(start), cast)
     const mtu = this.parts.pathMtu(destination, iface.index, now)
     const isWhole = headers + length <= mtu
-    const frames = isWhole ? [bytes] : this.cut(bytes, start, mtu, from, destination, protocol)
+    const mayCut = how.dontFragment !== true
+    const frames = isWhole ? [bytes] : this.cut(bytes, start, mtu, mayCut, from, destination, protocol)
     const [first, ...following] = frames
     if (first === undefined) return this.drop("ip:too-long-to-send-whole")
     this.frame(iface, first, hop.neighbour, how.mac, why, now, following)
@@ -192,13 +193,14 @@ export class Output {
     bytes: Uint8Array,
     start: number,
     mtu: number,
+    mayCut: boolean,
     source: IpAddress,
     destination: IpAddress,
     protocol: number,
   ): ReadonlyArray<Uint8Array> {
     // An IPv4 header has its own by now.
     const identification = source.family === 4 ? 0 : this.parts.identification(source, destination, protocol)
-    const frames = fragment(bytes, start, mtu, identification) ?? []
+    const frames = (mayCut ? fragment(bytes, start, mtu, identification) : undefined) ?? []
     this.parts.fragmented(source.family, frames.length)
     return frames
   }

@@ -7,9 +7,9 @@ import type { Micros } from "../tcp/time.ts"
 import {
   type Endpoint,
   type IpAddress,
-  isLinkLocal,
   isMapped,
   isUnspecified,
+  lacksZone,
   UNSPECIFIED4,
   unmapped,
 } from "../wire/address.ts"
@@ -217,9 +217,5 @@ export class SocketCalls {
     this.tcp.sockets.set(id, listener)
   }
 }
-
-/** The same address is on every link: which one is meant must be said (RFC 4007 section 6). */
-const lacksZone = (address: IpAddress): boolean =>
-  address.family === 6 && isLinkLocal(address) && address.zone === undefined
 
 const isPort = (port: number): boolean => Number.isInteger(port) && port >= 0 && port <= 65535

@@ -1,13 +1,13 @@
-import { Effect } from "effect"
+import { Effect, Either } from "effect"
 import { Stack, type StackService } from "../runtime/stack.ts"
 import type { IpAddress } from "../wire/address.ts"
-import { parseAddress } from "../wire/addressText.ts"
 import type { ResolveError } from "./dns/errors.ts"
 import { exchangeOver } from "./dns/exchange.ts"
 import type { RecordType } from "./dns/message.ts"
 import { makeResolver } from "./dns/resolver.ts"
 import { InvalidArgument } from "./errors.ts"
 import { interleaved } from "./happyEyeballs.ts"
+import { addressOf } from "./options.ts"
 
 export { HostNotFound, type ResolveError, ResolverFailed } from "./dns/errors.ts"
 export type { RecordType } from "./dns/message.ts"
@@ -39,8 +39,8 @@ export const lookupOn = (
   stack: StackService,
   host: string | IpAddress,
 ): Effect.Effect<ReadonlyArray<IpAddress>, LookupError> => {
-  const literal = typeof host === "string" ? parseAddress(host) : host
-  if (literal !== undefined) return Effect.succeed([literal])
+  const literal = addressOf(host, stack)
+  if (Either.isRight(literal)) return Effect.succeed([literal.right])
   const name = String(host)
   // No name ends in a number (RFC 1123 section 2.1): an address was meant.
   if (/(^|\.)[0-9]+\.?$/.test(name) || name.includes(":")) {

@@ -1,7 +1,7 @@
 import { Deferred, type Duration, Effect, Either, Exit, FiberSet, Mailbox, Stream } from "effect"
 import type { EchoAnswer } from "../host/echo/types.ts"
 import type { IcmpReport } from "../host/icmpReport.ts"
-import type { Stack } from "../runtime/stack.ts"
+import { Stack, type StackService } from "../runtime/stack.ts"
 import type { Micros } from "../tcp/time.ts"
 import type { IpAddress } from "../wire/address.ts"
 import { echoSocket, microsNow } from "./echoSocket.ts"
@@ -15,13 +15,13 @@ export { noSums, type PingStatistics, type PingSums, statisticsOf } from "./ping
 export type { UdpError } from "./udpErrors.ts"
 
 export interface PingOptions {
-  /** An IPv4 address. */
+  /** An address of either IP version; a link-local one with its interface, as fe80::1%tap0. */
   readonly host: string | IpAddress
   /** Requests. Default: without end. */
   readonly count?: number
   /** From one request to the next. Default 1 second. */
   readonly interval?: Duration.DurationInput
-  /** Octets behind the ICMP header, 0 to 65507. Default 56. */
+  /** Octets behind the ICMP header, 0 to 65507, over IPv6 to 65527. Default 56. */
   readonly size?: number
   /** How long each request waits for its answer; one that comes later counts still, while others are waited for. Default 2 seconds. */
   readonly timeout?: Duration.DurationInput
@@ -54,7 +54,7 @@ export type PingEvent =
   | { readonly _tag: "TimedOut"; readonly sequence: number }
 
 const DEFAULT_SIZE = 56
-const LARGEST_SIZE = 65507
+const LARGEST_SIZE = { 4: 65507, 6: 65527 } as const
 const SEQUENCES = 0x10000
 const DEFAULT_INTERVAL: Duration.DurationInput = "1 second"
 const DEFAULT_TIMEOUT: Duration.DurationInput = "2 seconds"
@@ -73,7 +73,7 @@ interface Asked {
 export const ping = (options: PingOptions): Stream.Stream<PingEvent, UdpError, Stack> =>
   Stream.unwrapScoped(
     Effect.gen(function* () {
-      const call = yield* callOf(options)
+      const call = yield* callOf(options, yield* Stack)
       const { count = Number.POSITIVE_INFINITY, interval = DEFAULT_INTERVAL, timeout = DEFAULT_TIMEOUT } = options
       const mailbox = yield* Mailbox.make<PingEvent, UdpError>({ capacity: MOST_EVENTS, strategy: "sliding" })
       const asked = new Map<number, Asked>()
@@ -131,18 +131,19 @@ export const withEvent = (sums: PingSums, event: PingEvent): PingSums => {
   }
 }
 
-const callOf = (options: PingOptions) =>
+const callOf = (options: PingOptions, stack: StackService) =>
   Effect.suspend(() =>
     Either.gen(function* () {
       const { count, source } = options
       if (count !== undefined) yield* within("count", count, 1, Number.MAX_SAFE_INTEGER, 1)
+      const to = yield* addressOf(options.host, stack)
       return {
-        to: yield* addressOf(options.host),
-        payload: pattern(yield* within("size", options.size, 0, LARGEST_SIZE, DEFAULT_SIZE)),
+        to,
+        payload: pattern(yield* within("size", options.size, 0, LARGEST_SIZE[to.family], DEFAULT_SIZE)),
         ttl: yield* within("ttl", options.ttl, 1, 255, 0),
         tos: yield* within("tos", options.tos, 0, 255, 0),
         dontFragment: options.dontFragment ?? false,
-        source: source === undefined ? undefined : yield* addressOf(source),
+        source: source === undefined ? undefined : yield* addressOf(source, stack),
       }
     }),
   )

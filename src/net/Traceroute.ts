@@ -1,8 +1,8 @@
 import { Deferred, type Duration, Effect, Either, type Scope, Stream } from "effect"
 import type { IcmpReport } from "../host/icmpReport.ts"
-import type { Stack } from "../runtime/stack.ts"
+import { Stack, type StackService } from "../runtime/stack.ts"
 import type { Micros } from "../tcp/time.ts"
-import type { IpAddress } from "../wire/address.ts"
+import { type IpAddress, UNSPECIFIED4, UNSPECIFIED6 } from "../wire/address.ts"
 import { echoSocket, microsNow } from "./echoSocket.ts"
 import { addressOf } from "./options.ts"
 import { bind } from "./Udp.ts"
@@ -13,7 +13,7 @@ export type { IcmpProblem } from "../host/icmpReport.ts"
 export type { UdpError } from "./udpErrors.ts"
 
 export interface TracerouteOptions {
-  /** An IPv4 address. */
+  /** An address of either IP version. */
   readonly host: string | IpAddress
   /** UDP to ports that nobody listens on, or echo requests. Default "udp". */
   readonly method?: "udp" | "icmp"
@@ -26,7 +26,7 @@ export interface TracerouteOptions {
   readonly timeout?: Duration.DurationInput
   /** The first probe's port; each next one has the next. Default 33434. */
   readonly port?: number
-  /** Octets of each probe's whole packet, 28 to 65535. Default 60. */
+  /** Octets of each probe's whole packet, from its headers alone to 65535. Default 60, over IPv6 80. */
   readonly size?: number
   readonly dontFragment?: boolean
 }
@@ -51,14 +51,16 @@ export interface Hop {
 }
 
 const DEFAULT_PORT = 33434
-const HEADERS = 28
+/** Of IP, and 8 of UDP or an echo request. */
+const HEADERS = { 4: 28, 6: 48 } as const
+export const DEFAULT_SIZE = { 4: 60, 6: 80 } as const
 const LARGEST_PACKET = 65535
 
 /** The hops to a host, one after the other, up to the one that answers for it. */
 export const traceroute = (options: TracerouteOptions): Stream.Stream<Hop, UdpError, Stack> =>
   Stream.unwrapScoped(
     Effect.gen(function* () {
-      const plan = yield* planOf(options)
+      const plan = yield* planOf(options, yield* Stack)
       const send = yield* plan.method === "udp" ? udpProbes(plan) : echoProbes(plan)
       const { timeout = "3 seconds" } = options
       const silence: Probe = { _tag: "Silence" }
@@ -102,18 +104,20 @@ interface Plan {
 /** Sends the probe of that number, and waits for what becomes of it. */
 type Send = (number: number, ttl: number) => Effect.Effect<Probe>
 
-const planOf = (options: TracerouteOptions) =>
+const planOf = (options: TracerouteOptions, stack: StackService) =>
   Effect.suspend(() =>
     Either.gen(function* () {
-      const size = yield* within("size", options.size, HEADERS, LARGEST_PACKET, 60)
+      const to = yield* addressOf(options.host, stack)
+      const headers = HEADERS[to.family]
+      const size = yield* within("size", options.size, headers, LARGEST_PACKET, DEFAULT_SIZE[to.family])
       const plan: Plan = {
-        to: yield* addressOf(options.host),
+        to,
         method: options.method ?? "udp",
         firstHop: yield* within("firstHop", options.firstHop, 1, 255, 1),
         maxHops: yield* within("maxHops", options.maxHops, 1, 255, 30),
         queries: yield* within("queries", options.queries, 1, 10, 3),
         port: yield* within("port", options.port, 1, 65535 - 255 * 10, DEFAULT_PORT),
-        payload: Uint8Array.from({ length: size - HEADERS }, (_, index) => 0x40 + (index & 0x3f)),
+        payload: Uint8Array.from({ length: size - headers }, (_, index) => 0x40 + (index & 0x3f)),
         dontFragment: options.dontFragment ?? false,
       }
       return plan
@@ -123,7 +127,7 @@ const planOf = (options: TracerouteOptions) =>
 /** Each probe goes to a port of its own, which the error that comes back quotes. */
 const udpProbes = ({ to, port, payload, dontFragment }: Plan): Effect.Effect<Send, UdpError, Stack | Scope.Scope> =>
   Effect.gen(function* () {
-    const { plain } = yield* bind({ dontFragment })
+    const { plain } = yield* bind({ dontFragment, host: to.family === 4 ? UNSPECIFIED4 : UNSPECIFIED6 })
     const waiting = new Waiting()
     plain.on({
       onError: (_, { destination, ...report }) => waiting.failed(destination.port - port, report, report.at),

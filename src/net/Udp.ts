@@ -4,7 +4,7 @@ import { Stack, type StackService } from "../runtime/stack.ts"
 import type { Endpoint, IpAddress } from "../wire/address.ts"
 import { formatEndpoint } from "../wire/addressText.ts"
 import { ConnectionAborted } from "./errors.ts"
-import { endpointOf, PlainUdp } from "./plainUdp.ts"
+import { PlainUdp } from "./plainUdp.ts"
 import type { ReceiveError, UdpError } from "./udpErrors.ts"
 import type { BindOptions, ConnectOptions } from "./udpOptions.ts"
 
@@ -77,7 +77,7 @@ export const bind = (options: BindOptions = {}): Effect.Effect<UdpSocket, UdpErr
     opened((stack) => PlainUdp.bind(stack, options)),
     (plain) => {
       const send = (payload: Uint8Array, to: Destination): Effect.Effect<void, UdpError> =>
-        Effect.flatMap(resolved(to), (endpoint) => done(() => plain.trySend(payload, endpoint)))
+        Effect.flatMap(resolved(plain, to), (endpoint) => done(() => plain.trySend(payload, endpoint)))
       const sendOne = ({ payload, to }: Outgoing): Effect.Effect<void, UdpError> => send(payload, to)
       return { ...common(plain), send, sink: Sink.forEach(sendOne) }
     },
@@ -103,8 +103,8 @@ const opened = (
     ),
   )
 
-const resolved = (to: Destination): Effect.Effect<Endpoint, UdpError> =>
-  "address" in to ? Effect.succeed(to) : Effect.suspend(() => endpointOf(to))
+const resolved = (plain: PlainUdp, to: Destination): Effect.Effect<Endpoint, UdpError> =>
+  "address" in to ? Effect.succeed(to) : Effect.suspend(() => plain.endpointOf(to))
 
 const done = (call: () => UdpError | undefined): Effect.Effect<void, UdpError> =>
   Effect.suspend(() => {

@@ -8,14 +8,7 @@ import { formatAddress, formatEndpoint } from "../wire/addressText.ts"
 import { ConnectionAborted, type InvalidArgument, StackFailed } from "./errors.ts"
 import { addressOf, portOf } from "./options.ts"
 import { icmpError, type UdpError, type UnreachableError, udpRefusal } from "./udpErrors.ts"
-import {
-  type BindOptions,
-  type ConnectOptions,
-  interfaceOf,
-  type SocketOptions,
-  udpOptions,
-  within,
-} from "./udpOptions.ts"
+import { type BindOptions, type ConnectOptions, interfaceOf, udpOptions, within } from "./udpOptions.ts"
 
 /**
  * What a UDP socket calls, synchronously, while the stack works on a batch of frames. A call that
@@ -58,7 +51,7 @@ export class PlainUdp implements SocketOwner {
   /** A socket that is bound to an address and port of the stack. */
   static bind(stack: StackService, options: BindOptions): Either.Either<PlainUdp, UdpError> {
     return Either.gen(function* () {
-      const address = yield* addressOf(options.host)
+      const address = yield* addressOf(options.host, stack)
       const port = yield* portOf(options.port ?? 0, 0)
       return yield* PlainUdp.#open(stack, options, { address, port })
     })
@@ -67,10 +60,10 @@ export class PlainUdp implements SocketOwner {
   /** A socket that speaks and listens to one peer only. */
   static connect(stack: StackService, options: ConnectOptions): Either.Either<PlainUdp, UdpError> {
     return Either.gen(function* () {
-      const remote: Endpoint = { address: yield* addressOf(options.host), port: yield* portOf(options.port, 1) }
+      const remote: Endpoint = { address: yield* addressOf(options.host, stack), port: yield* portOf(options.port, 1) }
       const any = remote.address.family === 4 ? UNSPECIFIED4 : UNSPECIFIED6
       const host = options.local?.host
-      const address = host === undefined ? any : yield* addressOf(host)
+      const address = host === undefined ? any : yield* addressOf(host, stack)
       const port = yield* portOf(options.local?.port ?? 0, 0)
       const socket = yield* PlainUdp.#open(stack, options, { address, port })
       const error = socket.connect(remote)
@@ -80,7 +73,11 @@ export class PlainUdp implements SocketOwner {
     })
   }
 
-  static #open(stack: StackService, options: SocketOptions, local: Endpoint): Either.Either<PlainUdp, UdpError> {
+  static #open(
+    stack: StackService,
+    options: BindOptions | ConnectOptions,
+    local: Endpoint,
+  ): Either.Either<PlainUdp, UdpError> {
     return Either.gen(function* () {
       const socket = new PlainUdp(stack, options.dontFragment ?? false)
       const id = stack.sockets.udp.open(yield* udpOptions(stack, options), local, socket)
@@ -152,6 +149,14 @@ export class PlainUdp implements SocketOwner {
     const pending = this.#pending
     this.#pending = undefined
     return pending
+  }
+
+  /** An end as text or as a value. */
+  endpointOf(to: {
+    readonly host: string | IpAddress
+    readonly port: number
+  }): Either.Either<Endpoint, InvalidArgument> {
+    return Either.all({ address: addressOf(to.host, this.#stack), port: portOf(to.port, 1) })
   }
 
   /** Joins a group on an interface, by its name; by default the route's, else the first. */
@@ -231,7 +236,7 @@ export class PlainUdp implements SocketOwner {
     iface: string | undefined,
     call: (id: SocketId, address: IpAddress, index: number | undefined) => ReturnType<Sockets["udp"]["join"]>,
   ): UdpError | undefined {
-    const checked = Either.all({ address: addressOf(group), index: interfaceOf(this.#stack, iface) })
+    const checked = Either.all({ address: addressOf(group, this.#stack), index: interfaceOf(this.#stack, iface) })
     if (Either.isLeft(checked)) return checked.left
     const { address, index } = checked.right
     return this.#call({ address, port: 0 }, (id) => call(id, address, index))
@@ -280,14 +285,5 @@ export const stackFailure = (sockets: Sockets): StackFailed | undefined => {
     ? undefined
     : new StackFailed({ device: failure.device, errno: failure.errno, reason: failure.message })
 }
-
-/** An end as text or as a value. */
-export const endpointOf = (to: {
-  readonly host: string | IpAddress
-  readonly port: number
-}): Either.Either<Endpoint, InvalidArgument> =>
-  Either.gen(function* () {
-    return { address: yield* addressOf(to.host), port: yield* portOf(to.port, 1) }
-  })
 
 export const nameOf = (host: string | IpAddress): string => (typeof host === "string" ? host : formatAddress(host))

@@ -16,13 +16,13 @@ export interface SocketOptions {
   readonly receiveBuffer?: number
   /** Send and hear by this interface only, by its name. Default: by all. */
   readonly interface?: string
-  /** TTL of unicast and broadcast, 1 to 255. Default 64. */
+  /** TTL or hop limit of unicast and broadcast, 1 to 255. Default 64. */
   readonly ttl?: number
-  /** DSCP and ECN, 0 to 255. Default 0. */
+  /** DSCP and ECN, which IPv6 calls the traffic class, 0 to 255. Default 0. */
   readonly tos?: number
   /** Do not fragment: what the path does not take in one piece fails with MessageTooLong. Default false. */
   readonly dontFragment?: boolean
-  /** TTL of what is sent to groups, 0 to 255. Default 1: the link. */
+  /** TTL or hop limit of what is sent to groups, 0 to 255. Default 1: the link. */
   readonly multicastTtl?: number
   /** What is sent to a group reaches members of this stack too. Default true. */
   readonly multicastLoop?: boolean
@@ -31,8 +31,10 @@ export interface SocketOptions {
 }
 
 export interface BindOptions extends SocketOptions {
-  /** One of the stack's addresses, a broadcast address or a group. Default: all of IPv4's; "::" for IPv6's. */
+  /** One of the stack's addresses, a broadcast address or a group. Default: all of them, of both IP versions where the stack has IPv6. */
   readonly host?: string | IpAddress
+  /** On any IPv6 address ("::"), leave IPv4 to others. Default: the setting `bindv6only`, false. */
+  readonly ipv6Only?: boolean
   /** 0, the default: a free port that nobody can guess. */
   readonly port?: number
 }
@@ -47,7 +49,10 @@ export interface ConnectOptions extends SocketOptions {
 
 const LARGEST_OCTET = 255
 
-export const udpOptions = (stack: StackService, options: SocketOptions): Either.Either<UdpOptions, InvalidArgument> =>
+export const udpOptions = (
+  stack: StackService,
+  options: SocketOptions & Pick<BindOptions, "ipv6Only">,
+): Either.Either<UdpOptions, InvalidArgument> =>
   Either.gen(function* () {
     return {
       ...defaultUdpOptions,
@@ -56,6 +61,7 @@ export const udpOptions = (stack: StackService, options: SocketOptions): Either.
       broadcast: options.broadcast ?? false,
       receiveBuffer: yield* within("receiveBuffer", options.receiveBuffer, 1, Number.MAX_SAFE_INTEGER, 0),
       boundInterface: yield* interfaceOf(stack, options.interface),
+      ipv6Only: options.ipv6Only,
       ttl: yield* within("ttl", options.ttl, 1, LARGEST_OCTET, 0),
       tos: yield* within("tos", options.tos, 0, LARGEST_OCTET, 0),
       dontFragment: options.dontFragment ?? false,

@@ -53,12 +53,12 @@ export const udpCalls = ({ host, owners, now, failure, called }: Context): UdpSo
   join: (socket, group, iface) => {
     if (failure() !== undefined) return STACK_ENDED
     called()
-    return host.udp.join(socket, group, iface)
+    return host.udp.join(socket, group, iface, now())
   },
   leave: (socket, group, iface) => {
     if (failure() !== undefined) return STACK_ENDED
     called()
-    return host.udp.leave(socket, group, iface)
+    return host.udp.leave(socket, group, iface, now())
   },
   setOptions: (socket, options) => (failure() === undefined ? host.udp.setOptions(socket, options) : STACK_ENDED),
   status: (socket) => host.udp.status(socket),

@@ -77,6 +77,9 @@ export const withoutZone = (x: IpAddress): IpAddress => (x.zone === undefined ? 
 export const needsZone = (x: IpAddress): boolean =>
   x.family === 6 && (isLinkLocal(x) || (x.a >>> 24 === 0xff && ((x.a >>> 16) & 0xf) <= 2))
 
+/** The same address is on every link: which one is meant must be said (RFC 4007 section 6). */
+export const lacksZone = (x: IpAddress): boolean => x.family === 6 && isLinkLocal(x) && x.zone === undefined
+
 /** The first `length` bits of both addresses agree (`length` counts from the family's own first bit). */
 export const inPrefix = (x: IpAddress, prefix: IpAddress, length: number): boolean => {
   if (x.family !== prefix.family) return false

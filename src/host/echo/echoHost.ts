@@ -1,5 +1,5 @@
 import type { Micros } from "../../tcp/time.ts"
-import { type IpAddress, isUnspecified, sameAddress } from "../../wire/address.ts"
+import { type IpAddress, isMulticast, isUnspecified, lacksZone, sameAddress, unmapped } from "../../wire/address.ts"
 import { type Echo, encodeIcmp, ICMP_HEADER } from "../../wire/icmp.ts"
 import { encodeIcmpv6 } from "../../wire/icmpv6.ts"
 import type { IpPacket } from "../../wire/ip.ts"
@@ -55,6 +55,11 @@ class EchoSocket {
     this.asked.push(to)
   }
 
+  /** A group's members answer for it. */
+  hasAsked(from: IpAddress): boolean {
+    return this.asked.some((to) => sameAddress(to, from) || (isMulticast(to) && to.family === from.family))
+  }
+
   get status(): EchoStatus {
     const { id, identifier, queue } = this
     return { socket: id, identifier, recvQ: queue.charge, drops: queue.drops }
@@ -87,12 +92,16 @@ export class EchoHost implements EchoApi {
   send(id: SocketId, request: EchoRequestCall, now: Micros): HostRefusal | undefined {
     const socket = this.all.get(id)
     if (socket === undefined) return BAD_ID
-    const { to, payload, ttl, tos, dontFragment } = request
+    const { payload, ttl, tos, dontFragment } = request
+    const to = unmapped(request.to)
     const { link } = this.shell
     if (isUnspecified(to)) return refuse("EINVAL", "RFC1122-3.2.1.3:unspecified-destination")
+    if (lacksZone(to)) return refuse("EINVAL", "RFC4007-6:no-zone")
     if (payload.length > LARGEST[to.family]) return refuse("EMSGSIZE", "RFC791-3.1:longer-than-65535")
     const reach = link.reachOf(to)
-    if (reach !== undefined && reach !== "unicast") return refuse("EACCES", "Linux:ping_v4_sendmsg:SO_BROADCAST")
+    // Everybody on a link may be asked over IPv6, as ping6 does; over IPv4 that is what smurfs did.
+    const isForMany = reach !== undefined && reach !== "unicast"
+    if (isForMany && to.family === 4) return refuse("EACCES", "Linux:ping_v4_sendmsg:SO_BROADCAST")
     const hop = link.wayTo(to)
     if (hop === undefined) return refuse("ENETUNREACH", "Linux:ip_route_output:no-route")
     const source = request.source ?? (reach === "unicast" ? to : link.sourceFor(hop.interface, to))
@@ -139,7 +148,7 @@ export class EchoHost implements EchoApi {
   /** A reply; false: nobody asked its sender under that identifier. */
   reply(packet: IpPacket, { identifier, sequence, payload }: Echo, now: Micros): boolean {
     const socket = this.byIdentifier.get(identifier)
-    if (socket === undefined || !socket.asked.some((to) => sameAddress(to, packet.source))) return false
+    if (socket === undefined || !socket.hasAsked(packet.source)) return false
     const { source: from, ttl, tos } = packet
     this.deliver(socket, { _tag: "Reply", from, sequence, payload: payload.slice(), ttl, tos, at: now })
     return true

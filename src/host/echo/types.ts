@@ -52,7 +52,7 @@ export interface EchoStatus {
 export interface EchoApi {
   /** Identifier 0: a free one that nobody can guess. EADDRINUSE, EINVAL. */
   open(identifier: number, receiveBuffer: number): SocketId | HostRefusal
-  /** EMSGSIZE, ENETUNREACH, EADDRNOTAVAIL, EACCES (broadcast and multicast are not asked), EINVAL. */
+  /** EMSGSIZE, ENETUNREACH, EADDRNOTAVAIL, EACCES (IPv4's broadcast and multicast addresses are not asked), EINVAL. */
   send(socket: SocketId, request: EchoRequestCall, now: Micros): HostRefusal | undefined
   receive(socket: SocketId): EchoAnswer | "empty" | HostRefusal
   status(socket: SocketId): EchoStatus | undefined

@@ -1,4 +1,4 @@
-import { type Endpoint, type IpAddress, sameAddress } from "../../wire/address.ts"
+import { type Endpoint, type IpAddress, isUnspecified, sameAddress, withoutZone } from "../../wire/address.ts"
 import { DatagramQueue } from "../datagramQueue.ts"
 import type { PortOwner } from "../portTable.ts"
 import type { SocketId } from "../types.ts"
@@ -8,6 +8,7 @@ import type { UdpDatagram, UdpError, UdpOptions, UdpStatus } from "./types.ts"
 const MOST_ERRORS = 64
 
 export interface Membership {
+  /** Without a zone. */
   readonly group: IpAddress
   readonly iface: number
 }
@@ -37,8 +38,15 @@ export class UdpSocket {
     this.errors.push(error)
   }
 
+  /** Whether it may send to addresses of a family: "::" is any address of both, unless the socket says otherwise. */
+  speaks(family: 4 | 6): boolean {
+    const { address } = this.local
+    return address.family === family || (family === 4 && isUnspecified(address) && this.options.ipv6Only !== true)
+  }
+
   isMember(group: IpAddress, iface: number): boolean {
-    return this.groups.some((one) => one.iface === iface && sameAddress(one.group, group))
+    const bare = withoutZone(group)
+    return this.groups.some((one) => one.iface === iface && sameAddress(one.group, bare))
   }
 
   get status(): UdpStatus {

@@ -1,4 +1,11 @@
-import { type Endpoint, isUnspecified, sameAddress, sameEndpoint } from "../../wire/address.ts"
+import {
+  type Endpoint,
+  type IpAddress,
+  isUnspecified,
+  sameAddress,
+  sameEndpoint,
+  withoutZone,
+} from "../../wire/address.ts"
 import type { UdpSocket } from "./socket.ts"
 
 /** Bound UDP sockets by port. */
@@ -54,13 +61,18 @@ export class UdpTable {
   }
 }
 
-/** An exact address counts before any address, a peer or an interface before all (Linux's compute_score); 0: not for this one. */
+/** An exact address counts before any address, a peer or an interface before all, and a socket of IPv4 alone before one of both (Linux's compute_score); 0: not for this one. */
 const scoreOf = (socket: UdpSocket, to: Endpoint, from: Endpoint, iface: number | undefined): number => {
   const { local, remote: peer, options } = socket
-  if (local.address.family !== to.address.family) return 0
-  if (!isUnspecified(local.address) && !sameAddress(local.address, to.address)) return 0
+  const isAny = isUnspecified(local.address)
+  if (isAny ? !socket.speaks(to.address.family) : !isAt(local.address, to.address)) return 0
   if (peer !== undefined && !sameEndpoint(peer, from)) return 0
   const wanted = options.boundInterface
   if (wanted !== undefined && iface !== undefined && wanted !== iface) return 0
-  return 1 + (isUnspecified(local.address) ? 0 : 16) + (peer === undefined ? 0 : 8) + (wanted === undefined ? 0 : 4)
+  const ofFamily = local.address.family === to.address.family ? 2 : 1
+  return ofFamily + (isAny ? 0 : 16) + (peer === undefined ? 0 : 8) + (wanted === undefined ? 0 : 4)
 }
+
+/** A group without a zone is that of every link. */
+const isAt = (own: IpAddress, address: IpAddress): boolean =>
+  sameAddress(own, address) || (own.zone === undefined && sameAddress(own, withoutZone(address)))

@@ -20,16 +20,19 @@ export interface UdpOptions {
   readonly freeBind: boolean
   /** SO_BINDTODEVICE: send and hear by this interface only, an index; undefined: by all. */
   readonly boundInterface: number | undefined
-  /** IP_TTL of unicast and broadcast; 0: the default. */
+  /** IPV6_V6ONLY of a socket that is bound to "::"; undefined: as the setting `bindv6only` says. */
+  readonly ipv6Only: boolean | undefined
+  /** IP_TTL, IPV6_UNICAST_HOPS: of unicast and broadcast; 0: the default. */
   readonly ttl: number
+  /** IP_TOS, IPV6_TCLASS */
   readonly tos: number
-  /** IP_MTU_DISCOVER: set DF, and refuse what is longer than the path takes (EMSGSIZE). */
+  /** IP_MTU_DISCOVER, IPV6_DONTFRAG: set DF, and refuse what is longer than the path takes (EMSGSIZE). */
   readonly dontFragment: boolean
-  /** IP_MULTICAST_TTL */
+  /** IP_MULTICAST_TTL, IPV6_MULTICAST_HOPS */
   readonly multicastTtl: number
-  /** IP_MULTICAST_LOOP */
+  /** IP_MULTICAST_LOOP, IPV6_MULTICAST_LOOP */
   readonly multicastLoop: boolean
-  /** IP_MULTICAST_IF: an index into the host's interfaces; undefined: by the route, else the first. */
+  /** IP_MULTICAST_IF, IPV6_MULTICAST_IF: an index into the host's interfaces; undefined: by the route, else the first. */
   readonly multicastInterface: number | undefined
 }
 
@@ -40,6 +43,7 @@ export const defaultUdpOptions: UdpOptions = {
   receiveBuffer: 0,
   freeBind: false,
   boundInterface: undefined,
+  ipv6Only: undefined,
   ttl: 0,
   tos: 0,
   dontFragment: false,
@@ -82,7 +86,7 @@ export interface UdpStatus {
 
 /** UDP sockets of a host. */
 export interface UdpApi {
-  /** Neither bound nor connected. */
+  /** Neither bound nor connected. Bound to "::", it hears and speaks IPv4 too, by IPv4's own addresses. */
   socket(options: UdpOptions): SocketId
   /** Port 0: a free one that nobody can guess. EINVAL when bound already, EADDRNOTAVAIL, EACCES, EADDRINUSE. */
   bind(socket: SocketId, local: Endpoint): HostRefusal | undefined
@@ -96,9 +100,9 @@ export interface UdpApi {
   receive(socket: SocketId): UdpDatagram | "empty" | HostRefusal
   /** The oldest error that has not been asked for. */
   takeError(socket: SocketId): UdpError | undefined
-  /** `iface`: an index; undefined: that of the route to the group, else the first. EINVAL, EADDRINUSE, ENOBUFS. */
-  join(socket: SocketId, group: IpAddress, iface?: number): HostRefusal | undefined
-  leave(socket: SocketId, group: IpAddress, iface?: number): HostRefusal | undefined
+  /** `iface`: an index; undefined: that of the group's zone, of the route to it, else the first. EINVAL, EADDRINUSE, ENOBUFS. */
+  join(socket: SocketId, group: IpAddress, iface: number | undefined, now: Micros): HostRefusal | undefined
+  leave(socket: SocketId, group: IpAddress, iface: number | undefined, now: Micros): HostRefusal | undefined
   setOptions(socket: SocketId, options: Partial<UdpOptions>): HostRefusal | undefined
   status(socket: SocketId): UdpStatus | undefined
   sockets(): ReadonlyArray<UdpStatus>

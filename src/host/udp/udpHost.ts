@@ -2,11 +2,16 @@ import type { Micros } from "../../tcp/time.ts"
 import {
   BROADCAST4,
   type Endpoint,
+  type IpAddress,
+  inZone,
+  isMapped,
   isMulticast,
   isUnspecified,
+  lacksZone,
   sameAddress,
   UNSPECIFIED4,
   UNSPECIFIED6,
+  unmapped,
 } from "../../wire/address.ts"
 import { isDrop } from "../../wire/drop.ts"
 import type { IpPacket } from "../../wire/ip.ts"
@@ -47,7 +52,7 @@ export class UdpHost implements UdpApi {
 
   socket(options: UdpOptions): SocketId {
     const id = this.shell.nextId()
-    this.all.set(id, new UdpSocket(id, options, UNSPECIFIED4))
+    this.all.set(id, new UdpSocket(id, this.withDefaults(options), UNSPECIFIED4))
     return id
   }
 
@@ -55,23 +60,25 @@ export class UdpHost implements UdpApi {
     const socket = this.all.get(id)
     if (socket === undefined) return BAD_ID
     if (socket.bound !== undefined) return refuse("EINVAL", "Linux:inet_bind:already-bound")
-    const { address } = local
+    const { options } = socket
+    if (isMapped(local.address) && options.ipv6Only === true) return refuse("EINVAL", "Linux:inet6_bind:v6only")
+    const address = zonedBy(unmapped(local.address), options.boundInterface)
+    if (lacksZone(address)) return refuse("EINVAL", "RFC4007-6:no-zone")
     const { link, context } = this.shell
     const { settings } = context
-    const isOurs = isUnspecified(address) || link.reachOf(address) !== undefined
-    if (!isOurs && !socket.options.freeBind && !settings.ipNonlocalBind) {
+    const isOurs = isUnspecified(address) || link.addresses.isOwn(address) || link.reachOf(address) !== undefined
+    if (!isOurs && !options.freeBind && !settings.ipNonlocalBind) {
       return refuse("EADDRNOTAVAIL", "Linux:inet_bind:not-a-local-address")
     }
     if (!isPort(local.port)) return refuse("EINVAL", "Linux:inet_bind:port-out-of-range")
     if (local.port !== 0 && local.port < settings.ipUnprivilegedPortStart) {
       return refuse("EACCES", "Linux:ip_unprivileged_port_start")
     }
-    const port = local.port === 0 ? this.freePort(local) : local.port
+    const port = local.port === 0 ? this.freePort(address, options.ipv6Only === true) : local.port
     if (port === undefined) return refuse("EADDRINUSE", "RFC6056-3.3:no-free-port")
-    if (this.ports.conflicts(port, address, socket.options))
-      return refuse("EADDRINUSE", "Linux:udp_lib_get_port:conflict")
-    const { reuseAddress, reusePort } = socket.options
-    const owner: PortOwner = { address, reuseAddress, reusePort, listening: false }
+    if (this.ports.conflicts(port, address, options)) return refuse("EADDRINUSE", "Linux:udp_lib_get_port:conflict")
+    const { reuseAddress, reusePort, ipv6Only } = options
+    const owner: PortOwner = { address, reuseAddress, reusePort, ipv6Only, listening: false }
     this.ports.add(port, owner)
     socket.bound = { address, port, owner }
     socket.local = { address, port }
@@ -80,14 +87,15 @@ export class UdpHost implements UdpApi {
     return undefined
   }
 
-  connect(id: SocketId, remote: Endpoint | undefined): HostRefusal | undefined {
+  connect(id: SocketId, to: Endpoint | undefined): HostRefusal | undefined {
     const socket = this.all.get(id)
     if (socket === undefined) return BAD_ID
-    if (remote === undefined) {
+    if (to === undefined) {
       socket.remote = undefined
       if (socket.bound !== undefined) socket.local = { address: socket.bound.address, port: socket.bound.port }
       return undefined
     }
+    const remote = meant(to, socket)
     if (!isPort(remote.port) || remote.port === 0) return refuse("EINVAL", "RFC768:port-0")
     const refusal = this.sendable(socket, remote) ?? this.autobind(socket, remote)
     if (refusal !== undefined) return refusal
@@ -105,7 +113,7 @@ export class UdpHost implements UdpApi {
   send(id: SocketId, payload: Uint8Array, to: Endpoint | undefined, now: Micros): HostRefusal | undefined {
     const socket = this.all.get(id)
     if (socket === undefined) return BAD_ID
-    const remote = to ?? socket.remote
+    const remote = to === undefined ? socket.remote : meant(to, socket)
     if (remote === undefined) return refuse("EDESTADDRREQ", "Linux:udp_sendmsg:no-destination")
     if (!isPort(remote.port) || remote.port === 0) return refuse("EINVAL", "RFC768:port-0")
     const { family } = remote.address
@@ -123,14 +131,14 @@ export class UdpHost implements UdpApi {
     return this.all.get(id)?.errors.shift()
   }
 
-  join(id: SocketId, group: Endpoint["address"], iface?: number): HostRefusal | undefined {
+  join(id: SocketId, group: IpAddress, iface: number | undefined, now: Micros): HostRefusal | undefined {
     const socket = this.all.get(id)
-    return socket === undefined ? BAD_ID : this.memberships.join(socket, group, iface)
+    return socket === undefined ? BAD_ID : this.memberships.join(socket, group, iface, now)
   }
 
-  leave(id: SocketId, group: Endpoint["address"], iface?: number): HostRefusal | undefined {
+  leave(id: SocketId, group: IpAddress, iface: number | undefined, now: Micros): HostRefusal | undefined {
     const socket = this.all.get(id)
-    return socket === undefined ? BAD_ID : this.memberships.leave(socket, group, iface)
+    return socket === undefined ? BAD_ID : this.memberships.leave(socket, group, iface, now)
   }
 
   setOptions(id: SocketId, options: Partial<UdpOptions>): HostRefusal | undefined {
@@ -149,13 +157,13 @@ export class UdpHost implements UdpApi {
   }
 
   /** False where there is no such UDP socket. What waits unread is thrown away. */
-  close(id: SocketId): boolean {
+  close(id: SocketId, now: Micros): boolean {
     const socket = this.all.get(id)
     if (socket === undefined) return false
     this.all.delete(id)
     this.table.remove(socket)
     if (socket.bound !== undefined) this.ports.remove(socket.bound.port, socket.bound.owner)
-    this.memberships.leaveAll(socket)
+    this.memberships.leaveAll(socket, now)
     return true
   }
 
@@ -277,7 +285,8 @@ export class UdpHost implements UdpApi {
         tos: options.tos,
         dontFragment: options.dontFragment,
         interface: chosen,
-        ...(isGroup ? { loop: options.multicastLoop && this.memberships.has(remote.address, hop.interface) } : {}),
+        ...(isGroup ? { loop: options.multicastLoop } : {}),
+        ...(source.family === 6 ? { flowLabel: this.flowLabel({ address: source, port: local.port }, remote) } : {}),
       },
     )
     return undefined
@@ -286,9 +295,8 @@ export class UdpHost implements UdpApi {
   /** Whether the socket may speak to `remote` at all. */
   private sendable(socket: UdpSocket, { address }: Endpoint): HostRefusal | undefined {
     const { family } = address
-    if (socket.bound !== undefined && socket.local.address.family !== family) {
-      return refuse("EAFNOSUPPORT", "Linux:udp_sendmsg:family")
-    }
+    if (socket.bound !== undefined && !socket.speaks(family)) return refuse("EAFNOSUPPORT", "Linux:udp_sendmsg:family")
+    if (lacksZone(address)) return refuse("EINVAL", "RFC4007-6:no-zone")
     if (isUnspecified(address)) return refuse("EINVAL", "RFC1122-3.2.1.3:unspecified-destination")
     return this.shell.link.reachOf(address) === "broadcast" && !socket.options.broadcast
       ? refuse("EACCES", "Linux:udp_sendmsg:SO_BROADCAST")
@@ -307,15 +315,25 @@ export class UdpHost implements UdpApi {
   }
 
   /** RFC 6056 section 3.3.1: a port that says nothing about the next, because answers are believed by it (RFC 5452). */
-  private freePort({ address }: Endpoint): number | undefined {
+  private freePort(address: IpAddress, ipv6Only: boolean): number | undefined {
     const [low, high] = this.shell.context.settings.ipLocalPortRange
     const count = high - low + 1
     const start = this.shell.keys.unguessable(++this.ephemerals) % count
     for (let tries = 0; tries < count; tries++) {
       const port = low + ((start + tries) % count)
-      if (!this.ports.isTaken(port, address, false)) return port
+      if (!this.ports.isTaken(port, address, ipv6Only)) return port
     }
     return undefined
+  }
+
+  private withDefaults(options: UdpOptions): UdpOptions {
+    if (options.ipv6Only !== undefined || !this.shell.context.settings.bindv6only) return options
+    return { ...options, ipv6Only: true }
+  }
+
+  /** RFC 6437 section 3: one for all datagrams of a flow, that nobody outside can foresee. */
+  private flowLabel(local: Endpoint, remote: Endpoint): number {
+    return this.shell.flowHash(local, remote) & 0xf_ffff
   }
 
   private count(family: 4 | 6, name: UdpCounter): void {
@@ -326,3 +344,15 @@ export class UdpHost implements UdpApi {
 type Arrival = Pick<UdpDatagram, "interface" | "ttl" | "tos" | "at">
 
 const isPort = (port: number): boolean => Number.isInteger(port) && port >= 0 && port <= 65535
+
+/** A link-local address without a zone is on the link that the socket has chosen, if it has (RFC 4007 section 6). */
+const zonedBy = (address: IpAddress, iface: number | undefined): IpAddress =>
+  iface === undefined || address.zone !== undefined ? address : inZone(address, iface + 1)
+
+/** Whom a socket means by `to`: IPv4 where it is mapped, on its own link where that is not said. */
+const meant = (to: Endpoint, { options }: UdpSocket): Endpoint => {
+  const { boundInterface, multicastInterface } = options
+  const chosen = boundInterface ?? (isMulticast(to.address) ? multicastInterface : undefined)
+  const address = zonedBy(unmapped(to.address), chosen)
+  return address === to.address ? to : { address, port: to.port }
+}
