@@ -9,8 +9,15 @@ import type { NetInterface } from "./netInterface.ts"
 import type { Packet } from "./output.ts"
 import type { HostEffect, SendFrame } from "./types.ts"
 
-/** ARP of a host (RFC 826), with the probes of RFC 5227. */
+/** RFC 5227 section 1.1. */
+const DEFEND_INTERVAL: Micros = 10_000_000
+const MOST_DEFENDED = 256
+
+/** ARP of a host (RFC 826), with the probes, announcements and defence of RFC 5227. */
 export class ArpHost {
+  /** When an address was last defended. */
+  private readonly defended = new Map<number, Micros>()
+
   constructor(
     private readonly addresses: Addresses,
     private readonly caches: ReadonlyArray<Neighbours<Packet>>,
@@ -66,12 +73,24 @@ export class ArpHost {
   ): boolean {
     if (this.addresses.isLocal(sender)) {
       this.drop("arp:our-address-is-claimed")
+      if (senderMac !== iface.config.mac) this.defend(iface, sender, now)
       return true
     }
     const claimed = sender.d === 0 ? target : sender
     if (senderMac === iface.config.mac || !this.addresses.conflict(iface, claimed, now)) return false
     this.drop("RFC5227-2.1.1:address-in-use")
     return true
+  }
+
+  /** RFC 5227 section 2.4(c): we keep the address and say so, once in a while, so that two who both keep it make no storm. */
+  private defend(iface: NetInterface, address: IpAddress, now: Micros): void {
+    if (!iface.local.some((own) => sameAddress(own, address))) return
+    const last = this.defended.get(address.d)
+    if (last !== undefined && now - last < DEFEND_INTERVAL) return
+    // Addresses come and go; those that are ours are few.
+    if (this.defended.size >= MOST_DEFENDED) this.defended.clear()
+    this.defended.set(address.d, now)
+    this.send(iface, ARP_REQUEST, BROADCAST_MAC, NO_MAC, address, address, "RFC5227-2.4:defence")
   }
 
   private drop(why: string): void {

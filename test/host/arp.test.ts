@@ -187,12 +187,18 @@ describe("somebody claims our own address", () => {
   test.each([
     ["a gratuitous request", ARP_REQUEST],
     ["a gratuitous reply", ARP_REPLY],
-  ])("%s: dropped with its reason, not answered, connections go on", (_, operation) => {
+  ])("%s: dropped, told once in ten seconds that it is ours (RFC 5227), connections go on", (_, operation) => {
     const pair = new Pair()
     const { client, server } = pair.open()
     const stranger = new Stranger()
-    expect(stranger.send(arpFrame({ operation, senderAddress: A, targetAddress: A }))).toEqual([])
+    const claim = () => stranger.send(arpFrame({ operation, senderAddress: A, targetAddress: A }))
+    const announcement = { senderMac: MAC_A, senderAddress: A, targetAddress: A, operation: ARP_REQUEST }
+    expect(claim()).toMatchObject([{ kind: "arp", to: BROADCAST_MAC, arp: announcement }])
     expect(stranger.host.drops).toEqual(["arp:our-address-is-claimed"])
+    stranger.wait(9 * SECOND)
+    expect(claim()).toEqual([])
+    stranger.wait(SECOND)
+    expect(claim()).toHaveLength(1)
     pair.a.write(client, "still here")
     pair.settle()
     expect(pair.b.read(server)).toBe("still here")
