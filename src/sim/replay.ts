@@ -19,13 +19,18 @@ export type Recorded =
       readonly now: Micros
     }
   | { readonly call: "take"; readonly effects: ReadonlyArray<string> }
-  | { readonly call: Call; readonly arguments: ReadonlyArray<unknown>; readonly result: string }
+  | { readonly call: Call | PartCall; readonly arguments: ReadonlyArray<unknown>; readonly result: string }
 
 /** Calls whose result the recording compares. */
 type Call = Exclude<
   { [K in keyof HostApi]: HostApi[K] extends (...given: never) => unknown ? K : never }[keyof HostApi],
   "frame" | "take" | "nextDeadline" | "status" | "sockets"
 >
+
+/** The parts of a host with calls of their own: its datagram sockets. */
+const PARTS = ["udp", "echo"] as const
+type Part = (typeof PARTS)[number]
+type PartCall = `${Part}.${string}`
 
 /** The first call whose outcome was another than the recorded one. */
 export interface Divergence {
@@ -63,6 +68,14 @@ const textOf = (result: unknown): string =>
 /** Calls that only look. */
 const LOOKS: ReadonlyArray<string> = ["nextDeadline", "status", "sockets"]
 
+/** Octets that the caller may change once the call is over. */
+const kept = (argument: unknown): unknown =>
+  argument instanceof Uint8Array
+    ? argument.slice()
+    : argument !== null && typeof argument === "object" && "payload" in argument
+      ? { ...argument, payload: kept(argument.payload) }
+      : argument
+
 /** The host, with all that is done to it handed to `keep`. */
 export const recorded = (host: HostApi, keep: (recorded: Recorded) => void): HostApi => {
   const own: Pick<HostApi, "frame" | "take"> = {
@@ -77,19 +90,37 @@ export const recorded = (host: HostApi, keep: (recorded: Recorded) => void): Hos
       return effects
     },
   }
-  return new Proxy(host, {
-    get: (target, name) => {
-      if (name === "frame" || name === "take") return own[name]
+  const parts = Object.fromEntries(
+    PARTS.map((part) => [part, watched(host[part], (name) => `${part}.${name}` as const, keep)]),
+  )
+  return new Proxy(
+    watched(host, (name) => name as Call, keep),
+    {
+      get: (target, name) => {
+        if (name === "frame" || name === "take") return own[name]
+        return PARTS.some((part) => part === name) ? parts[String(name)] : Reflect.get(target, name)
+      },
+    },
+  )
+}
+
+const watched = <T extends object>(
+  target: T,
+  nameOf: (name: string) => Call | PartCall,
+  keep: (recorded: Recorded) => void,
+): T =>
+  new Proxy(target, {
+    get: (_, name) => {
       const value: unknown = Reflect.get(target, name)
       if (typeof value !== "function" || typeof name !== "string") return value
       return (...given: ReadonlyArray<unknown>): unknown => {
+        const before = given.map(kept)
         const result: unknown = Reflect.apply(value, target, given)
-        if (!LOOKS.includes(name)) keep({ call: name as Call, arguments: given, result: textOf(result) })
+        if (!LOOKS.includes(name)) keep({ call: nameOf(name), arguments: before, result: textOf(result) })
         return result
       }
     },
   })
-}
 
 /** Makes all calls of a recording on a new host; undefined: everything came out as recorded. */
 export const replay = (
@@ -113,9 +144,12 @@ const outcomes = (host: HostApi, step: Recorded): readonly [recorded: string, re
     case "take":
       return [step.effects.join("\n"), host.take().map(canonical).join("\n")]
     default: {
+      const [part, name] = step.call.split(".")
+      const target: object =
+        PARTS.some((each) => each === part) && name !== undefined ? Reflect.get(host, part ?? "") : host
       // The arguments are those with which the same method was called.
-      const method = host[step.call] as (...given: ReadonlyArray<unknown>) => unknown
-      return [step.result, textOf(method.apply(host, [...step.arguments]))]
+      const result: unknown = Reflect.apply(Reflect.get(target, name ?? step.call), target, [...step.arguments])
+      return [step.result, textOf(result)]
     }
   }
 }
