@@ -64,16 +64,17 @@ const cellsOf = ({ pid, process, stack, row }: OwnedRow, options: TableOptions):
   ...(options.states ? [columnName(row.state)] : []),
   String(row.recvQ).padEnd(QUEUE_WIDTH),
   String(row.sendQ).padEnd(QUEUE_WIDTH),
-  addressCell(row.local),
-  addressCell(row.peer ?? { ...row.local, address: row.local.family === 4 ? "0.0.0.0" : "::", port: 0 }),
+  row.dual === true ? ["*", portText(row.local)] : addressCell(row.local),
+  row.dual === true && row.peer === undefined
+    ? ["*", "*"]
+    : addressCell(row.peer ?? { ...row.local, address: row.local.family === 4 ? "0.0.0.0" : "::", port: 0 }),
   ...(options.processes ? [`users:(("${process}",pid=${pid},stack=${stack},socket=${row.socket}))`] : []),
   ...(options.timers && row.timer !== undefined ? [timerText(row.timer)] : []),
 ]
 
-const addressCell = ({ family, address, port }: Address): Cell => [
-  family === 4 ? address : `[${address}]`,
-  port === 0 ? "*" : String(port),
-]
+const addressCell = (end: Address): Cell => [end.family === 4 ? end.address : `[${end.address}]`, portText(end)]
+
+const portText = ({ port }: Address): string => (port === 0 ? "*" : String(port))
 
 /** For more of them than a call takes arguments. */
 const largest = (numbers: ReadonlyArray<number>): number => numbers.reduce((most, n) => Math.max(most, n), 0)

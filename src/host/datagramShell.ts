@@ -1,7 +1,7 @@
 import type { TcpContext } from "../tcp/tcb.ts"
 import type { Endpoint } from "../wire/address.ts"
+import type { Chances } from "./chances.ts"
 import type { Counters } from "./counters.ts"
-import type { HostKeys } from "./keyedHash.ts"
 import type { Link } from "./link.ts"
 import type { SocketEvent, SocketId } from "./types.ts"
 
@@ -10,7 +10,7 @@ export interface DatagramShell {
   /** Its settings may change while the host runs. */
   readonly context: TcpContext
   readonly link: Link
-  readonly keys: HostKeys
+  readonly chances: Chances
   readonly counters: Counters
   readonly nextId: () => SocketId
   /** Once per batch for each event. */

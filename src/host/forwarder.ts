@@ -7,9 +7,10 @@ import { ETHERNET_HEADER } from "../wire/ethernet.ts"
 import type { IpPacket } from "../wire/ip.ts"
 import type { Ipv4Packet } from "../wire/ipv4.ts"
 import type { Ipv6Packet } from "../wire/ipv6.ts"
+import type { Counters } from "./counters.ts"
 import type { IpProblem, ReportProblem } from "./ipErrors.ts"
 import type { NetInterface } from "./netInterface.ts"
-import type { Output } from "./output.ts"
+import { countFragments, type Output } from "./output.ts"
 import type { Routes } from "./routes.ts"
 
 /** A host as a router (RFC 1812, RFC 8200): what is for others goes on, one hop older. It sends no redirects. */
@@ -19,7 +20,7 @@ export class Forwarder {
     private readonly routes: Routes,
     private readonly output: Output,
     private readonly report: ReportProblem,
-    private readonly fragmented: (family: 4 | 6, count: number) => void,
+    private readonly counters: Counters,
   ) {}
 
   ipv4(packet: Ipv4Packet, bytes: Uint8Array, now: Micros): void {
@@ -44,7 +45,7 @@ export class Forwarder {
     const copy = aged4(copied(iface, packet, bytes, length))
     if (length <= mtu) return this.send(iface, neighbour, copy.bytes, now)
     const frames = fragment(copy.bytes, copy.at, mtu, packet.identification)
-    this.fragmented(4, frames?.length ?? 0)
+    countFragments(this.counters, 4, frames?.length ?? 0)
     if (frames === undefined) {
       return this.report({ _tag: "TooBig", mtu }, packet, bytes, "unicast", "RFC1812-5.2.7.1:too-big", now)
     }
@@ -81,10 +82,17 @@ export class Forwarder {
       this.report(problem, packet, bytes, "unicast", why, now)
       return undefined
     }
-    if (packet.ttl <= 1) return tell({ _tag: "TimeExceeded" }, "RFC1812-5.3.1:TTL-exceeded")
+    const counts = this.counters.ip[packet.source.family]
+    if (packet.ttl <= 1) {
+      counts.inHdrErrors++
+      return tell({ _tag: "TimeExceeded" }, "RFC1812-5.3.1:TTL-exceeded")
+    }
     const hop = this.routes.hop(withoutZone(packet.destination))
     const iface = hop === undefined ? undefined : this.interfaces[hop.interface]
-    if (hop === undefined || iface === undefined) return tell({ _tag: "NoRoute" }, "RFC1812-5.2.7.1:no-route")
+    if (hop === undefined || iface === undefined) {
+      counts.inNoRoutes++
+      return tell({ _tag: "NoRoute" }, "RFC1812-5.2.7.1:no-route")
+    }
     return { iface, neighbour: hop.neighbour }
   }
 
@@ -95,6 +103,7 @@ export class Forwarder {
     now: Micros,
     following: ReadonlyArray<Uint8Array> = [],
   ): void {
+    this.counters.ip[neighbour.family].forwDatagrams++
     this.output.frame(iface, bytes, neighbour, undefined, "RFC1812-5.2.1:forward", now, following)
   }
 }

@@ -13,9 +13,9 @@ import { PROTOCOL_ICMP, PROTOCOL_IGMP, PROTOCOL_TCP, PROTOCOL_UDP } from "../wir
 import { NEXT_HEADER_ICMPV6 } from "../wire/ipv6.ts"
 import { decodeQuoted, type Quote } from "../wire/quote.ts"
 import { decodeTcp } from "../wire/tcp.ts"
+import { Chances } from "./chances.ts"
 import { ConfigCalls } from "./configCalls.ts"
 import { Counters } from "./counters.ts"
-import { ipCounter } from "./datagramCounters.ts"
 import { Datagrams } from "./datagrams.ts"
 import { Deadlines, type Scheduled } from "./deadlines.ts"
 import { DhcpHost } from "./dhcpHost.ts"
@@ -99,12 +99,9 @@ class Host implements HostApi {
         v6: (iface, fragment, bytes, now) => fragment6Arrives(reassembler6, iface, fragment, bytes, now),
       },
       addressLost: (iface, address, now) => this.dhcp.addressLost(iface, address, now),
-      fragmented: (family, made) => {
-        this.count.add(ipCounter(family, made === 0 ? "FragFails" : "FragOKs"), 1)
-        this.count.add(ipCounter(family, "FragCreates"), made)
-      },
+      counters: this.count,
     })
-    this.icmp = new IcmpHost(this.link, {
+    this.icmp = new IcmpHost(this.link, this.count, {
       onEchoReply: (packet, reply, now) => this.datagrams.echo.reply(packet, reply, now),
       onError: (quote, report, now) => this.icmpError(quote, report, now),
     })
@@ -121,18 +118,19 @@ class Host implements HostApi {
       },
       this.keys.tableSeed,
     )
+    const chances = new Chances(this.keys)
     this.datagrams = new Datagrams(
       {
         context: this.context,
         link: this.link,
-        keys: this.keys,
+        chances,
         counters: this.count,
         nextId: () => ++this.lastId as SocketId,
         flowHash: (local, remote) => this.tcp.flows.hash(local.address, local.port, remote.address, remote.port) >>> 0,
       },
       emit,
     )
-    const ports = new Ports(this.context, this.keys, this.tcp)
+    const ports = new Ports(this.context, this.keys, this.tcp, chances)
     this.calls = new SocketCalls(this.context, this.link, this.tcp, ports, () => ++this.lastId as SocketId)
   }
 
@@ -481,6 +479,14 @@ class Host implements HostApi {
     cast: Cast,
     now: Micros,
   ): void {
+    const { family } = packet.source
+    const counts = this.count.ip[family]
+    // Each version has its own: the other's number is one that nobody speaks (RFC 8200 section 4, RFC 4443 section 1).
+    if (!isSpoken(packet.protocol, family)) {
+      counts.inUnknownProtos++
+      return this.icmp.unreachable(packet, bytes, "protocol", cast, now)
+    }
+    counts.inDelivers++
     switch (packet.protocol) {
       case PROTOCOL_TCP: {
         // RFC 1122 section 4.2.3.10: a segment to everybody is nobody's.
@@ -502,26 +508,25 @@ class Host implements HostApi {
         if (tcp === "tcp:bad-checksum") this.count.add("InCsumErrors", 1)
         return this.link.drop(tcp)
       }
-      // Each version has its own: the other's number is one that nobody speaks (RFC 8200 section 4, RFC 4443 section 1).
       case PROTOCOL_ICMP:
-        if (packet.source.family === 6) return this.icmp.unreachable(packet, bytes, "protocol", cast, now)
         return this.icmp.input(packet, bytes, cast, now)
       case NEXT_HEADER_ICMPV6:
-        if (packet.source.family === 4) return this.icmp.unreachable(packet, bytes, "protocol", cast, now)
         return this.icmp.inputV6(iface, packet, bytes, cast, now)
       case PROTOCOL_IGMP:
-        if (packet.source.family === 6) return this.icmp.unreachable(packet, bytes, "protocol", cast, now)
         return this.link.igmp(iface, packet, bytes, now)
       case PROTOCOL_UDP:
         if (this.dhcp.input(iface, packet, bytes, vouched, now)) return
         // RFC 1122 section 4.1.3.1: nobody listens, and only a sound one is told so.
         if (this.datagrams.udp.input(iface, packet, bytes, vouched, cast, now) !== "nobody") return
         return this.icmp.unreachable(packet, bytes, "port", cast, now)
-      default:
-        return this.icmp.unreachable(packet, bytes, "protocol", cast, now)
     }
   }
 }
+
+const isSpoken = (protocol: number, family: 4 | 6): boolean =>
+  protocol === PROTOCOL_TCP ||
+  protocol === PROTOCOL_UDP ||
+  (family === 4 ? protocol === PROTOCOL_ICMP || protocol === PROTOCOL_IGMP : protocol === NEXT_HEADER_ICMPV6)
 
 /** Questions and answers of this host with itself in one flush; the rest waits for the next. */
 const LOOPBACK_ROUNDS = 8

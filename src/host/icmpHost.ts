@@ -2,6 +2,7 @@ import { neverAbout } from "../ip/icmpRule.ts"
 import { type Bucket, full, take } from "../ip/rateLimit.ts"
 import type { Micros } from "../tcp/time.ts"
 import { type IpAddress, withoutZone } from "../wire/address.ts"
+import { getU8 } from "../wire/bytes.ts"
 import { isDrop } from "../wire/drop.ts"
 import * as v4 from "../wire/icmp.ts"
 import * as v6 from "../wire/icmpv6.ts"
@@ -12,6 +13,8 @@ import { nextHeaderPointer, UNKNOWN_NEXT_HEADER, UNKNOWN_OPTION } from "../wire/
 import { MLD_QUERY } from "../wire/mld.ts"
 import { decodeNdp, isNdp } from "../wire/ndp.ts"
 import { decodeQuote, type Quote } from "../wire/quote.ts"
+import type { Counters } from "./counters.ts"
+import { icmpCounters, icmpInErrors } from "./icmpCounters.ts"
 import { type IcmpReport, reportOf, reportOf6 } from "./icmpReport.ts"
 import type { IpProblem } from "./ipErrors.ts"
 import type { Cast, Link } from "./link.ts"
@@ -33,12 +36,14 @@ export class IcmpHost {
 
   constructor(
     private readonly link: Link,
+    private readonly counters: Counters,
     private readonly upper: IcmpUpper,
   ) {}
 
   input(packet: IpPacket, bytes: Uint8Array, cast: Cast, now: Micros): void {
     const message = v4.decodeIcmp(bytes, packet.payloadOffset, packet.payloadLength)
-    if (isDrop(message)) return this.link.drop(message)
+    if (isDrop(message)) return this.bad(4, message, message === "icmp:bad-checksum")
+    this.counters.addAll(icmpCounters(4, "In", getU8(bytes, packet.payloadOffset)))
     switch (message._tag) {
       case "EchoRequest":
         // RFC 1122 section 3.2.2.6 allows silence to those who ask everybody; a smurf would have it otherwise.
@@ -64,7 +69,8 @@ export class IcmpHost {
   inputV6(iface: number, packet: IpPacket, bytes: Uint8Array, cast: Cast, now: Micros): void {
     const { payloadOffset, payloadLength, source, destination } = packet
     const message = v6.decodeIcmpv6(bytes, payloadOffset, payloadLength, source, destination)
-    if (isDrop(message)) return this.link.drop(message)
+    if (isDrop(message)) return this.bad(6, message, message === "icmpv6:bad-checksum")
+    this.counters.addAll(icmpCounters(6, "In", getU8(bytes, payloadOffset)))
     switch (message._tag) {
       case "EchoRequest": {
         // RFC 4443 section 4.2 lets a group be pinged; a smurf would use that, so only the link may.
@@ -119,6 +125,14 @@ export class IcmpHost {
     else this.send6(packet, from, message6(problem, packet, bytes, quoted), why, now)
   }
 
+  private bad(family: 4 | 6, why: string, isSum: boolean): void {
+    const { counters } = this
+    // What has no right checksum is counted among all messages too (RFC 2011: icmpInMsgs).
+    if (isSum) counters.addAll(icmpCounters(family, "In", NO_TYPE))
+    counters.addAll(icmpInErrors(family, isSum))
+    this.link.drop(why)
+  }
+
   private replied(packet: IpPacket, reply: v4.Echo, now: Micros): void {
     if (!this.upper.onEchoReply(packet, reply, now)) this.link.drop("icmp:nobody-asked")
   }
@@ -126,7 +140,7 @@ export class IcmpHost {
   private failed(quoted: Uint8Array, report: IcmpReport | undefined, family: 4 | 6, zone: number, now: Micros): void {
     if (report === undefined) return
     const quote = decodeQuote(quoted, zone)
-    if (isDrop(quote)) return this.link.drop(quote)
+    if (isDrop(quote)) return this.bad(family, quote, false)
     // RFC 5927 section 4: an error quotes the version that brought it.
     if (quote.ip.source.family !== family) return this.link.drop("icmp:quote-of-another-version")
     this.upper.onError(quote, report, now)
@@ -176,6 +190,9 @@ export class IcmpHost {
     return after !== undefined
   }
 }
+
+/** Nobody's: its message is counted in all alone. */
+const NO_TYPE = 256
 
 /** IPv4 has none. */
 const NO_ZONE = 0

@@ -18,6 +18,7 @@ import { type Fragment, inspectHopByHop, type Problem, walkExtensions } from "..
 import { scopeOf } from "../wire/multicast.ts"
 import type { Addresses } from "./addresses.ts"
 import type { Forwarder } from "./forwarder.ts"
+import type { BothIpCounts } from "./ipCounts.ts"
 import type { ReportProblem } from "./ipErrors.ts"
 import type { NetInterface } from "./netInterface.ts"
 import type { Looped } from "./output.ts"
@@ -50,6 +51,7 @@ export class IpReceiver {
     private readonly input: IpInput,
     private readonly fragments: FragmentInput,
     private readonly report: ReportProblem,
+    private readonly counts: BothIpCounts,
     private readonly drop: (why: string) => void,
   ) {}
 
@@ -63,24 +65,26 @@ export class IpReceiver {
     group: boolean,
     now: Micros,
   ): void {
+    this.counts[4].inReceives++
     const packet = decodeIpv4(bytes, offset, length)
-    if (isDrop(packet)) return this.drop(packet)
+    if (isDrop(packet)) return this.badHeader(4, packet)
     const { source, destination } = packet
     const cast = this.castOf4(iface, destination)
     // A group that nobody joined is no business of a router's here: multicast is not forwarded.
     if (cast === undefined && (isMulticast(destination) || this.forwarder() === undefined)) {
-      return this.drop("ipv4:not-for-us")
+      return this.badAddress(4, "ipv4:not-for-us")
     }
     // RFC 1122 section 3.3.6: what came to everyone on the link must be addressed to everyone.
-    if (group && (cast ?? "unicast") === "unicast") return this.drop("ipv4:unicast-in-link-broadcast")
+    if (group && (cast ?? "unicast") === "unicast") return this.badAddress(4, "ipv4:unicast-in-link-broadcast")
     // RFC 1122 section 3.2.1.3, BCP 38: nobody on the wire speaks as us.
     // Who has no address yet may ask everyone on the link for one (RFC 1122 section 3.2.1.3, case (a)).
     const isSound = isUnspecified(source) ? sameAddress(destination, BROADCAST4) : isSource4(iface, source)
-    if (!isSound || this.addresses.isLocal(source)) return this.drop("ipv4:bad-source")
+    if (!isSound || this.addresses.isLocal(source)) return this.badAddress(4, "ipv4:bad-source")
     if (packet.options.length > 0) {
       const bad = inspectOptions4(packet.options)
-      if (bad === "source-route") return this.drop("Linux:accept_source_route")
+      if (bad === "source-route") return this.badHeader(4, "Linux:accept_source_route")
       if (bad !== undefined) {
+        this.counts[4].inHdrErrors++
         const problem = { _tag: "BadParameter", code: 0, pointer: bad, evenAboutMulticast: false } as const
         return this.report(problem, packet, bytes, cast ?? "unicast", "RFC1122-3.2.2.5:bad-option", now)
       }
@@ -88,7 +92,7 @@ export class IpReceiver {
     if (cast === undefined) return this.forwarder()?.ipv4(packet, bytes, now)
     if (isFragment(packet)) {
       const whole = this.fragments.v4(iface.index, packet, bytes, now)
-      return whole === undefined ? undefined : this.ipv4(iface, whole, 0, whole.length, false, group, now)
+      return whole === undefined ? undefined : this.whole4(iface, whole, cast, now)
     }
     this.input(iface.index, packet, bytes, vouched, cast, now)
   }
@@ -103,21 +107,22 @@ export class IpReceiver {
     now: Micros,
   ): void {
     if (iface.ipv6 === "off") return this.drop("ipv6:off")
+    this.counts[6].inReceives++
     const decoded = decodeIpv6(bytes, offset, length)
-    if (isDrop(decoded)) return this.drop(decoded)
+    if (isDrop(decoded)) return this.badHeader(6, decoded)
     const packet = zoned(decoded, iface.zone)
     const { source, destination } = packet
     const bad = badAddress6(source, destination)
-    if (bad !== undefined) return this.drop(bad)
-    if (group && !isMulticast(destination)) return this.drop("ipv6:unicast-in-link-multicast")
-    if (this.addresses.isLocal(source)) return this.drop("ipv6:bad-source")
+    if (bad !== undefined) return this.badAddress(6, bad)
+    if (group && !isMulticast(destination)) return this.badAddress(6, "ipv6:unicast-in-link-multicast")
+    if (this.addresses.isLocal(source)) return this.badAddress(6, "ipv6:bad-source")
     const cast = this.castOf6(iface, destination)
     if (cast === undefined) {
       const forwarder = this.forwarder()
-      if (forwarder === undefined || isMulticast(destination)) return this.drop("ipv6:not-for-us")
+      if (forwarder === undefined || isMulticast(destination)) return this.badAddress(6, "ipv6:not-for-us")
       const wrong = inspectHopByHop(bytes, packet)
       if (wrong === undefined) return forwarder.ipv6(iface, packet, bytes, now)
-      return typeof wrong === "string" ? this.drop(wrong) : this.problem(wrong, packet, bytes, "unicast", now)
+      return typeof wrong === "string" ? this.badHeader(6, wrong) : this.problem(wrong, packet, bytes, "unicast", now)
     }
     this.walk(iface, packet, bytes, vouched, cast, now)
   }
@@ -128,6 +133,7 @@ export class IpReceiver {
     if (iface === undefined) return
     const packet = (bytes[0] ?? 0) >>> 4 === 6 ? decodeIpv6(bytes, 0, bytes.length) : decodeIpv4(bytes, 0, bytes.length)
     if (isDrop(packet)) return this.drop(packet)
+    this.counts[packet.source.family].inReceives++
     if ("flowLabel" in packet) this.walk(iface, zoned(packet, iface.zone), bytes, false, cast, now)
     else this.input(index, packet, bytes, false, cast, now)
   }
@@ -147,7 +153,7 @@ export class IpReceiver {
     now: Micros,
   ): void {
     const walk = walkExtensions(bytes, packet)
-    if (isDrop(walk)) return this.drop(walk)
+    if (isDrop(walk)) return this.badHeader(6, walk)
     switch (walk._tag) {
       case "Problem":
         return this.problem(walk, packet, bytes, cast, now)
@@ -155,7 +161,7 @@ export class IpReceiver {
         const whole = this.fragments.v6(iface.index, walk, bytes, now)
         if (whole === undefined) return
         if (!(whole instanceof Uint8Array)) return this.problem(whole, packet, bytes, cast, now)
-        return this.whole(iface, whole, cast, now)
+        return this.whole6(iface, whole, cast, now)
       }
       case "Upper": {
         const upper = walk.packet
@@ -167,7 +173,24 @@ export class IpReceiver {
     }
   }
 
-  private whole(iface: NetInterface, bytes: Uint8Array, cast: Cast, now: Micros): void {
+  private badHeader(family: 4 | 6, why: string): void {
+    this.counts[family].inHdrErrors++
+    this.drop(why)
+  }
+
+  private badAddress(family: 4 | 6, why: string): void {
+    this.counts[family].inAddrErrors++
+    this.drop(why)
+  }
+
+  /** Its fragments have been through the checks: the options and addresses are theirs. */
+  private whole4(iface: NetInterface, bytes: Uint8Array, cast: Cast, now: Micros): void {
+    const packet = decodeIpv4(bytes, 0, bytes.length)
+    if (isDrop(packet)) this.drop(packet)
+    else this.input(iface.index, packet, bytes, false, cast, now)
+  }
+
+  private whole6(iface: NetInterface, bytes: Uint8Array, cast: Cast, now: Micros): void {
     const packet = decodeIpv6(bytes, 0, bytes.length)
     if (isDrop(packet)) this.drop(packet)
     else this.walk(iface, zoned(packet, iface.zone), bytes, false, cast, now)
@@ -180,6 +203,7 @@ export class IpReceiver {
     cast: Cast,
     now: Micros,
   ): void {
+    this.counts[6].inHdrErrors++
     const problem = { _tag: "BadParameter", code, pointer, evenAboutMulticast } as const
     this.report(problem, packet, bytes, cast, "RFC8200-4:bad-header", now)
   }

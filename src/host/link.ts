@@ -11,6 +11,7 @@ import { solicitedNode } from "../wire/multicast.ts"
 import type { NdpMessage } from "../wire/ndp.ts"
 import { Addresses } from "./addresses.ts"
 import { ArpHost } from "./arpHost.ts"
+import type { Counters } from "./counters.ts"
 import type { Deadlines, Scheduled } from "./deadlines.ts"
 import { Forwarder } from "./forwarder.ts"
 import { Groups } from "./groups.ts"
@@ -49,8 +50,7 @@ export interface LinkUpper {
   readonly fragments: FragmentInput
   /** An address of ours has gone: taken away, its lifetime over, or somebody else has it. */
   readonly addressLost: (iface: number, address: IpAddress, now: Micros) => void
-  /** A datagram was longer than the MTU: how many fragments were made of it, 0 where none may be. */
-  readonly fragmented: (family: 4 | 6, count: number) => void
+  readonly counters: Counters
 }
 
 /** Link and network layer of a host, both IP versions: frames in, neighbours, addresses, routes, frames out. */
@@ -82,7 +82,7 @@ export class Link {
     )
     this.pathMtus = new PathMtus(this, seed)
     this.routes = new Routes(this.interfaces, config.routes, seed, (hop) => this.isPromising(hop))
-    const { input, report, fragments, fragmented } = upper
+    const { input, report, fragments, counters } = upper
     const identifications = new Identifications(keys)
     const parts = {
       sourceFor: (index: number, destination: IpAddress) => this.sourceFor(index, destination),
@@ -90,7 +90,7 @@ export class Link {
       pathMtu: (destination: IpAddress, index: number, now: Micros) => this.pathMtus.mtu(destination, index, now),
       identification: (source: IpAddress, destination: IpAddress, protocol: number) =>
         identifications.next(source, destination, protocol),
-      fragmented,
+      counters,
     }
     this.output = new Output(this.interfaces, this.caches, this.routes, parts, emit)
     this.addresses = new Addresses(this.interfaces, deadlines, keys, {
@@ -112,13 +112,14 @@ export class Link {
       },
     }
     this.nd = new NdHost(this.interfaces, role, this.addresses, this.caches, this.routes, this.output, deadlines)
-    const forwarder = new Forwarder(this.interfaces, this.routes, this.output, report, fragmented)
+    const forwarder = new Forwarder(this.interfaces, this.routes, this.output, report, counters)
     this.receiver = new IpReceiver(
       this.addresses,
       () => (isRouter() ? forwarder : undefined),
       input,
       fragments,
       report,
+      counters.ip,
       drop,
     )
     this.addresses.begin()

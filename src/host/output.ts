@@ -2,7 +2,7 @@ import { fragment } from "../ip/fragments.ts"
 import type { Micros } from "../tcp/time.ts"
 import { type IpAddress, isMulticast, type MacAddress } from "../wire/address.ts"
 import { setMac } from "../wire/addressBytes.ts"
-import { setU8 } from "../wire/bytes.ts"
+import { getU8, setU8 } from "../wire/bytes.ts"
 import {
   BROADCAST_MAC,
   ETHERNET_HEADER,
@@ -12,11 +12,14 @@ import {
   writeEthernet,
 } from "../wire/ethernet.ts"
 import { ROUTER_ALERT } from "../wire/igmp.ts"
-import { IPV4_HEADER, writeIpv4 } from "../wire/ipv4.ts"
-import { IPV6_HEADER, writeIpv6 } from "../wire/ipv6.ts"
+import { IPV4_HEADER, PROTOCOL_ICMP, writeIpv4 } from "../wire/ipv4.ts"
+import { IPV6_HEADER, NEXT_HEADER_ICMPV6, writeIpv6 } from "../wire/ipv6.ts"
 import { HOP_BY_HOP } from "../wire/ipv6Extension.ts"
 import { multicastMac } from "../wire/multicast.ts"
 import { EMPTY } from "../wire/tcpSegment.ts"
+import type { Counters } from "./counters.ts"
+import { ipCounter } from "./datagramCounters.ts"
+import { icmpCounters } from "./icmpCounters.ts"
 import type { Cast } from "./ipInput.ts"
 import type { Neighbours } from "./neighbours.ts"
 import type { NetInterface } from "./netInterface.ts"
@@ -75,8 +78,7 @@ export interface OutputParts {
   readonly pathMtu: (destination: IpAddress, iface: number, now: Micros) => number
   /** Of the next datagram between two addresses that may come in fragments: 32 bits, of which IPv4 takes the lower half. */
   readonly identification: (source: IpAddress, destination: IpAddress, protocol: number) => number
-  /** A datagram was longer than the MTU: how many fragments were made of it, 0 where none may be. */
-  readonly fragmented: (family: 4 | 6, count: number) => void
+  readonly counters: Counters
 }
 
 /** The way out of the network layer: packets get their headers, and their frames a link address. */
@@ -93,6 +95,7 @@ export class Output {
 
   /** A TCP segment to `neighbour`, at once when its link address is known. */
   segment(effect: SendSegment, neighbour: IpAddress, now: Micros): void {
+    this.parts.counters.ip[neighbour.family].outRequests++
     const cache = this.caches[effect.interface]
     if (cache === undefined || this.interfaces[effect.interface]?.config.layer === "ip") return this.emit(effect)
     const mac = cache.ready(neighbour)
@@ -116,7 +119,11 @@ export class Output {
   ): void {
     const hop = this.routes.hop(destination, how.interface)
     const iface = hop === undefined ? undefined : this.interfaces[hop.interface]
-    if (hop === undefined || iface === undefined) return this.drop("ip:no-route")
+    const counts = this.parts.counters.ip[destination.family]
+    if (hop === undefined || iface === undefined) {
+      counts.outNoRoutes++
+      return this.drop("ip:no-route")
+    }
     const from = source ?? this.parts.sourceFor(hop.interface, destination)
     if (from === undefined) return this.drop("ip:no-source-address")
     const { family } = destination
@@ -128,6 +135,10 @@ export class Output {
     const identification = isAtomic ? 0 : this.parts.identification(from, destination, protocol)
     writeIp(bytes, start, { source: from, destination, protocol, length, identification }, how)
     write(bytes, start + headers, from)
+    counts.outRequests++
+    if (protocol === (family === 4 ? PROTOCOL_ICMP : NEXT_HEADER_ICMPV6)) {
+      this.parts.counters.addAll(icmpCounters(family, "Out", getU8(bytes, start + headers)))
+    }
     const cast = this.parts.castOf(iface, destination)
     if (cast === "unicast") return this.loop(iface.index, bytes.subarray(start), cast)
     if (cast !== undefined && (how.loop ?? cast === "broadcast")) this.loop(iface.index, bytes.slice(start), cast)
@@ -136,7 +147,10 @@ export class Output {
     const mayCut = how.dontFragment !== true
     const frames = isWhole ? [bytes] : this.cut(bytes, start, mtu, mayCut, from, destination, protocol)
     const [first, ...following] = frames
-    if (first === undefined) return this.drop("ip:too-long-to-send-whole")
+    if (first === undefined) {
+      counts.outDiscards++
+      return this.drop("ip:too-long-to-send-whole")
+    }
     this.frame(iface, first, hop.neighbour, how.mac, why, now, following)
   }
 
@@ -201,7 +215,7 @@ export class Output {
     // An IPv4 header has its own by now.
     const identification = source.family === 4 ? 0 : this.parts.identification(source, destination, protocol)
     const frames = (mayCut ? fragment(bytes, start, mtu, identification) : undefined) ?? []
-    this.parts.fragmented(source.family, frames.length)
+    countFragments(this.parts.counters, source.family, frames.length)
     return frames
   }
 
@@ -209,6 +223,12 @@ export class Output {
     if (this.looped.length >= MOST_LOOPED) this.drop("netfold:loopback-full")
     else this.looped.push({ iface, bytes, cast })
   }
+}
+
+/** A datagram was longer than the MTU: how many fragments were made of it, 0 where none may be. */
+export const countFragments = (counters: Counters, family: 4 | 6, made: number): void => {
+  counters.add(ipCounter(family, made === 0 ? "FragFails" : "FragOKs"), 1)
+  counters.add(ipCounter(family, "FragCreates"), made)
 }
 
 interface IpFields {

@@ -4,6 +4,7 @@ import { FIRST_INFORMATIONAL } from "../wire/icmpv6.ts"
 import type { IpPacket } from "../wire/ip.ts"
 import { PROTOCOL_ICMP } from "../wire/ipv4.ts"
 import { NEXT_HEADER_ICMPV6 } from "../wire/ipv6.ts"
+import { upperLayer } from "../wire/ipv6Extension.ts"
 
 const REDIRECT6 = 137
 /** Echo, router discovery, timestamps, information and masks, and their replies: RFC 792's and RFC 1256's queries. */
@@ -27,8 +28,9 @@ export const neverAbout = (packet: IpPacket, bytes: Uint8Array): string | undefi
     const isError = packet.protocol === PROTOCOL_ICMP && !QUERIES4.has(getU8(bytes, packet.payloadOffset))
     return isError ? "icmp:no-error-about-error" : undefined
   }
-  if (packet.protocol !== NEXT_HEADER_ICMPV6) return undefined
-  // (e.1) and (e.2).
-  const type = getU8(bytes, packet.payloadOffset)
+  // (e.1) and (e.2): also where what is wrong stands before the message.
+  const upper = upperLayer(bytes, packet)
+  if (upper?.protocol !== NEXT_HEADER_ICMPV6) return undefined
+  const type = getU8(bytes, upper.at)
   return type < FIRST_INFORMATIONAL || type === REDIRECT6 ? "icmp:no-error-about-error" : undefined
 }

@@ -163,6 +163,8 @@ export const SocketRow = Schema.Struct({
   local: Address,
   /** Absent where there is none. */
   peer: Schema.optional(Address),
+  /** It listens on all addresses of both IP versions. */
+  dual: Schema.optional(Schema.Boolean),
   /** No application holds it any more. */
   orphan: Schema.Boolean,
   timer: Schema.optional(Timer),
@@ -199,6 +201,7 @@ export const Counters = Schema.Struct({
   Ip: Group,
   Ip6: Group,
   Icmp: Group,
+  Icmp6: Group,
   Udp: Group,
   Udp6: Group,
   Tcp: Group,

@@ -7,7 +7,7 @@ import type { FastOpened, Listen, Negotiated, Request, Synchronized, SynReceived
 import { agreedBy } from "../tcp/terms.ts"
 import { type Micros, OFF } from "../tcp/time.ts"
 import { announced } from "../tcp/window.ts"
-import type { Endpoint } from "../wire/address.ts"
+import { type Endpoint, isUnspecified } from "../wire/address.ts"
 import { formatAddress } from "../wire/addressText.ts"
 import type {
   Address,
@@ -35,6 +35,7 @@ export const rowOf = (status: SocketStatus, orphan: boolean, now: Micros): Socke
     sendQ,
     local: addressOf(local),
     ...(remote === undefined ? {} : { peer: addressOf(remote) }),
+    ...(tcb._tag === "LISTEN" && isDual(local, tcb.options.ipv6Only) ? { dual: true } : {}),
     orphan,
     ...(timer === undefined ? {} : { timer }),
     ...(info === undefined ? {} : { info }),
@@ -42,7 +43,7 @@ export const rowOf = (status: SocketStatus, orphan: boolean, now: Micros): Socke
 }
 
 /** A UDP socket's status as a row. */
-export const udpRowOf = ({ socket, local, remote, recvQ, drops }: UdpStatus): SocketRow => ({
+export const udpRowOf = ({ socket, local, remote, recvQ, drops, ipv6Only }: UdpStatus): SocketRow => ({
   protocol: "udp",
   socket,
   state: remote === undefined ? "CLOSED" : "ESTABLISHED",
@@ -50,9 +51,14 @@ export const udpRowOf = ({ socket, local, remote, recvQ, drops }: UdpStatus): So
   sendQ: 0,
   local: addressOf(local),
   ...(remote === undefined ? {} : { peer: addressOf(remote) }),
+  ...(isDual(local, ipv6Only) ? { dual: true } : {}),
   orphan: false,
   drops,
 })
+
+/** "::" is any address of both versions, unless the socket says otherwise. */
+const isDual = ({ address }: Endpoint, ipv6Only: boolean | undefined): boolean =>
+  address.family === 6 && isUnspecified(address) && ipv6Only !== true
 
 const addressOf = ({ address, port }: Endpoint): Address => ({
   family: address.family,

@@ -274,6 +274,7 @@ const NOWHERE: UdpStatus = {
   socket: 0 as SocketId,
   local: { address: UNSPECIFIED4, port: 0 },
   remote: undefined,
+  ipv6Only: false,
   recvQ: 0,
   drops: 0,
   groups: [],

@@ -155,7 +155,9 @@ const make = (options: StackOptions): Effect.Effect<StackService, InvalidArgumen
             : new InvalidArgument({ argument: "profile", reason: `cannot be changed to this one (${refused.why})` })
         }),
       counters: interpreter.counters,
-      tcpCounters: host.counters,
+      get tcpCounters() {
+        return host.counters
+      },
       connections: interpreter.connections,
       list: () => host.sockets(),
       udpList: () => host.udp.sockets(),

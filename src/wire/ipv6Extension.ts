@@ -116,6 +116,27 @@ export const nextHeaderPointer = (bytes: Uint8Array, upper: IpPacket): number =>
   return field - headerOffset
 }
 
+/**
+ * The upper layer at the end of a chain, whatever may be wrong on the way there; `undefined`: the packet
+ * ends before it, or is a fragment behind the first.
+ */
+export const upperLayer = (
+  bytes: Uint8Array,
+  { headerOffset, payloadOffset, payloadLength }: IpPacket,
+): { readonly protocol: number; readonly at: number } | undefined => {
+  const end = Math.min(payloadOffset + payloadLength, bytes.length)
+  let protocol = getU8(bytes, headerOffset + 6)
+  let at = headerOffset + IPV6_HEADER
+  while (isExtension(protocol)) {
+    if (at + 8 > end) return undefined
+    const isFragment = protocol === NEXT_HEADER_FRAGMENT
+    if (isFragment && readFragmentHeader(bytes, at).offset !== 0) return undefined
+    protocol = getU8(bytes, at)
+    at += isFragment ? FRAGMENT_HEADER : (getU8(bytes, at + 1) + 1) << 3
+  }
+  return at < end ? { protocol, at } : undefined
+}
+
 const isExtension = (protocol: number): boolean =>
   protocol === HOP_BY_HOP ||
   protocol === ROUTING ||

@@ -15,6 +15,7 @@ describe("nstat's numbers", () => {
       Udp: { InDatagrams: 4 },
       Udp6: {},
       Icmp: { InErrors: 2 },
+      Icmp6: {},
       Tcp: { InSegs: 3, CurrEstab: 9 },
       TcpExt: { ListenOverflows: 4 },
       Drop: { "Linux:accept-queue-full": 5 },

@@ -70,7 +70,6 @@ class EchoSocket {
 export class EchoHost implements EchoApi {
   private readonly all = new Map<SocketId, EchoSocket>()
   private readonly byIdentifier = new Map<number, EchoSocket>()
-  private opened = 0
 
   constructor(private readonly shell: DatagramShell) {}
 
@@ -170,7 +169,7 @@ export class EchoHost implements EchoApi {
   }
 
   private freeIdentifier(): number | undefined {
-    const start = this.shell.keys.unguessable(++this.opened)
+    const start = this.shell.chances.next()
     for (let tries = 0; tries < IDENTIFIERS; tries++) {
       const identifier = (start + tries) % IDENTIFIERS
       if (identifier !== 0 && !this.byIdentifier.has(identifier)) return identifier

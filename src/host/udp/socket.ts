@@ -54,6 +54,7 @@ export class UdpSocket {
       socket: this.id,
       local: this.local,
       remote: this.remote,
+      ipv6Only: this.options.ipv6Only === true,
       recvQ: this.queue.charge,
       drops: this.queue.drops,
       groups: this.groups.map(({ group, iface }) => ({ group, interface: iface })),

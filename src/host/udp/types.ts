@@ -77,6 +77,7 @@ export interface UdpStatus {
   readonly socket: SocketId
   readonly local: Endpoint
   readonly remote: Endpoint | undefined
+  readonly ipv6Only: boolean
   /** Octets that wait to be read, as charged. */
   readonly recvQ: number
   /** Datagrams thrown away because the queue was full. */

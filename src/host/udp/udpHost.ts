@@ -44,7 +44,6 @@ export class UdpHost implements UdpApi {
   private readonly ports = new PortTable()
   private readonly memberships: Memberships
   private binds = 0
-  private ephemerals = 0
 
   constructor(private readonly shell: DatagramShell) {
     this.memberships = new Memberships(shell.link)
@@ -318,7 +317,7 @@ export class UdpHost implements UdpApi {
   private freePort(address: IpAddress, ipv6Only: boolean): number | undefined {
     const [low, high] = this.shell.context.settings.ipLocalPortRange
     const count = high - low + 1
-    const start = this.shell.keys.unguessable(++this.ephemerals) % count
+    const start = this.shell.chances.next() % count
     for (let tries = 0; tries < count; tries++) {
       const port = low + ((start + tries) % count)
       if (!this.ports.isTaken(port, address, ipv6Only)) return port
