@@ -10,10 +10,11 @@ const word = (address: string): number => Buffer.from(address.split(".").map(Num
 
 /** A UDP socket of the kernel's. Its errors are SocketErrors. */
 export class KernelUdp {
-  readonly #fd = posix.udpSocket()
+  readonly #fd: number
 
   /** Port 0: a free one. */
   constructor(host: string, port = 0) {
+    this.#fd = posix.udpSocket(posix.familyOf(host))
     posix.setOption(this.#fd, posix.SOL_SOCKET, SO_BROADCAST, 1)
     posix.setOption(this.#fd, posix.SOL_SOCKET, posix.SO_RCVBUF, 4_000_000)
     posix.bind(this.#fd, { host, port })

@@ -143,6 +143,15 @@ export const withPeers = (options: PeersOptions, body: (peers: Peers) => Promise
   return withSysctls(Object.fromEntries(settings), () => meet(options, body))
 }
 
+/** The same suite over each IP version. */
+export const FAMILIES = [4, 6] as const
+
+/** The same with the two speaking by one version, where nothing else is said. */
+export const peersOver =
+  (family: 4 | 6): typeof withPeers =>
+  (options, body) =>
+    withPeers({ family, ...options }, body)
+
 const meet = async (options: PeersOptions, body: (peers: Peers) => Promise<void>): Promise<void> => {
   const { offload = false, mtu = 1500, layer = "ethernet", through = (device) => device } = options
   const { family = 4, network = { dadTransmits: 0 } } = options
