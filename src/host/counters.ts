@@ -6,9 +6,21 @@ import { type BothIpCounts, IpCounts } from "./ipCounts.ts"
 /** A host's counters, all of them present from the start. */
 export class Counters {
   readonly ip: BothIpCounts = { 4: new IpCounts(), 6: new IpCounts() }
+  /** As they are whenever one is looked at. */
+  readonly values: Readonly<Record<string, number>>
   private readonly named: Record<string, number> = Object.fromEntries(
     [...counters, ...datagramCounters, ...allIcmpCounters].map((name) => [name, 0]),
   )
+
+  constructor() {
+    const views = ([4, 6] as const).flatMap((family) =>
+      this.ip[family].views(family).map(([name, get]) => [name, { enumerable: true, get }] as const),
+    )
+    const own = Object.keys(this.named).map(
+      (name) => [name, { enumerable: true, get: () => this.named[name] ?? 0 }] as const,
+    )
+    this.values = Object.defineProperties({}, Object.fromEntries([...own, ...views]))
+  }
 
   add(counter: Counter | DatagramCounter | IcmpCounter, n: number): void {
     this.named[counter] = (this.named[counter] ?? 0) + n
@@ -16,10 +28,5 @@ export class Counters {
 
   addAll(counters: ReadonlyArray<IcmpCounter>): void {
     for (const counter of counters) this.add(counter, 1)
-  }
-
-  /** As they are when it is asked for. */
-  get values(): Readonly<Record<string, number>> {
-    return { ...this.named, ...this.ip[4].under(4), ...this.ip[6].under(6) }
   }
 }

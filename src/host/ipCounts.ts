@@ -11,21 +11,21 @@ export class IpCounts {
   outNoRoutes = 0
   outDiscards = 0
 
-  /** Under the names of /proc/net/snmp and snmp6, the group in front. */
-  under(family: 4 | 6): Readonly<Record<string, number>> {
+  /** Under the names of /proc/net/snmp and snmp6, the group in front, as they are when looked at. */
+  views(family: 4 | 6): ReadonlyArray<readonly [name: string, get: () => number]> {
     const group = family === 4 ? "Ip" : "Ip6"
-    return {
-      [`${group}InReceives`]: this.inReceives,
-      [`${group}InHdrErrors`]: this.inHdrErrors,
-      [`${group}InAddrErrors`]: this.inAddrErrors,
-      [`${group}InNoRoutes`]: this.inNoRoutes,
-      [`${group}InUnknownProtos`]: this.inUnknownProtos,
-      [`${group}InDelivers`]: this.inDelivers,
-      [family === 4 ? "IpForwDatagrams" : "Ip6OutForwDatagrams"]: this.forwDatagrams,
-      [`${group}OutRequests`]: this.outRequests,
-      [`${group}OutNoRoutes`]: this.outNoRoutes,
-      [`${group}OutDiscards`]: this.outDiscards,
-    }
+    return [
+      [`${group}InReceives`, () => this.inReceives],
+      [`${group}InHdrErrors`, () => this.inHdrErrors],
+      [`${group}InAddrErrors`, () => this.inAddrErrors],
+      [`${group}InNoRoutes`, () => this.inNoRoutes],
+      [`${group}InUnknownProtos`, () => this.inUnknownProtos],
+      [`${group}InDelivers`, () => this.inDelivers],
+      [family === 4 ? "IpForwDatagrams" : "Ip6OutForwDatagrams", () => this.forwDatagrams],
+      [`${group}OutRequests`, () => this.outRequests],
+      [`${group}OutNoRoutes`, () => this.outNoRoutes],
+      [`${group}OutDiscards`, () => this.outDiscards],
+    ]
   }
 }
 

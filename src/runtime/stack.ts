@@ -155,9 +155,7 @@ const make = (options: StackOptions): Effect.Effect<StackService, InvalidArgumen
             : new InvalidArgument({ argument: "profile", reason: `cannot be changed to this one (${refused.why})` })
         }),
       counters: interpreter.counters,
-      get tcpCounters() {
-        return host.counters
-      },
+      tcpCounters: host.counters,
       connections: interpreter.connections,
       list: () => host.sockets(),
       udpList: () => host.udp.sockets(),
