@@ -61,7 +61,7 @@ export const runEpisode = (
         sent += world.wait(random.between(0, random.chance(0.01) ? 5_000_000 : 2000)).frames.length
       }
       if (at % 1024 === 0 && world.size > MOST_BLOCKS) return `${world.size} blocks and sockets`
-      return judge(frame, outcome.frames)
+      return judge(frame, outcome.frames, (address) => world.owns(address))
     })
     if (failure !== undefined) return { frames: at + 1, sent, reasons, failure }
   }

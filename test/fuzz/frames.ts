@@ -4,6 +4,7 @@ import { RST } from "../../src/wire/tcpSegment.ts"
 import { A, B } from "../host/lab.ts"
 import { addressOf, arpFrame, icmpFrame, ipFrame, tcpFrame, udpFrame } from "../host/stranger.ts"
 import type { Random } from "../properties/random.ts"
+import { soundFrame6 } from "./frames6.ts"
 import type { Place } from "./world.ts"
 
 const sourceOf = (random: Random) => (random.chance(0.7) ? B : addressOf(random.between(2, 60_000)))
@@ -56,6 +57,7 @@ const complaint = (random: Random, places: ReadonlyArray<Place>): Uint8Array => 
 
 /** A sound frame of some kind, aimed at the world. */
 export const soundFrame = (random: Random, places: ReadonlyArray<Place>): Uint8Array => {
+  if (random.chance(0.4)) return soundFrame6(random)
   switch (random.between(0, 11)) {
     case 0:
       return arpFrame({

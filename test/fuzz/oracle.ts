@@ -1,18 +1,24 @@
 import { type IpAddress, sameAddress } from "../../src/wire/address.ts"
 import { decodeArp } from "../../src/wire/arp.ts"
-import { decodeEthernet, ETHERTYPE_ARP, ETHERTYPE_IPV4, isGroupMac } from "../../src/wire/ethernet.ts"
+import { decodeEthernet, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, isGroupMac } from "../../src/wire/ethernet.ts"
 import { decodeIcmp } from "../../src/wire/icmp.ts"
 import type { IpPacket } from "../../src/wire/ip.ts"
 import { decodeIpv4, isFragment, PROTOCOL_ICMP, PROTOCOL_TCP } from "../../src/wire/ipv4.ts"
 import { decodeTcp } from "../../src/wire/tcp.ts"
 import { RST, type Segment } from "../../src/wire/tcpSegment.ts"
 import { A, MAC_A } from "../host/lab.ts"
+import { judge6 } from "./oracle6.ts"
 
 /** What is wrong with what the host sent after `input`; undefined: nothing. */
-export const judge = (input: Uint8Array, frames: ReadonlyArray<Uint8Array>): string | undefined => {
+export const judge = (
+  input: Uint8Array,
+  frames: ReadonlyArray<Uint8Array>,
+  owns: (address: IpAddress) => boolean,
+): string | undefined => {
   const cause = read(input)
   for (const frame of frames) {
-    const fault = judgeOne(cause, read(frame))
+    const isIpv6 = ((frame[12] ?? 0) << 8) + (frame[13] ?? 0) === ETHERTYPE_IPV6
+    const fault = isIpv6 ? judge6(input, frame, owns) : judgeOne(cause, read(frame))
     if (fault !== undefined) return fault
   }
   return undefined

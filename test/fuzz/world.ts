@@ -3,10 +3,19 @@ import { memoryPair } from "../../src/device/memory.ts"
 import { encodeSegment } from "../../src/host/encode.ts"
 import { makeHost } from "../../src/host/host.ts"
 import type { HostApi, SocketId } from "../../src/host/types.ts"
+import { defaultUdpOptions } from "../../src/host/udp/types.ts"
 import { defaultSettings } from "../../src/tcp/settings.ts"
 import { defaultSocketOptions } from "../../src/tcp/tcb.ts"
 import type { Micros } from "../../src/tcp/time.ts"
-import { UNSPECIFIED4 } from "../../src/wire/address.ts"
+import {
+  type IpAddress,
+  ipv4,
+  ipv6,
+  sameAddress,
+  UNSPECIFIED4,
+  UNSPECIFIED6,
+  withoutZone,
+} from "../../src/wire/address.ts"
 import { ARP_REQUEST } from "../../src/wire/arp.ts"
 import { ETHERNET_HEADER } from "../../src/wire/ethernet.ts"
 import { decodeIpv4, PROTOCOL_TCP } from "../../src/wire/ipv4.ts"
@@ -14,6 +23,7 @@ import { decodeTcp } from "../../src/wire/tcp.ts"
 import { ACK, FIN, SYN } from "../../src/wire/tcpSegment.ts"
 import { A, B, MAC_A, MAC_B, pattern, SECOND } from "../host/lab.ts"
 import { addressOf, arpFrame, tcpFrame } from "../host/stranger.ts"
+import { A6 } from "./frames6.ts"
 
 /** Where a connection of the world stands, so that a frame can be aimed at it. */
 export interface Place {
@@ -39,6 +49,7 @@ export class World {
   readonly places: Array<Place> = []
   private readonly host: HostApi
   private readonly listener: SocketId
+  private readonly udp: SocketId
   private readonly near: Device
   private readonly far: Device
   private accepted = 0
@@ -55,7 +66,12 @@ export class World {
           layer: "ethernet",
           mtu: 1500,
           burst: 0,
-          addresses: [{ address: A, prefixLength: 16 }],
+          addresses: [
+            { address: A, prefixLength: 16 },
+            { address: A6, prefixLength: 64 },
+          ],
+          ipv6: "auto",
+          dadTransmits: 0,
         },
       ],
       routes: [],
@@ -68,6 +84,16 @@ export class World {
     this.listen("every", { backlog: 8, deferAccept: SECOND })
     for (let port = 1; port <= 8; port++) this.open(port)
     this.connect(80)
+    this.udp = this.host.udp.socket(defaultUdpOptions)
+    this.host.udp.bind(this.udp, { address: UNSPECIFIED6, port: 9999 })
+    for (const group of [ipv4(0xefc00001), ipv6(0xff020000, 0, 0, 0xfb)])
+      this.host.udp.join(this.udp, group, 0, this.now)
+    this.wait(10 * SECOND)
+  }
+
+  /** One of the host's addresses, those included that routers have made it take. */
+  owns(address: IpAddress): boolean {
+    return this.host.addresses().some((own) => sameAddress(withoutZone(own.address), address))
   }
 
   /** One frame, and what is due. */
@@ -94,6 +120,11 @@ export class World {
       this.accepted++
       if (this.accepted % 3 === 0) host.close(id, this.now)
       else if (this.accepted % 3 === 1) host.write(id, pattern(2000), this.now)
+    }
+    for (;;) {
+      const datagram = host.udp.receive(this.udp)
+      if (datagram === "empty" || "errno" in datagram) break
+      host.udp.send(this.udp, datagram.payload, datagram.source, this.now)
     }
     for (const { socket, state } of turn % 64 === 0 ? host.sockets() : []) {
       if (state !== "LISTEN") host.read(socket, 65_536, this.now)
