@@ -30,7 +30,7 @@ interface Read {
   readonly what:
     | { readonly kind: "arp" }
     | { readonly kind: "segment"; readonly ip: IpPacket; readonly segment: Segment }
-    | { readonly kind: "icmp"; readonly ip: IpPacket; readonly error: boolean }
+    | { readonly kind: "icmp"; readonly ip: IpPacket; readonly error: boolean; readonly tag: string }
     | { readonly kind: "ip"; readonly ip: IpPacket; readonly tail: boolean }
     | { readonly kind: "bad"; readonly why: string }
 }
@@ -61,7 +61,9 @@ const read = (bytes: Uint8Array): Read => {
     // Types 4 and 5 are errors too (RFC 1122 section 3.2.2).
     const old = typeof icmp !== "string" && icmp._tag === "Other" && (icmp.type === 4 || icmp.type === 5)
     return of(
-      typeof icmp === "string" ? { kind: "bad", why: icmp } : { kind: "icmp", ip, error: old || ERRORS.has(icmp._tag) },
+      typeof icmp === "string"
+        ? { kind: "bad", why: icmp }
+        : { kind: "icmp", ip, error: old || ERRORS.has(icmp._tag), tag: icmp._tag },
     )
   }
   return of({ kind: "ip", ip, tail: false })
@@ -81,6 +83,9 @@ const judgeOne = (cause: Read, made: Read): string | undefined => {
   }
   if (what.kind !== "icmp" || !what.error) return undefined
   // RFC 1122 section 3.2.2: what an error must not be about.
+  // Of a bad header of IP's the sender is told before anybody looks at what it carries (section 3.2.2.5).
+  const isOfTransport = cause.what.kind === "bad" && /^(tcp|icmp):/.test(cause.what.why)
+  if (isOfTransport && what.tag === "ParameterProblem") return undefined
   if (cause.what.kind === "bad") return `an ICMP error was sent about a bad packet: ${cause.what.why}`
   if (cause.what.kind === "arp") return undefined
   if (cause.group) return "an ICMP error was sent about a frame to everybody"
