@@ -2,7 +2,7 @@ import { expect } from "bun:test"
 import type { KernelSocket } from "./kernelSocket.ts"
 import { kernelSuite } from "./namespace.ts"
 import { type End, octets, readAll, readExactly, sha256, string, text } from "./octets.ts"
-import { type Pair, type Peers, type StackPeer, withPeers } from "./peers.ts"
+import { FAMILIES, type Pair, type Peers, peersOver, type StackPeer, withPeers } from "./peers.ts"
 import * as posix from "./posix.ts"
 import { reasonOf, until } from "./wait.ts"
 
@@ -33,153 +33,161 @@ const manners: ReadonlyArray<readonly [manner: string, meet: Meet, offload: bool
   ["made by the stack, offload on", byStack, true],
 ]
 
-kernelSuite("100 connections at once", import.meta.path, (test) => {
-  const everyone = Array.from({ length: 100 }, (_, index) => octets(20_000 + index, index))
+for (const family of FAMILIES) {
+  const withPeers = peersOver(family)
+  kernelSuite(`100 connections at once, over IPv${family}`, import.meta.path, (test) => {
+    const everyone = Array.from({ length: 100 }, (_, index) => octets(20_000 + index, index))
 
-  test("made by the kernel: each gets its own data back", async () => {
-    await withPeers({}, async ({ stack, kernel }) => {
-      await stack.echo({ port: 7 })
-      const sockets = await Promise.all(everyone.map(() => kernel.dial(7)))
-      await until("100 at the stack", () => stack.connections() === 100)
-      const back = await Promise.all(sockets.map((socket, index) => exchange(socket, everyone[index] ?? text("none"))))
-      expect(back.map(sha256)).toEqual(everyone.map(sha256))
-      await until("the stack's ends closing", () => stack.connections() === 0)
+    test("made by the kernel: each gets its own data back", async () => {
+      await withPeers({}, async ({ stack, kernel }) => {
+        await stack.echo({ port: 7 })
+        const sockets = await Promise.all(everyone.map(() => kernel.dial(7)))
+        await until("100 at the stack", () => stack.connections() === 100)
+        const back = await Promise.all(
+          sockets.map((socket, index) => exchange(socket, everyone[index] ?? text("none"))),
+        )
+        expect(back.map(sha256)).toEqual(everyone.map(sha256))
+        await until("the stack's ends closing", () => stack.connections() === 0)
+      })
+    })
+
+    test("made by the stack: each gets its own data back", async () => {
+      await withPeers({}, async ({ stack, kernel }) => {
+        const listener = kernel.hear()
+        const serving = Promise.all(everyone.map(async () => echoing(await listener.accept())))
+        const ends = await Promise.all(everyone.map(() => stack.dial(listener.port)))
+        expect(new Set(ends.map(({ connection }) => connection.local.port)).size).toBe(100)
+        const back = await Promise.all(ends.map((end, index) => exchange(end, everyone[index] ?? text("none"))))
+        expect(back.map(sha256)).toEqual(everyone.map(sha256))
+        await serving
+      })
     })
   })
-
-  test("made by the stack: each gets its own data back", async () => {
-    await withPeers({}, async ({ stack, kernel }) => {
-      const listener = kernel.hear()
-      const serving = Promise.all(everyone.map(async () => echoing(await listener.accept())))
-      const ends = await Promise.all(everyone.map(() => stack.dial(listener.port)))
-      expect(new Set(ends.map(({ connection }) => connection.local.port)).size).toBe(100)
-      const back = await Promise.all(ends.map((end, index) => exchange(end, everyone[index] ?? text("none"))))
-      expect(back.map(sha256)).toEqual(everyone.map(sha256))
-      await serving
-    })
-  })
-})
+}
 
 for (const [manner, meet, offload] of manners) {
-  kernelSuite(`A connection ${manner}`, import.meta.path, (test) => {
-    test("the kernel half-closes: its end of data is seen, and data still comes back", async () => {
-      await withPeers({ offload }, async (peers) => {
-        const { ours, theirs } = await meet(peers)
-        await theirs.write(text("last words"))
-        theirs.shutdown()
-        expect(string(await readAll(ours))).toBe("last words")
-        expect(ours.status.state).toBe("CLOSE-WAIT")
-        const answer = octets(300_000)
-        const [back] = await Promise.all([readAll(theirs), ours.write(answer).then(() => ours.shutdown())])
-        expect(sha256(back)).toBe(sha256(answer))
-        expect(await ours.failure()).toBe("")
-        await until("the stack forgetting it", () => states(peers.stack).length === 0)
-      })
-    })
-
-    test("the stack half-closes: its end of data is seen, and data still comes back", async () => {
-      await withPeers({ offload }, async (peers) => {
-        const { ours, theirs } = await meet(peers)
-        await ours.write(text("last words"))
-        ours.shutdown()
-        expect(string(await readAll(theirs))).toBe("last words")
-        expect(theirs.info.state).toBe("CLOSE-WAIT")
-        await until("the kernel's ACK", () => ours.status.state === "FIN-WAIT-2")
-        const answer = octets(300_000)
-        const [back] = await Promise.all([readAll(ours), theirs.write(answer).then(() => theirs.shutdown())])
-        expect(sha256(back)).toBe(sha256(answer))
-        expect(await ours.failure()).toBe("")
-        expect(states(peers.stack)).toEqual(["TIME-WAIT"])
-      })
-    })
-
-    test("both close before they hear of the other: both are in TIME-WAIT", async () => {
-      await withPeers({ offload }, async (peers) => {
-        const { ours, theirs } = await meet(peers)
-        await peers.barrier()
-        // The kernel's FIN waits at the device while the stack's own is sent.
-        theirs.shutdown()
-        ours.shutdown()
-        expect(await readAll(ours)).toHaveLength(0)
-        expect(await readAll(theirs)).toHaveLength(0)
-        await until("the end of CLOSING", () => states(peers.stack).includes("TIME-WAIT"))
-        expect(theirs.info.state).toBe("CLOSED") // What the kernel calls a socket whose TIME-WAIT goes on without it.
-      })
-    })
-
-    test("the kernel aborts: ConnectionReset, for a reader that waits and for a writer", async () => {
-      await withPeers({ offload }, async (peers) => {
-        const { ours, theirs } = await meet(peers)
-        const reading = reasonOf(ours.read())
-        await peers.barrier()
-        theirs.abort()
-        expect(await reading).toMatchObject({ _tag: "ConnectionReset", errno: "ECONNRESET" })
-        expect(await reasonOf(ours.write(text("too late")))).toMatchObject({ _tag: "ConnectionReset" })
-        expect(await ours.failure()).toBe("ConnectionReset")
-        expect(peers.stack.tcpCounters["EstabResets"]).toBe(1)
-      })
-    })
-
-    test("the stack aborts: ECONNRESET at the kernel", async () => {
-      await withPeers({ offload }, async (peers) => {
-        const { ours, theirs } = await meet(peers)
-        await theirs.write(text("unread"))
-        await peers.barrier()
-        ours.abort()
-        expect(await theirs.failure()).toBe("ECONNRESET")
-        expect(await ours.failure()).toBe("ConnectionAborted")
-        expect(peers.stack.tcpCounters["OutRsts"]).toBe(1)
-      })
-    })
-
-    for (const noDelay of [false, true]) {
-      const nagle = noDelay
-        ? "without Nagle's algorithm: ten at once, each in a segment of its own"
-        : "with Nagle's algorithm"
-
-      test(`1-octet writes of the stack, ${nagle}`, async () => {
+  for (const family of FAMILIES) {
+    const withPeers = peersOver(family)
+    kernelSuite(`A connection ${manner}, over IPv${family}`, import.meta.path, (test) => {
+      test("the kernel half-closes: its end of data is seen, and data still comes back", async () => {
         await withPeers({ offload }, async (peers) => {
           const { ours, theirs } = await meet(peers)
-          ours.connection.plain.setNoDelay(noDelay)
+          await theirs.write(text("last words"))
+          theirs.shutdown()
+          expect(string(await readAll(ours))).toBe("last words")
+          expect(ours.status.state).toBe("CLOSE-WAIT")
+          const answer = octets(300_000)
+          const [back] = await Promise.all([readAll(theirs), ours.write(answer).then(() => ours.shutdown())])
+          expect(sha256(back)).toBe(sha256(answer))
+          expect(await ours.failure()).toBe("")
+          await until("the stack forgetting it", () => states(peers.stack).length === 0)
+        })
+      })
+
+      test("the stack half-closes: its end of data is seen, and data still comes back", async () => {
+        await withPeers({ offload }, async (peers) => {
+          const { ours, theirs } = await meet(peers)
+          await ours.write(text("last words"))
+          ours.shutdown()
+          expect(string(await readAll(theirs))).toBe("last words")
+          expect(theirs.info.state).toBe("CLOSE-WAIT")
+          await until("the kernel's ACK", () => ours.status.state === "FIN-WAIT-2")
+          const answer = octets(300_000)
+          const [back] = await Promise.all([readAll(ours), theirs.write(answer).then(() => theirs.shutdown())])
+          expect(sha256(back)).toBe(sha256(answer))
+          expect(await ours.failure()).toBe("")
+          expect(states(peers.stack)).toEqual(["TIME-WAIT"])
+        })
+      })
+
+      test("both close before they hear of the other: both are in TIME-WAIT", async () => {
+        await withPeers({ offload }, async (peers) => {
+          const { ours, theirs } = await meet(peers)
           await peers.barrier()
-          const bytes = octets(300)
-          for (const octet of bytes) {
-            expect(ours.connection.plain.tryWrite(Uint8Array.of(octet))).toBe(1)
-            // The stack sends in a microtask; no ACK is read meanwhile.
-            await Promise.resolve()
+          // The kernel's FIN waits at the device while the stack's own is sent.
+          theirs.shutdown()
+          ours.shutdown()
+          expect(await readAll(ours)).toHaveLength(0)
+          expect(await readAll(theirs)).toHaveLength(0)
+          await until("the end of CLOSING", () => states(peers.stack).includes("TIME-WAIT"))
+          expect(theirs.info.state).toBe("CLOSED") // What the kernel calls a socket whose TIME-WAIT goes on without it.
+        })
+      })
+
+      test("the kernel aborts: ConnectionReset, for a reader that waits and for a writer", async () => {
+        await withPeers({ offload }, async (peers) => {
+          const { ours, theirs } = await meet(peers)
+          const reading = reasonOf(ours.read())
+          await peers.barrier()
+          theirs.abort()
+          expect(await reading).toMatchObject({ _tag: "ConnectionReset", errno: "ECONNRESET" })
+          expect(await reasonOf(ours.write(text("too late")))).toMatchObject({ _tag: "ConnectionReset" })
+          expect(await ours.failure()).toBe("ConnectionReset")
+          expect(peers.stack.tcpCounters["EstabResets"]).toBe(1)
+        })
+      })
+
+      test("the stack aborts: ECONNRESET at the kernel", async () => {
+        await withPeers({ offload }, async (peers) => {
+          const { ours, theirs } = await meet(peers)
+          await theirs.write(text("unread"))
+          await peers.barrier()
+          ours.abort()
+          expect(await theirs.failure()).toBe("ECONNRESET")
+          expect(await ours.failure()).toBe("ConnectionAborted")
+          expect(peers.stack.tcpCounters["OutRsts"]).toBe(1)
+        })
+      })
+
+      for (const noDelay of [false, true]) {
+        const nagle = noDelay
+          ? "without Nagle's algorithm: ten at once, each in a segment of its own"
+          : "with Nagle's algorithm"
+
+        test(`1-octet writes of the stack, ${nagle}`, async () => {
+          await withPeers({ offload }, async (peers) => {
+            const { ours, theirs } = await meet(peers)
+            ours.connection.plain.setNoDelay(noDelay)
+            await peers.barrier()
+            const bytes = octets(300)
+            for (const octet of bytes) {
+              expect(ours.connection.plain.tryWrite(Uint8Array.of(octet))).toBe(1)
+              // The stack sends in a microtask; no ACK is read meanwhile.
+              await Promise.resolve()
+            }
+            expect(await readExactly(theirs, bytes.length)).toEqual(bytes)
+            // The initial window is ten segments, however small; what is written meanwhile goes together.
+            expect(theirs.info.dataSegmentsIn).toBe(noDelay ? 11 : 2)
+          })
+        })
+
+        test(`1-octet writes of the kernel, ${noDelay ? "without" : "with"} Nagle's algorithm`, async () => {
+          await withPeers({ offload }, async (peers) => {
+            const { ours, theirs } = await meet(peers)
+            if (noDelay) posix.setOption(theirs.fd, posix.IPPROTO_TCP, posix.TCP_NODELAY, 1)
+            await peers.barrier()
+            const bytes = octets(300)
+            for (const octet of bytes) expect(theirs.writeNow(Uint8Array.of(octet))).toBe(1)
+            expect(await readExactly(ours, bytes.length)).toEqual(bytes)
+          })
+        })
+      }
+
+      test("1-octet requests and answers, one after the other", async () => {
+        await withPeers({ offload }, async (peers) => {
+          const { ours, theirs } = await meet(peers)
+          const serving = echoing(ours)
+          for (let round = 0; round < 300; round++) {
+            await theirs.write(Uint8Array.of(round & 255))
+            expect(await readExactly(theirs, 1)).toEqual(Uint8Array.of(round & 255))
           }
-          expect(await readExactly(theirs, bytes.length)).toEqual(bytes)
-          // The initial window is ten segments, however small; what is written meanwhile goes together.
-          expect(theirs.info.dataSegmentsIn).toBe(noDelay ? 11 : 2)
+          theirs.shutdown()
+          await serving
+          expect(await theirs.read()).toBeUndefined()
         })
-      })
-
-      test(`1-octet writes of the kernel, ${noDelay ? "without" : "with"} Nagle's algorithm`, async () => {
-        await withPeers({ offload }, async (peers) => {
-          const { ours, theirs } = await meet(peers)
-          if (noDelay) posix.setOption(theirs.fd, posix.IPPROTO_TCP, posix.TCP_NODELAY, 1)
-          await peers.barrier()
-          const bytes = octets(300)
-          for (const octet of bytes) expect(theirs.writeNow(Uint8Array.of(octet))).toBe(1)
-          expect(await readExactly(ours, bytes.length)).toEqual(bytes)
-        })
-      })
-    }
-
-    test("1-octet requests and answers, one after the other", async () => {
-      await withPeers({ offload }, async (peers) => {
-        const { ours, theirs } = await meet(peers)
-        const serving = echoing(ours)
-        for (let round = 0; round < 300; round++) {
-          await theirs.write(Uint8Array.of(round & 255))
-          expect(await readExactly(theirs, 1)).toEqual(Uint8Array.of(round & 255))
-        }
-        theirs.shutdown()
-        await serving
-        expect(await theirs.read()).toBeUndefined()
       })
     })
-  })
+  }
 }
 
 kernelSuite("Making connections", import.meta.path, (test) => {

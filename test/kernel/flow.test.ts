@@ -4,7 +4,7 @@ import { isTcp, payloadLength } from "./handTcp.ts"
 import { kernelCounter } from "./kernelSocket.ts"
 import { kernelSuite } from "./namespace.ts"
 import { hashAll, octets, readAll, readExactly, sha256, string, text } from "./octets.ts"
-import { type StackEnd, withPeers } from "./peers.ts"
+import { FAMILIES, peersOver, type StackEnd, withPeers } from "./peers.ts"
 import * as posix from "./posix.ts"
 import { needing, output } from "./programs.ts"
 import { type Passing, sieved } from "./sieve.ts"
@@ -20,216 +20,228 @@ const isStuck = (ours: StackEnd): boolean => {
   return "snd" in tcb && tcb.snd.wnd === 0 && tcb.queue.length > 0
 }
 
-kernelSuite("A kernel that does not read", import.meta.path, (test) => {
-  test("its window closes, the stack takes no more than its send buffer; once it reads, everything arrives", async () => {
-    await withPeers({}, async ({ stack, fromKernel }) => {
-      const { ours, theirs } = await fromKernel()
-      const { plain } = ours.connection
-      let taken = 0
-      while (!isStuck(ours) || plain.room > 0) {
-        taken += Math.max(0, plain.tryWrite(MANY.subarray(taken, taken + MIB)))
-        await turn()
-      }
-      const { sendQ } = ours.status
-      const [, , largest] = stack.settings.tcpWmem
-      expect(sendQ).toBeLessThanOrEqual(largest)
-      expect(taken - theirs.received).toBe(sendQ)
-      expect(taken).toBeLessThan(MANY.length)
-      const rest = ours.write(MANY.subarray(taken)).then(() => ours.shutdown())
-      const [arrived] = await Promise.all([hashAll(theirs), rest])
-      expect(arrived).toEqual(EXPECTED)
-    })
-  })
-
-  test("its window stays closed: probed, and the connection lives", async () => {
-    await withPeers({}, async ({ stack, fromStack }) => {
-      const { ours, theirs } = await fromStack()
-      const sending = ours.write(MANY).then(() => ours.shutdown())
-      await until("two probes", () => (stack.tcpCounters["TCPWinProbe"] ?? 0) >= 2)
-      expect(ours.status.state).toBe("ESTABLISHED")
-      expect(isStuck(ours)).toBe(true)
-      const [arrived] = await Promise.all([hashAll(theirs), sending])
-      expect(arrived).toEqual(EXPECTED)
-    })
-  })
-
-  test("the news that its window is open again is lost: the next probe finds out", async () => {
-    let deaf = false
-    const received = (batch: ReadonlyArray<Passing>) => (deaf ? batch.filter(({ bytes }) => !isTcp(bytes)) : batch)
-    await withPeers({ through: (device) => sieved(device, { received }) }, async ({ stack, fromKernel }) => {
-      const { ours, theirs } = await fromKernel()
-      const sending = ours.write(MANY).then(() => ours.shutdown())
-      await until("the window closing", () => isStuck(ours))
-      deaf = true
-      const first = await readExactly(theirs, theirs.received)
-      const frames = stack.device.counters.rxPackets
-      await until("the update", () => stack.device.counters.rxPackets > frames || theirs.received > 0)
-      deaf = false
-      const [rest] = await Promise.all([readAll(theirs), sending])
-      expect(sha256(new Uint8Array(Buffer.concat([first, rest])))).toBe(EXPECTED.sha256)
-      expect(stack.tcpCounters["TCPWinProbe"]).toBeGreaterThanOrEqual(1)
-    })
-  })
-
-  test("it reads little by little: everything arrives", async () => {
-    await withPeers({}, async ({ fromKernel }) => {
-      const { ours, theirs } = await fromKernel({}, { receiveBuffer: 4096 })
-      const bytes = octets(MIB)
-      const sending = ours.write(bytes).then(() => ours.shutdown())
-      const chunks: Array<Uint8Array> = []
-      for (let chunk = await theirs.read(777); chunk !== undefined; chunk = await theirs.read(777)) chunks.push(chunk)
-      await sending
-      expect(sha256(new Uint8Array(Buffer.concat(chunks)))).toBe(sha256(bytes))
-    })
-  })
-})
-
-kernelSuite("A stack whose application does not read", import.meta.path, (test) => {
-  test("the window closes, the kernel keeps the rest and probes; once read, everything arrives", async () => {
-    await withPeers({}, async ({ stack, fromKernel }) => {
-      const { ours, theirs } = await fromKernel()
-      const sending = theirs.write(MANY).then(() => theirs.shutdown())
-      const probes = await kernelCounter("TcpExt", "TCPWinProbe")
-      let probed = false
-      void (async () => {
-        while ((await kernelCounter("TcpExt", "TCPWinProbe")) === probes) await turn()
-        probed = true
-      })()
-      await until("the kernel's probe", () => probed)
-      const { recvQ } = ours.status
-      const [, , largest] = stack.settings.tcpRmem
-      expect(recvQ).toBeLessThanOrEqual(largest)
-      expect(theirs.unacknowledged).toBeGreaterThan(0)
-      const [arrived] = await Promise.all([hashAll(ours), sending])
-      expect(arrived).toEqual(EXPECTED)
-    })
-  })
-
-  for (const receiveBuffer of [2304, 4096, 100_000]) {
-    test(`a receive buffer of ${receiveBuffer} octets: never more is held, everything arrives`, async () => {
-      await withPeers({}, async ({ fromKernel }) => {
-        const { ours, theirs } = await fromKernel({ receiveBuffer, sendBuffer: 4096 })
-        const bytes = octets(200_000)
-        const sending = theirs.write(bytes).then(() => theirs.shutdown())
-        const chunks: Array<Uint8Array> = []
-        for (let chunk = await ours.read(); chunk !== undefined; chunk = await ours.read()) {
-          expect(ours.status.recvQ).toBeLessThanOrEqual(receiveBuffer)
-          chunks.push(chunk)
-        }
-        await sending
-        expect(sha256(new Uint8Array(Buffer.concat(chunks)))).toBe(sha256(bytes))
-        const [back] = await Promise.all([readAll(theirs), ours.write(bytes).then(() => ours.shutdown())])
-        expect(sha256(back)).toBe(sha256(bytes))
-      })
-    })
-  }
-})
-
-kernelSuite("Closing with data that nobody has read", import.meta.path, (test) => {
-  test("the stack: a RST, ECONNRESET at the kernel", async () => {
-    await withPeers({}, async ({ stack, fromKernel, barrier }) => {
-      const { ours, theirs } = await fromKernel()
-      await theirs.write(text("never read"))
-      await barrier()
-      ours.close()
-      expect(await theirs.failure()).toBe("ECONNRESET")
-      expect(stack.tcpCounters).toMatchObject({ TCPAbortOnClose: 1, OutRsts: 1 })
-    })
-  })
-
-  test("the kernel: a RST, ConnectionReset at the stack", async () => {
-    await withPeers({}, async ({ fromKernel }) => {
-      const { ours, theirs } = await fromKernel()
-      await ours.write(text("never read"))
-      await until("its arrival", () => theirs.received > 0)
-      theirs.close()
-      expect(await ours.failure()).toBe("ConnectionReset")
-    })
-  })
-
-  test("data that arrives after the stack has closed: a RST, ECONNRESET at the kernel", async () => {
-    await withPeers({}, async ({ stack, fromKernel, barrier }) => {
-      const { ours, theirs } = await fromKernel()
-      ours.close()
-      expect(await theirs.read()).toBeUndefined()
-      await theirs.write(text("too late"))
-      await barrier()
-      expect(await reasonOf(theirs.write(text("much too late")))).toMatchObject({ code: "EPIPE" })
-      expect(stack.tcpCounters["TCPAbortOnData"]).toBe(1)
-    })
-  })
-
-  test("data that arrives after the kernel has closed: ConnectionReset at the stack", async () => {
-    await withPeers({}, async ({ fromKernel, barrier }) => {
-      const { ours, theirs } = await fromKernel()
-      theirs.close()
-      expect(await ours.read()).toBeUndefined()
-      await ours.write(text("too late"))
-      await barrier()
-      expect(await ours.failure()).toBe("ConnectionReset")
-    })
-  })
-})
-
-kernelSuite("A peer that is gone", import.meta.path, (test) => {
-  const withIp = needing(test, "ip")
-
-  withIp("the interface is set down: data that waits ends the connection with ConnectionTimedOut", async () => {
-    await withPeers({}, async ({ stack, fromKernel }) => {
-      const { ours } = await fromKernel({ userTimeout: "300 millis" })
-      await output("ip", "link", "set", stack.device.name, "down")
-      await ours.write(text("anybody there?"))
-      expect(await ours.failure()).toBe("ConnectionTimedOut")
-      expect(stack.device.failure()).toBeUndefined()
-    })
-  })
-
-  withIp("the interface is set down and up again: the data arrives after all", async () => {
-    await withPeers({}, async ({ stack, fromKernel }) => {
-      const { ours, theirs } = await fromKernel()
-      await output("ip", "link", "set", stack.device.name, "down")
-      await ours.write(text("anybody there?"))
-      await until("a retransmission", () => (stack.tcpCounters["RetransSegs"] ?? 0) > 0)
-      await output("ip", "link", "set", stack.device.name, "up")
-      expect(string(await readExactly(theirs, 14))).toBe("anybody there?")
-    })
-  })
-
-  test("a SYN that nothing answers: ConnectionTimedOut after the last of the retries", async () => {
-    const settings = { profile: { ...linux, initialRto: 20_000 }, tcpSynRetries: 2 }
-    let syns = 0
-    const sent = (frame: Uint8Array) => {
-      if (!isTcp(frame)) return true
-      syns++
-      return false
-    }
-    await withPeers({ settings, through: (device) => sieved(device, { sent }) }, async ({ stack, kernel }) => {
-      const listener = kernel.hear()
-      expect(await reasonOf(stack.dial(listener.port))).toMatchObject({ _tag: "ConnectionTimedOut" })
-      expect(syns).toBe(3)
-    })
-  })
-
-  test("an idle kernel asks whether the stack is still there: it answers", async () => {
-    await withPeers({}, async ({ fromKernel }) => {
-      const { ours, theirs } = await fromKernel()
-      posix.setOption(theirs.fd, posix.IPPROTO_TCP, posix.TCP_KEEPIDLE, 1)
-      posix.setOption(theirs.fd, posix.SOL_SOCKET, posix.SO_KEEPALIVE, 1)
-      let asked = 0
-      void (async () => {
-        for (;;) {
-          asked = await kernelCounter("TcpExt", "TCPKeepAlive")
-          if (asked > 0) return
+for (const family of FAMILIES) {
+  const withPeers = peersOver(family)
+  kernelSuite(`A kernel that does not read, over IPv${family}`, import.meta.path, (test) => {
+    test("its window closes, the stack takes no more than its send buffer; once it reads, everything arrives", async () => {
+      await withPeers({}, async ({ stack, fromKernel }) => {
+        const { ours, theirs } = await fromKernel()
+        const { plain } = ours.connection
+        let taken = 0
+        while (!isStuck(ours) || plain.room > 0) {
+          taken += Math.max(0, plain.tryWrite(MANY.subarray(taken, taken + MIB)))
           await turn()
         }
-      })()
-      await until("the kernel's keep-alive", () => asked > 0)
-      await ours.write(text("yes"))
-      expect(string(await readExactly(theirs, 3))).toBe("yes")
-      expect(theirs.info.probes).toBe(0)
+        const { sendQ } = ours.status
+        const [, , largest] = stack.settings.tcpWmem
+        expect(sendQ).toBeLessThanOrEqual(largest)
+        expect(taken - theirs.received).toBe(sendQ)
+        expect(taken).toBeLessThan(MANY.length)
+        const rest = ours.write(MANY.subarray(taken)).then(() => ours.shutdown())
+        const [arrived] = await Promise.all([hashAll(theirs), rest])
+        expect(arrived).toEqual(EXPECTED)
+      })
+    })
+
+    test("its window stays closed: probed, and the connection lives", async () => {
+      await withPeers({}, async ({ stack, fromStack }) => {
+        const { ours, theirs } = await fromStack()
+        const sending = ours.write(MANY).then(() => ours.shutdown())
+        await until("two probes", () => (stack.tcpCounters["TCPWinProbe"] ?? 0) >= 2)
+        expect(ours.status.state).toBe("ESTABLISHED")
+        expect(isStuck(ours)).toBe(true)
+        const [arrived] = await Promise.all([hashAll(theirs), sending])
+        expect(arrived).toEqual(EXPECTED)
+      })
+    })
+
+    test("the news that its window is open again is lost: the next probe finds out", async () => {
+      let deaf = false
+      const received = (batch: ReadonlyArray<Passing>) => (deaf ? batch.filter(({ bytes }) => !isTcp(bytes)) : batch)
+      await withPeers({ through: (device) => sieved(device, { received }) }, async ({ stack, fromKernel }) => {
+        const { ours, theirs } = await fromKernel()
+        const sending = ours.write(MANY).then(() => ours.shutdown())
+        await until("the window closing", () => isStuck(ours))
+        deaf = true
+        const first = await readExactly(theirs, theirs.received)
+        const frames = stack.device.counters.rxPackets
+        await until("the update", () => stack.device.counters.rxPackets > frames || theirs.received > 0)
+        deaf = false
+        const [rest] = await Promise.all([readAll(theirs), sending])
+        expect(sha256(new Uint8Array(Buffer.concat([first, rest])))).toBe(EXPECTED.sha256)
+        expect(stack.tcpCounters["TCPWinProbe"]).toBeGreaterThanOrEqual(1)
+      })
+    })
+
+    test("it reads little by little: everything arrives", async () => {
+      await withPeers({}, async ({ fromKernel }) => {
+        const { ours, theirs } = await fromKernel({}, { receiveBuffer: 4096 })
+        const bytes = octets(MIB)
+        const sending = ours.write(bytes).then(() => ours.shutdown())
+        const chunks: Array<Uint8Array> = []
+        for (let chunk = await theirs.read(777); chunk !== undefined; chunk = await theirs.read(777)) chunks.push(chunk)
+        await sending
+        expect(sha256(new Uint8Array(Buffer.concat(chunks)))).toBe(sha256(bytes))
+      })
     })
   })
-})
+}
+
+for (const family of FAMILIES) {
+  const withPeers = peersOver(family)
+  kernelSuite(`A stack whose application does not read, over IPv${family}`, import.meta.path, (test) => {
+    test("the window closes, the kernel keeps the rest and probes; once read, everything arrives", async () => {
+      await withPeers({}, async ({ stack, fromKernel }) => {
+        const { ours, theirs } = await fromKernel()
+        const sending = theirs.write(MANY).then(() => theirs.shutdown())
+        const probes = await kernelCounter("TcpExt", "TCPWinProbe")
+        let probed = false
+        void (async () => {
+          while ((await kernelCounter("TcpExt", "TCPWinProbe")) === probes) await turn()
+          probed = true
+        })()
+        await until("the kernel's probe", () => probed)
+        const { recvQ } = ours.status
+        const [, , largest] = stack.settings.tcpRmem
+        expect(recvQ).toBeLessThanOrEqual(largest)
+        expect(theirs.unacknowledged).toBeGreaterThan(0)
+        const [arrived] = await Promise.all([hashAll(ours), sending])
+        expect(arrived).toEqual(EXPECTED)
+      })
+    })
+
+    for (const receiveBuffer of [2304, 4096, 100_000]) {
+      test(`a receive buffer of ${receiveBuffer} octets: never more is held, everything arrives`, async () => {
+        await withPeers({}, async ({ fromKernel }) => {
+          const { ours, theirs } = await fromKernel({ receiveBuffer, sendBuffer: 4096 })
+          const bytes = octets(200_000)
+          const sending = theirs.write(bytes).then(() => theirs.shutdown())
+          const chunks: Array<Uint8Array> = []
+          for (let chunk = await ours.read(); chunk !== undefined; chunk = await ours.read()) {
+            expect(ours.status.recvQ).toBeLessThanOrEqual(receiveBuffer)
+            chunks.push(chunk)
+          }
+          await sending
+          expect(sha256(new Uint8Array(Buffer.concat(chunks)))).toBe(sha256(bytes))
+          const [back] = await Promise.all([readAll(theirs), ours.write(bytes).then(() => ours.shutdown())])
+          expect(sha256(back)).toBe(sha256(bytes))
+        })
+      })
+    }
+  })
+}
+
+for (const family of FAMILIES) {
+  const withPeers = peersOver(family)
+  kernelSuite(`Closing with data that nobody has read, over IPv${family}`, import.meta.path, (test) => {
+    test("the stack: a RST, ECONNRESET at the kernel", async () => {
+      await withPeers({}, async ({ stack, fromKernel, barrier }) => {
+        const { ours, theirs } = await fromKernel()
+        await theirs.write(text("never read"))
+        await barrier()
+        ours.close()
+        expect(await theirs.failure()).toBe("ECONNRESET")
+        expect(stack.tcpCounters).toMatchObject({ TCPAbortOnClose: 1, OutRsts: 1 })
+      })
+    })
+
+    test("the kernel: a RST, ConnectionReset at the stack", async () => {
+      await withPeers({}, async ({ fromKernel }) => {
+        const { ours, theirs } = await fromKernel()
+        await ours.write(text("never read"))
+        await until("its arrival", () => theirs.received > 0)
+        theirs.close()
+        expect(await ours.failure()).toBe("ConnectionReset")
+      })
+    })
+
+    test("data that arrives after the stack has closed: a RST, ECONNRESET at the kernel", async () => {
+      await withPeers({}, async ({ stack, fromKernel, barrier }) => {
+        const { ours, theirs } = await fromKernel()
+        ours.close()
+        expect(await theirs.read()).toBeUndefined()
+        await theirs.write(text("too late"))
+        await barrier()
+        expect(await reasonOf(theirs.write(text("much too late")))).toMatchObject({ code: "EPIPE" })
+        expect(stack.tcpCounters["TCPAbortOnData"]).toBe(1)
+      })
+    })
+
+    test("data that arrives after the kernel has closed: ConnectionReset at the stack", async () => {
+      await withPeers({}, async ({ fromKernel, barrier }) => {
+        const { ours, theirs } = await fromKernel()
+        theirs.close()
+        expect(await ours.read()).toBeUndefined()
+        await ours.write(text("too late"))
+        await barrier()
+        expect(await ours.failure()).toBe("ConnectionReset")
+      })
+    })
+  })
+}
+
+for (const family of FAMILIES) {
+  const withPeers = peersOver(family)
+  kernelSuite(`A peer that is gone, over IPv${family}`, import.meta.path, (test) => {
+    const withIp = needing(test, "ip")
+
+    withIp("the interface is set down: data that waits ends the connection with ConnectionTimedOut", async () => {
+      await withPeers({}, async ({ stack, fromKernel }) => {
+        const { ours } = await fromKernel({ userTimeout: "300 millis" })
+        await output("ip", "link", "set", stack.device.name, "down")
+        await ours.write(text("anybody there?"))
+        expect(await ours.failure()).toBe("ConnectionTimedOut")
+        expect(stack.device.failure()).toBeUndefined()
+      })
+    })
+
+    withIp("the interface is set down and up again: the data arrives after all", async () => {
+      await withPeers({}, async ({ stack, fromKernel }) => {
+        const { ours, theirs } = await fromKernel()
+        await output("ip", "link", "set", stack.device.name, "down")
+        await ours.write(text("anybody there?"))
+        await until("a retransmission", () => (stack.tcpCounters["RetransSegs"] ?? 0) > 0)
+        await output("ip", "link", "set", stack.device.name, "up")
+        expect(string(await readExactly(theirs, 14))).toBe("anybody there?")
+      })
+    })
+
+    test("a SYN that nothing answers: ConnectionTimedOut after the last of the retries", async () => {
+      const settings = { profile: { ...linux, initialRto: 20_000 }, tcpSynRetries: 2 }
+      let syns = 0
+      const sent = (frame: Uint8Array) => {
+        if (!isTcp(frame)) return true
+        syns++
+        return false
+      }
+      await withPeers({ settings, through: (device) => sieved(device, { sent }) }, async ({ stack, kernel }) => {
+        const listener = kernel.hear()
+        expect(await reasonOf(stack.dial(listener.port))).toMatchObject({ _tag: "ConnectionTimedOut" })
+        expect(syns).toBe(3)
+      })
+    })
+
+    test("an idle kernel asks whether the stack is still there: it answers", async () => {
+      await withPeers({}, async ({ fromKernel }) => {
+        const { ours, theirs } = await fromKernel()
+        posix.setOption(theirs.fd, posix.IPPROTO_TCP, posix.TCP_KEEPIDLE, 1)
+        posix.setOption(theirs.fd, posix.SOL_SOCKET, posix.SO_KEEPALIVE, 1)
+        let asked = 0
+        void (async () => {
+          for (;;) {
+            asked = await kernelCounter("TcpExt", "TCPKeepAlive")
+            if (asked > 0) return
+            await turn()
+          }
+        })()
+        await until("the kernel's keep-alive", () => asked > 0)
+        await ours.write(text("yes"))
+        expect(string(await readExactly(theirs, 3))).toBe("yes")
+        expect(theirs.info.probes).toBe(0)
+      })
+    })
+  })
+}
 
 kernelSuite("A process that is held up", import.meta.path, (test) => {
   test("longer than an RTO while the ACK waits at the device: nothing is sent again", async () => {

@@ -7,7 +7,15 @@ import { ACK, type Flow, finished, RST, SYN, segment } from "./handTcp.ts"
 import { type KernelSocket, kernelCounter } from "./kernelSocket.ts"
 import { kernelSuite } from "./namespace.ts"
 import { octets, readExactly, sha256, string, text } from "./octets.ts"
-import { type Peers, type PeersOptions, type StackEnd, type StackPeer, withPeers } from "./peers.ts"
+import {
+  FAMILIES,
+  type Peers,
+  type PeersOptions,
+  peersOver,
+  type StackEnd,
+  type StackPeer,
+  withPeers,
+} from "./peers.ts"
 import { type Passing, sieved } from "./sieve.ts"
 import { until } from "./wait.ts"
 
@@ -51,77 +59,80 @@ const everyoneServed = async (accept: () => Promise<StackEnd>, sockets: Readonly
   await Promise.all([...serving, ...asking])
 }
 
-kernelSuite("An accept loop that pauses", import.meta.path, (test) => {
-  test("the queue is full: a further SYN is dropped, and the connection made once the loop goes on", async () => {
-    await withPeers({}, async (peers) => {
-      const { stack, kernel, barrier } = peers
-      const listener = await stack.hear({ port: PORT, backlog: 2 })
-      const sockets = await leaveWaiting(peers, 3)
-      const fourth = kernel.begin(PORT)
-      await barrier()
-      expect(fourth.info.state).toBe("SYN-SENT")
-      expect(queues(stack)).toEqual({ waiting: 3, requests: 0 })
-      expect(counted(stack, "ListenOverflows")).toBe(1)
-      expect(counted(stack, "ListenDrops")).toBe(1)
-      await everyoneServed(listener.accept, [...sockets, fourth])
+for (const family of FAMILIES) {
+  const withPeers = peersOver(family)
+  kernelSuite(`An accept loop that pauses, over IPv${family}`, import.meta.path, (test) => {
+    test("the queue is full: a further SYN is dropped, and the connection made once the loop goes on", async () => {
+      await withPeers({}, async (peers) => {
+        const { stack, kernel, barrier } = peers
+        const listener = await stack.hear({ port: PORT, backlog: 2 })
+        const sockets = await leaveWaiting(peers, 3)
+        const fourth = kernel.begin(PORT)
+        await barrier()
+        expect(fourth.info.state).toBe("SYN-SENT")
+        expect(queues(stack)).toEqual({ waiting: 3, requests: 0 })
+        expect(counted(stack, "ListenOverflows")).toBe(1)
+        expect(counted(stack, "ListenDrops")).toBe(1)
+        await everyoneServed(listener.accept, [...sockets, fourth])
+      })
     })
-  })
 
-  test("the queue fills between SYN and ACK: the kernel's data waits, and arrives once the loop goes on", async () => {
-    await withPeers({}, async (peers) => {
-      const { stack, kernel, barrier } = peers
-      const listener = await stack.hear({ port: PORT, backlog: 2 })
-      const sockets = await leaveWaiting(peers, 2)
-      // Both SYNs find room in the queue; the second ACK finds none.
-      const late = [kernel.begin(PORT), kernel.begin(PORT)]
-      await barrier()
-      await barrier()
-      expect(late.map(({ info }) => info.state)).toEqual(["ESTABLISHED", "ESTABLISHED"])
-      expect(queues(stack)).toEqual({ waiting: 3, requests: 1 })
-      expect(counted(stack, "ListenOverflows")).toBe(1)
-      await everyoneServed(listener.accept, [...sockets, ...late])
+    test("the queue fills between SYN and ACK: the kernel's data waits, and arrives once the loop goes on", async () => {
+      await withPeers({}, async (peers) => {
+        const { stack, kernel, barrier } = peers
+        const listener = await stack.hear({ port: PORT, backlog: 2 })
+        const sockets = await leaveWaiting(peers, 2)
+        // Both SYNs find room in the queue; the second ACK finds none.
+        const late = [kernel.begin(PORT), kernel.begin(PORT)]
+        await barrier()
+        await barrier()
+        expect(late.map(({ info }) => info.state)).toEqual(["ESTABLISHED", "ESTABLISHED"])
+        expect(queues(stack)).toEqual({ waiting: 3, requests: 1 })
+        expect(counted(stack, "ListenOverflows")).toBe(1)
+        await everyoneServed(listener.accept, [...sockets, ...late])
+      })
     })
-  })
 
-  test("the same with tcpAbortOnOverflow: a RST, ECONNRESET at the kernel", async () => {
-    await withPeers({ settings: { tcpAbortOnOverflow: true } }, async (peers) => {
-      const { stack, kernel, barrier } = peers
-      const listener = await stack.hear({ port: PORT, backlog: 2 })
-      const sockets = await leaveWaiting(peers, 2)
-      const inTime = kernel.begin(PORT)
-      const late = kernel.begin(PORT)
-      await barrier()
-      await barrier()
-      expect(await late.failure()).toBe("ECONNRESET")
-      expect(queues(stack)).toEqual({ waiting: 3, requests: 0 })
-      expect(counted(stack, "ListenOverflows")).toBe(1)
-      await everyoneServed(listener.accept, [...sockets, inTime])
+    test("the same with tcpAbortOnOverflow: a RST, ECONNRESET at the kernel", async () => {
+      await withPeers({ settings: { tcpAbortOnOverflow: true } }, async (peers) => {
+        const { stack, kernel, barrier } = peers
+        const listener = await stack.hear({ port: PORT, backlog: 2 })
+        const sockets = await leaveWaiting(peers, 2)
+        const inTime = kernel.begin(PORT)
+        const late = kernel.begin(PORT)
+        await barrier()
+        await barrier()
+        expect(await late.failure()).toBe("ECONNRESET")
+        expect(queues(stack)).toEqual({ waiting: 3, requests: 0 })
+        expect(counted(stack, "ListenOverflows")).toBe(1)
+        await everyoneServed(listener.accept, [...sockets, inTime])
+      })
     })
-  })
 
-  test("the listener is closed instead: ECONNRESET for those who waited, ECONNREFUSED for who comes later", async () => {
-    await withPeers({}, async (peers) => {
-      const { stack, kernel } = peers
-      const listener = await stack.hear({ port: PORT, backlog: 2 })
-      const [first, second] = await leaveWaiting(peers, 2)
-      listener.close()
-      expect(await first?.failure()).toBe("ECONNRESET")
-      expect(await second?.failure()).toBe("ECONNRESET")
-      const later = kernel.begin(PORT)
-      expect(await later.failure()).toBe("ECONNREFUSED")
+    test("the listener is closed instead: ECONNRESET for those who waited, ECONNREFUSED for who comes later", async () => {
+      await withPeers({}, async (peers) => {
+        const { stack, kernel } = peers
+        const listener = await stack.hear({ port: PORT, backlog: 2 })
+        const [first, second] = await leaveWaiting(peers, 2)
+        listener.close()
+        expect(await first?.failure()).toBe("ECONNRESET")
+        expect(await second?.failure()).toBe("ECONNRESET")
+        const later = kernel.begin(PORT)
+        expect(await later.failure()).toBe("ECONNREFUSED")
+      })
     })
-  })
 
-  test("60 at once where 16 may wait: all are served", async () => {
-    await withPeers({}, async ({ stack, kernel, barrier }) => {
-      const listener = await stack.hear({ port: PORT, backlog: 16 })
-      await barrier()
-      const sockets = Array.from({ length: 60 }, () => kernel.begin(PORT))
-      await everyoneServed(listener.accept, sockets)
-      expect(counted(stack, "TCPReqQFullDoCookies")).toBeGreaterThan(0)
+    test("60 at once where 16 may wait: all are served", async () => {
+      await withPeers({}, async ({ stack, kernel, barrier }) => {
+        const listener = await stack.hear({ port: PORT, backlog: 16 })
+        await barrier()
+        const sockets = Array.from({ length: 60 }, () => kernel.begin(PORT))
+        await everyoneServed(listener.accept, sockets)
+        expect(counted(stack, "TCPReqQFullDoCookies")).toBeGreaterThan(0)
+      })
     })
   })
-})
+}
 
 const NOBODY = Uint8Array.of(198, 18, 0, 50)
 const IRS = 5_000_000
@@ -293,70 +304,78 @@ kernelSuite("A flood of SYNs", import.meta.path, (test) => {
   })
 })
 
-kernelSuite("tcpSyncookies 2: every connection by a cookie", import.meta.path, (test) => {
-  const settings = { tcpSyncookies: 2 } as const
+for (const family of FAMILIES) {
+  const withPeers = peersOver(family)
+  kernelSuite(`tcpSyncookies 2: every connection by a cookie, over IPv${family}`, import.meta.path, (test) => {
+    const settings = { tcpSyncookies: 2 } as const
 
-  for (const timestamps of [true, false]) {
-    const how = timestamps ? "with timestamps: all options are kept" : "without timestamps: the MSS is all that is kept"
-    test(`a kernel ${how}`, async () => {
-      await withPeers({ settings, kernelSettings: { tcp_timestamps: timestamps ? 1 : 0 } }, async (peers) => {
-        const { ours, theirs } = await peers.fromKernel()
-        const agreed = agreement(ours, theirs)
-        expect(agreed.stack).toEqual(agreed.kernel)
-        expect(agreed.stack).toMatchObject({ timestamps, sack: timestamps, scaling: timestamps })
-        expect(agreed.peerMss).toBe(1460)
+    for (const timestamps of [true, false]) {
+      const how = timestamps
+        ? "with timestamps: all options are kept"
+        : "without timestamps: the MSS is all that is kept"
+      test(`a kernel ${how}`, async () => {
+        await withPeers({ settings, kernelSettings: { tcp_timestamps: timestamps ? 1 : 0 } }, async (peers) => {
+          const { ours, theirs } = await peers.fromKernel()
+          const agreed = agreement(ours, theirs)
+          expect(agreed.stack).toEqual(agreed.kernel)
+          expect(agreed.stack).toMatchObject({ timestamps, sack: timestamps, scaling: timestamps })
+          expect(agreed.peerMss).toBe(1460)
+          await works(ours, theirs)
+          expect(counted(peers.stack, "SyncookiesSent")).toBe(1)
+          expect(counted(peers.stack, "SyncookiesRecv")).toBe(1)
+        })
+      })
+    }
+
+    test("a kernel with an MSS that no cookie has: the next smaller one is taken", async () => {
+      await withPeers({ settings }, async ({ fromKernel }) => {
+        const { ours, theirs } = await fromKernel({}, { mss: 1400 })
+        expect(agreement(ours, theirs).peerMss).toBe(1300)
         await works(ours, theirs)
-        expect(counted(peers.stack, "SyncookiesSent")).toBe(1)
-        expect(counted(peers.stack, "SyncookiesRecv")).toBe(1)
       })
     })
-  }
 
-  test("a kernel with an MSS that no cookie has: the next smaller one is taken", async () => {
-    await withPeers({ settings }, async ({ fromKernel }) => {
-      const { ours, theirs } = await fromKernel({}, { mss: 1400 })
-      expect(agreement(ours, theirs).peerMss).toBe(1300)
-      await works(ours, theirs)
-    })
-  })
-
-  test("100 connections at once: all by cookies, each with its own data", async () => {
-    await withPeers({ settings }, async ({ stack, kernel, barrier }) => {
-      const listener = await stack.hear({ port: PORT })
-      await barrier()
-      const sockets = Array.from({ length: 100 }, () => kernel.begin(PORT))
-      await everyoneServed(listener.accept, sockets)
-      expect(counted(stack, "SyncookiesRecv")).toBe(101) // With the barrier's own.
-    })
-  })
-})
-
-kernelSuite("TCP_DEFER_ACCEPT", import.meta.path, (test) => {
-  test("a connection is accepted with its first data, and not before", async () => {
-    await withPeers({}, async ({ stack, kernel, barrier }) => {
-      const listener = await stack.hear({ port: PORT, deferAccept: "1 minute" })
-      let accepted = false
-      const accepting = listener.accept().then((ours) => {
-        accepted = true
-        return ours
+    test("100 connections at once: all by cookies, each with its own data", async () => {
+      await withPeers({ settings }, async ({ stack, kernel, barrier }) => {
+        const listener = await stack.hear({ port: PORT })
+        await barrier()
+        const sockets = Array.from({ length: 100 }, () => kernel.begin(PORT))
+        await everyoneServed(listener.accept, sockets)
+        expect(counted(stack, "SyncookiesRecv")).toBe(101) // With the barrier's own.
       })
-      const theirs = await kernel.dial(PORT)
-      await barrier()
-      expect(accepted).toBe(false)
-      expect(queues(stack)).toEqual({ waiting: 0, requests: 1 })
-      expect(counted(stack, "TCPDeferAcceptDrop")).toBe(1)
-      await theirs.write(text("now"))
-      expect(string(await readExactly(await accepting, 3))).toBe("now")
     })
   })
+}
 
-  test("data that never comes: the connection is accepted without once the time is over", async () => {
-    const settings = { profile: { ...linux, initialRto: 20_000 } }
-    await withPeers({ settings }, async ({ stack, kernel }) => {
-      const listener = await stack.hear({ port: PORT, deferAccept: "50 millis" })
-      const [ours, theirs] = await Promise.all([listener.accept(), kernel.dial(PORT)])
-      expect(counted(stack, "TCPDeferAcceptDrop")).toBeGreaterThan(0)
-      await works(ours, theirs)
+for (const family of FAMILIES) {
+  const withPeers = peersOver(family)
+  kernelSuite(`TCP_DEFER_ACCEPT, over IPv${family}`, import.meta.path, (test) => {
+    test("a connection is accepted with its first data, and not before", async () => {
+      await withPeers({}, async ({ stack, kernel, barrier }) => {
+        const listener = await stack.hear({ port: PORT, deferAccept: "1 minute" })
+        let accepted = false
+        const accepting = listener.accept().then((ours) => {
+          accepted = true
+          return ours
+        })
+        const theirs = await kernel.dial(PORT)
+        await barrier()
+        expect(accepted).toBe(false)
+        expect(queues(stack)).toEqual({ waiting: 0, requests: 1 })
+        expect(counted(stack, "TCPDeferAcceptDrop")).toBe(1)
+        await theirs.write(text("now"))
+        expect(string(await readExactly(await accepting, 3))).toBe("now")
+      })
+    })
+
+    test("data that never comes: the connection is accepted without once the time is over", async () => {
+      const settings = { profile: { ...linux, initialRto: 20_000 } }
+      await withPeers({ settings }, async ({ stack, kernel }) => {
+        const listener = await stack.hear({ port: PORT, deferAccept: "50 millis" })
+        const [ours, theirs] = await Promise.all([listener.accept(), kernel.dial(PORT)])
+        expect(counted(stack, "TCPDeferAcceptDrop")).toBeGreaterThan(0)
+        await works(ours, theirs)
+      })
     })
   })
-})
+}
