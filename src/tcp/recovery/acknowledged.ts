@@ -1,7 +1,7 @@
 import { dropUntil, EVER, RETRANS, recordAt, SACKED, type Sent } from "../flight.ts"
 import { timestamp } from "../handshake.ts"
 import { measured } from "../rto.ts"
-import { atOrBefore, before, distance, type Seq } from "../seq.ts"
+import { atOrBefore, before, distance, latest, type Seq } from "../seq.ts"
 import type { Rto } from "../tcb.ts"
 import { type Micros, OFF } from "../time.ts"
 import { type Ack, delivered } from "./ack.ts"
@@ -56,7 +56,9 @@ const pass = (a: Ack, passed: Passed, record: Sent, segments: number): void => {
   else if ((marks & SACKED) === 0) {
     passed.last = record.at
     if (passed.first === OFF) passed.first = record.at
-    if (before(record.seq, passed.lowest)) passed.lowest = record.seq
+    // What of it was acknowledged before this ACK is no hole that it fills.
+    const from = latest(record.seq, a.priorUna)
+    if (before(from, passed.lowest)) passed.lowest = from
     if (atOrBefore(record.end, a.rec.point)) a.originalAcked = true
   }
   if ((marks & SACKED) === 0 && a.sack) {
