@@ -1,24 +1,23 @@
 import { ECE, type Segment, segmentLength } from "../wire/tcpSegment.ts"
 import type { AckSample } from "./congestion/control.ts"
-import { governsRecovery, onAck } from "./congestion/registry.ts"
-import { finish, LOST, markAll } from "./flight.ts"
+import { type Cc, governsRecovery, onAck } from "./congestion/registry.ts"
+import { finish, LOST, markAll, pipe } from "./flight.ts"
 import { afterMtuProbe } from "./mtuProbe.ts"
 import { type Ack, begin, inFlight, isReducing } from "./recovery/ack.ts"
 import { passTo } from "./recovery/acknowledged.ts"
 import { alert } from "./recovery/alert.ts"
-import { minimumOf } from "./recovery/minFilter.ts"
-import { headDeadline, scheduleProbe, takeProbeAck } from "./recovery/probe.ts"
+import { headDeadline, probeDeadline, takeProbeAck } from "./recovery/probe.ts"
 import { updateWindow } from "./recovery/rack.ts"
-import { generate } from "./recovery/rate.ts"
+import { generate, type RateSample } from "./recovery/rate.ts"
 import { reduce } from "./recovery/reduction.ts"
 import { takeBlocks } from "./recovery/sack.ts"
 import { interval } from "./rto.ts"
 import { sendEnd } from "./sendEnd.ts"
-import { dropBefore } from "./sendQueue.ts"
+import { dropBefore, type SendQueue } from "./sendQueue.ts"
 import { add, after, before, distance, latest, type Seq } from "./seq.ts"
-import type { Rto, Snd, Synchronized } from "./tcb.ts"
+import type { Delivery, Rto, Snd, Synchronized, Timers } from "./tcb.ts"
 import { type Micros, OFF } from "./time.ts"
-import { arm, cancel, type Out } from "./timers.ts"
+import { armBoth, cancel, type Out } from "./timers.ts"
 import { isLimited } from "./usage.ts"
 
 /** An ACK may lag behind SND.UNA by one window, and not run ahead of SND.NXT (RFC 5961 section 5.2). */
@@ -74,13 +73,18 @@ const isDubious = (a: Ack): boolean =>
 /** It moves the window, so it is no duplicate (RFC 5681 section 2). */
 const isUpdate = (tcb: Synchronized, seg: Segment): boolean => seg.wnd * 2 ** tcb.link.agreed.sndScale !== tcb.snd.wnd
 
+/** From the newest segment so far, as SND.WL1 and SND.WL2 have it. */
+export const tellsWindow = ({ una, wl1, wl2 }: Snd, { seq, ack }: Segment): boolean =>
+  after(ack, una) || (ack === una && (before(wl1, seq) || (wl1 === seq && !after(wl2, ack))))
+
+export const isKnownWindow = ({ wnd, wl1, wl2 }: Snd, { seq, ack }: Segment, told: number): boolean =>
+  told === wnd && wl1 === seq && wl2 === ack
+
 /** SND.WND from the newest segment, SND.WL1 and SND.WL2 telling which that is. */
 const takeWindow = (tcb: Synchronized, seg: Segment, out: Out): Synchronized => {
   const { snd, link } = tcb
-  const newer = after(seg.ack, snd.una) || before(snd.wl1, seg.seq) || (snd.wl1 === seg.seq && !after(snd.wl2, seg.ack))
-  if (!newer || before(seg.ack, snd.una)) return tcb
   const wnd = seg.wnd * 2 ** link.agreed.sndScale
-  if (wnd === snd.wnd && snd.wl1 === seg.seq && snd.wl2 === seg.ack) return tcb
+  if (!tellsWindow(snd, seg) || isKnownWindow(snd, seg, wnd)) return tcb
   const opened = snd.wnd === 0 && wnd > 0
   const timers = opened ? cancel(cancel(tcb.timers, "persist", out), "user", out) : tcb.timers
   // What a probe sent beyond the closed window was refused: it is the first to go now that the window is open.
@@ -100,7 +104,7 @@ const settle = (a: Ack, measured: Rto, rtt: Micros | undefined): Synchronized =>
   const { tcb, out } = a
   const { snd, queue } = tcb
   const { una } = a.board
-  const acked = Math.min(queue.length, Math.max(0, distance(una, queue.start)))
+  const acked = acknowledgedOf(queue, una)
   if (acked > 0) out.push({ _tag: "Acknowledged", count: acked })
   const quiet = a.advanced || a.forgetTimeouts
   const next: Synchronized = {
@@ -115,7 +119,9 @@ const settle = (a: Ack, measured: Rto, rtt: Micros | undefined): Synchronized =>
     queue: acked > 0 ? dropBefore(queue, add(queue.start, acked)) : queue,
     snd: a.advanced ? passed(snd, una) : snd,
   }
-  return restartTimers(a, afterMtuProbe(a, next))
+  const probed = afterMtuProbe(a, next)
+  const timers = restarted(probed, a.advanced, a.rearm, a.now, out)
+  return timers === probed.timers ? probed : { ...probed, timers }
 }
 
 /** Marks in the stream go along with SND.UNA: one that is left behind would be ahead again 2^31 octets later. */
@@ -127,6 +133,10 @@ const passed = (snd: Snd, una: Seq): Snd => ({
   up: latest(snd.up, una),
 })
 
+/** Octets of the queue that lie before `una`. */
+export const acknowledgedOf = (queue: SendQueue, una: Seq): number =>
+  Math.min(queue.length, Math.max(0, distance(una, queue.start)))
+
 const queuedCwr = (a: Ack): Synchronized["ecn"] => {
   const { ecn, link } = a.tcb
   if (!link.agreed.ecn || (!a.cwrQueued && !a.cwrWithdrawn)) return ecn
@@ -137,58 +147,67 @@ const queuedCwr = (a: Ack): Synchronized["ecn"] => {
 /** Outside of a reduction the algorithm sees every ACK of data; within, PRR has the word, unless the algorithm governs it itself. */
 const tellCongestionControl = (a: Ack, rto: Rto, rtt: Micros | undefined): void => {
   const rate = generate(a)
-  const fresh = a.del.delivered - a.priorDelivered
   const lost = a.rec.totalLost - a.priorLost
+  const recovering = isReducing(a)
   if (!governsRecovery(a.cc)) {
-    if (isReducing(a)) return reduce(a, fresh / a.mss, lost)
+    if (recovering) return reduce(a, (a.del.delivered - a.priorDelivered) / a.mss, lost)
     // Where a path reorders, SACKed data is progress too.
     const progress = a.dataAcked || (a.rec.reordering > a.settings.tcpReordering && a.dataSacked)
     if (!progress) return
   }
-  const { tcb, mss } = a
-  const least = minimumOf(a.del.minRtt)
-  const sample: AckSample = {
-    delivered: fresh,
-    acked: distance(a.board.una, a.priorUna),
+  const sample = sampleOf(a.tcb, a.cc, a.del, a.board.una, inFlight(a), lost, recovering, rto, rtt, rate)
+  a.cc = onAck(a.cc, sample, a.mss, a.now)
+}
+
+/** What an ACK tells congestion control. `before`: the block until then; `flight` and `lost` are segments. */
+export const sampleOf = (
+  before: Synchronized,
+  cc: Cc,
+  { delivered, minRtt }: Delivery,
+  una: Seq,
+  flight: number,
+  lost: number,
+  recovering: boolean,
+  { srtt }: Rto,
+  rtt: Micros | undefined,
+  rate: RateSample,
+): AckSample => {
+  const { snd, usage } = before
+  const { mss } = snd
+  return {
+    delivered: delivered - before.delivery.delivered,
+    acked: distance(una, snd.una),
     lost: lost * mss,
-    priorFlight: a.priorFlight * mss,
-    flight: inFlight(a) * mss,
+    priorFlight: pipe(before.flight) * mss,
+    flight: flight * mss,
     rtt,
-    srtt: rto.srtt,
-    minRtt: Number.isFinite(least) ? least : 0,
-    cwndLimited: isLimited(tcb.usage, a.cc, mss),
-    recovering: isReducing(a),
-    una: a.board.una,
-    nxt: tcb.snd.nxt,
+    srtt,
+    minRtt: minRtt.at === OFF ? 0 : minRtt.value,
+    cwndLimited: isLimited(usage, cc, mss),
+    recovering,
+    una,
+    nxt: snd.nxt,
     deliveryRate: rate.rate,
     appLimited: rate.appLimited,
     // Linux bounds no burst in slow start: neither does a limit of ours (RFC 3465 section 2.1 allows both).
     paced: true,
-    totalDelivered: a.del.delivered,
+    totalDelivered: delivered,
     deliveredAtSend: rate.deliveredAtSend,
   }
-  a.cc = onAck(a.cc, sample, mss, a.now)
 }
 
 /** RFC 6298 sections 5.2 and 5.3: the timer restarts while anything is outstanding. */
-const restartTimers = (a: Ack, tcb: Synchronized): Synchronized => {
-  const { now, out } = a
-  const outstanding = tcb.flight.out > 0
+export const restarted = (tcb: Synchronized, advanced: boolean, rearm: boolean, now: Micros, out: Out): Timers => {
   let { timers } = tcb
-  if (a.advanced) {
-    if (timers.persist !== OFF) timers = cancel(timers, "persist", out)
+  if (advanced) {
+    timers = cancel(timers, "persist", out)
     timers = cancel(timers, "user", out)
   }
-  if (!outstanding) {
-    timers = cancel(cancel(cancel(timers, "retransmit", out), "probe", out), "reorder", out)
-    return timers === tcb.timers ? tcb : { ...tcb, timers }
-  }
-  if (!a.rearm) return timers === tcb.timers ? tcb : { ...tcb, timers }
-  const probing = timers.probe !== OFF
-  timers = cancel(timers, "reorder", out)
-  const at = now + interval(tcb.rto, a.settings)
-  const scheduled = scheduleProbe({ ...tcb, timers }, at, now, out)
+  if (tcb.flight.out === 0) return cancel(armBoth(timers, OFF, OFF, out), "reorder", out)
+  if (!rearm) return timers
+  const at = now + interval(tcb.rto, tcb.link.context.settings)
+  const probe = probeDeadline(tcb, at, now)
   // Where a probe was due and none may be sent any more the time-out counts from when the segment left.
-  const deadline = probing && scheduled.timers.probe === OFF ? Math.max(headDeadline(tcb), now + 1) : at
-  return { ...scheduled, timers: arm(scheduled.timers, "retransmit", deadline, out) }
+  const deadline = timers.probe !== OFF && probe === OFF ? Math.max(headDeadline(tcb), now + 1) : at
+  return armBoth(cancel(timers, "reorder", out), probe, deadline, out)
 }

@@ -58,7 +58,7 @@ export const emptyFlight = (una: Seq): Flight => ({
 })
 
 /** Segments of a record from `from` on. */
-const segmentsFrom = (record: Sent, from: Seq): number => {
+export const segmentsFrom = (record: Sent, from: Seq): number => {
   const length = distance(record.end, from) - (record.marks & WITH_FIN ? 1 : 0)
   return length <= record.size ? 1 : Math.ceil(length / record.size)
 }
@@ -114,15 +114,19 @@ export const edit = (f: Flight): Board => ({
   own: false,
 })
 
-export const finish = (b: Board): Flight => {
-  // Half of the array is dead: copy the rest, so that acknowledged records can be collected.
-  if (!b.own && b.first > 32 && b.first * 2 > b.records.length) {
-    return { ...counts(b), records: b.records.slice(b.first, b.last), first: 0, last: b.last - b.first }
-  }
-  return { ...counts(b), records: b.records, first: b.first, last: b.last }
-}
+export const finish = ({ records, first, last, una, out, sacked, lost, retrans, own }: Board): Flight =>
+  !own && isHalfDead(records, first)
+    ? { records: records.slice(first, last), first: 0, last: last - first, una, out, sacked, lost, retrans }
+    : { records, first, last, una, out, sacked, lost, retrans }
 
-const counts = ({ una, out, sacked, lost, retrans }: Board) => ({ una, out, sacked, lost, retrans })
+/** Half of the array is dead: the rest is copied, so that acknowledged records can be collected. */
+const isHalfDead = (records: ReadonlyArray<Sent>, first: number): boolean => first > 32 && first * 2 > records.length
+
+/** SND.UNA moves to where the record `first` begins or is under way; `out` segments stay, none of which bears a mark. */
+export const passed = ({ records, last }: Flight, first: number, una: Seq, out: number): Flight =>
+  isHalfDead(records, first)
+    ? { records: records.slice(first, last), first: 0, last: last - first, una, out, sacked: 0, lost: 0, retrans: 0 }
+    : { records, first, last, una, out, sacked: 0, lost: 0, retrans: 0 }
 
 export const recordAt = (b: Board, index: number): Sent | undefined => {
   const record = index < b.last ? b.records[index] : undefined

@@ -7,13 +7,14 @@ import type { Step, Why } from "./effect.ts"
 import { sendAck } from "./emit.ts"
 import { heard } from "./keepalive.ts"
 import { finTimeout } from "./patience.ts"
+import { predicted } from "./predicted.ts"
 import { drop, resetFor } from "./reset.ts"
 import { add, after, before, distance, earliest } from "./seq.ts"
 import { CLOSED, type Synchronized, type Tcb } from "./tcb.ts"
 import { finArrived, owe, reportsDuplicates, takeText } from "./text.ts"
 import type { Micros } from "./time.ts"
 import { arm, cancel, cancelAll, type Out } from "./timers.ts"
-import { isRecent, pawsRejects } from "./timestamps.ts"
+import { isRecent, pawsRejects, recentAt } from "./timestamps.ts"
 import { enterTimeWait } from "./timeWait.ts"
 import { announced } from "./window.ts"
 
@@ -22,7 +23,11 @@ import { announced } from "./window.ts"
  * clause's order, PAWS before them (RFC 7323 section 5.3). What is owed in answer to acceptable
  * text waits for `output`; answers to everything else leave here.
  */
-export const segmentArrives = (tcb: Synchronized, seg: Segment, now: Micros): Step => {
+export const segmentArrives = (tcb: Synchronized, seg: Segment, now: Micros): Step =>
+  predicted(tcb, seg, now) ?? checked(tcb, seg, now)
+
+/** Every check that the clause has, in its order. */
+export const checked = (tcb: Synchronized, seg: Segment, now: Micros): Step => {
   const out: Out = []
   return { tcb: process(tcb, seg, now, out), effects: out }
 }
@@ -68,8 +73,9 @@ const process = (start: Synchronized, seg: Segment, now: Micros, out: Out): Tcb 
   // TS.Recent (RFC 7323 section 4.3) only now, as Linux does: a blind segment must not poison PAWS.
   if (link.agreed.timestamps && isRecent(seg, rcv.lastAck, rcv.tsRecent)) {
     const tsRecent = seg.options.tsVal ?? rcv.tsRecent
-    if (tsRecent !== rcv.tsRecent || now !== rcv.tsRecentAt) {
-      tcb = { ...tcb, rcv: { ...rcv, tsRecent, tsRecentAt: now } }
+    const tsRecentAt = recentAt(rcv, tsRecent, now)
+    if (tsRecent !== rcv.tsRecent || tsRecentAt !== rcv.tsRecentAt) {
+      tcb = { ...tcb, rcv: { ...rcv, tsRecent, tsRecentAt } }
     }
   }
   const acked = afterAck(heard(takeAck(tcb, seg, now, out), now), now, out)

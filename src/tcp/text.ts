@@ -58,17 +58,23 @@ const inOrder = (tcb: Synchronized, seg: Segment, from: Seq, to: Seq, now: Micro
     mss: full,
     at: now,
   }
-  return owe({ ...tcb, rcv: next }, ackFor(tcb, next, filledHole), "RFC9293-3.10.7.4:text-in-order")
+  return owe({ ...tcb, rcv: next }, ackFor(tcb, rcv, nxt, full, filledHole), "RFC9293-3.10.7.4:text-in-order")
 }
 
 /** RFC 5681 section 4.2: at least every second full segment, and at once where a hole is filled. */
-const ackFor = ({ link, timers }: Synchronized, rcv: Rcv, filledHole: boolean): AckDue => {
+export const ackFor = (
+  { link, timers }: Synchronized,
+  { quick, lastAck }: Rcv,
+  nxt: Seq,
+  mss: number,
+  filledHole: boolean,
+): AckDue => {
   const second = link.context.settings.profile.ackEvery === "second-segment" && timers.delayedAck !== OFF
-  return filledHole || second || rcv.quick > 0 || distance(rcv.nxt, rcv.lastAck) > rcv.mss ? "now" : "later"
+  return filledHole || second || quick > 0 || distance(nxt, lastAck) > mss ? "now" : "later"
 }
 
 /** The peer's full segment, as far as seen; a segment joined by the device counts as announced. */
-const fullSize = (rcv: Rcv, seg: Segment, mss: number): number => {
+export const fullSize = (rcv: Rcv, seg: Segment, mss: number): number => {
   const n = seg.payload.length
   if (n <= rcv.mss) return rcv.mss
   return Math.min(n, mss)

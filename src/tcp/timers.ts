@@ -1,4 +1,4 @@
-import type { TcpEffect } from "./effect.ts"
+import type { CancelTimer, TcpEffect } from "./effect.ts"
 import type { TimerName, Timers } from "./tcb.ts"
 import { type Micros, OFF } from "./time.ts"
 
@@ -25,8 +25,32 @@ export const arm = (timers: Timers, timer: TimerName, at: Micros, out: Out): Tim
 
 export const cancel = (timers: Timers, timer: TimerName, out: Out): Timers => {
   if (timers[timer] === OFF) return timers
-  out.push({ _tag: "CancelTimer", timer })
+  out.push(CANCEL[timer])
   return { ...timers, [timer]: OFF }
+}
+
+const cancelling = (timer: TimerName): CancelTimer => ({ _tag: "CancelTimer", timer })
+
+const CANCEL: Readonly<Record<TimerName, CancelTimer>> = {
+  probe: cancelling("probe"),
+  reorder: cancelling("reorder"),
+  retransmit: cancelling("retransmit"),
+  persist: cancelling("persist"),
+  delayedAck: cancelling("delayedAck"),
+  linger: cancelling("linger"),
+  user: cancelling("user"),
+  keepalive: cancelling("keepalive"),
+  pacing: cancelling("pacing"),
+}
+
+/** Probe and retransmission timer, which mostly move together; OFF cancels. */
+export const armBoth = (timers: Timers, probe: Micros, retransmit: Micros, out: Out): Timers => {
+  if (timers.probe === probe && timers.retransmit === retransmit) return timers
+  if (timers.probe !== probe) out.push(probe === OFF ? CANCEL.probe : { _tag: "ArmTimer", timer: "probe", at: probe })
+  if (timers.retransmit !== retransmit) {
+    out.push(retransmit === OFF ? CANCEL.retransmit : { _tag: "ArmTimer", timer: "retransmit", at: retransmit })
+  }
+  return { ...timers, probe, retransmit }
 }
 
 export const cancelAll = (timers: Timers, out: Out): void => {

@@ -9,6 +9,13 @@ const IDLE_LIMIT: Micros = 24 * 24 * 3600 * 1_000_000
 export const pawsRejects = (seg: Segment, tsRecent: number, tsRecentAt: Micros, now: Micros): boolean =>
   seg.options.tsVal !== undefined && before(seg.options.tsVal, tsRecent) && now - tsRecentAt <= IDLE_LIMIT
 
+/** When TS.Recent was last taken: to the second, which 24 days do not notice, while it stays the same. */
+export const recentAt = (
+  before: { readonly tsRecent: number; readonly tsRecentAt: Micros },
+  tsRecent: number,
+  now: Micros,
+): Micros => (tsRecent === before.tsRecent && now - before.tsRecentAt < 1_000_000 ? before.tsRecentAt : now)
+
 /** Whether TS.Recent moves on: the segment spans Last.ACK.sent (RFC 7323 section 4.3, step 2). */
 export const isRecent = (seg: Segment, lastAck: Seq, tsRecent: number): boolean =>
   seg.options.tsVal !== undefined && !before(seg.options.tsVal, tsRecent) && atOrBefore(seg.seq, lastAck)

@@ -8,7 +8,7 @@ import type { Delivery, Recovery, Synchronized, Timers } from "../tcb.ts"
 import { type Micros, OFF } from "../time.ts"
 import type { Out } from "../timers.ts"
 
-type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+export type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
 /** One ACK (or time-out) on its way through loss detection and recovery: what it changes, and what it told. Local to one reducer call. */
 export interface Ack {
@@ -64,7 +64,7 @@ export interface Ack {
 }
 
 /** The rate sample in the making (draft-cheng-iccrg-delivery-rate-estimation section 3.3). */
-interface Sample {
+export interface Sample {
   delivered: number
   at: Micros
   interval: Micros
@@ -72,6 +72,8 @@ interface Sample {
   appLimited: boolean
   again: boolean
 }
+
+export const noSample = (): Sample => ({ delivered: 0, at: OFF, interval: 0, end: 0, appLimited: false, again: false })
 
 export const begin = (tcb: Synchronized, seg: Segment | undefined, now: Micros, out: Out): Ack => ({
   tcb,
@@ -92,7 +94,7 @@ export const begin = (tcb: Synchronized, seg: Segment | undefined, now: Micros, 
   priorFlight: pipe(tcb.flight),
   priorDelivered: tcb.delivery.delivered,
   priorLost: tcb.recovery.totalLost,
-  prior: { delivered: 0, at: OFF, interval: 0, end: 0, appLimited: false, again: false },
+  prior: noSample(),
   advanced: false,
   notDuplicate: false,
   dataAcked: false,

@@ -28,7 +28,7 @@ const sentAfter = (at: Micros, end: Seq, otherAt: Micros, otherEnd: Seq): boolea
   at > otherAt || (at === otherAt && after(end, otherEnd))
 
 /** Steps 1 and 2: a delivered segment may be the most recently sent one. */
-export const advance = (a: Ack, record: Sent): void => {
+export const advance = (a: Pick<Ack, "now" | "del" | "rackAdvanced">, record: Sent): void => {
   const rtt = a.now - record.at
   // An answer sooner than any round trip is to the original, not to the retransmission.
   if (rtt < minimumOf(a.del.minRtt) && (record.marks & (RETRANS | EVER)) !== 0) return

@@ -1,0 +1,116 @@
+import type { Segment } from "../wire/tcpSegment.ts"
+import { acknowledgedOf, restarted, sampleOf } from "./ackField.ts"
+import { onAck } from "./congestion/registry.ts"
+import { type Flight, passed, segmentsFrom } from "./flight.ts"
+import { type Mutable, noSample } from "./recovery/ack.ts"
+import { withSample } from "./recovery/minFilter.ts"
+import { advance } from "./recovery/rack.ts"
+import { generate, take } from "./recovery/rate.ts"
+import { measured } from "./rto.ts"
+import { dropBefore } from "./sendQueue.ts"
+import { add, after, atOrBefore, distance, latest } from "./seq.ts"
+import type { Drs, Rcv, Recovery, Snd, Synchronized } from "./tcb.ts"
+import { type Micros, OFF } from "./time.ts"
+import type { Out } from "./timers.ts"
+
+/** Nothing is lost, sent twice or doubted, and no timer of trouble runs: an ACK can only be progress. */
+const isQuiet = ({ link, flight, recovery, rto, mtu, timers }: Synchronized): boolean =>
+  link.agreed.sack &&
+  isUnmarked(flight) &&
+  isCalm(recovery) &&
+  rto.retransmits === 0 &&
+  mtu.size === 0 &&
+  timers.persist === OFF &&
+  timers.user === OFF &&
+  timers.reorder === OFF
+
+const isUnmarked = ({ out, sacked, lost, retrans }: Flight): boolean =>
+  out > 0 && sacked === 0 && lost === 0 && retrans === 0
+
+/** Plain progress would leave it as it is. */
+const isCalm = ({ phase, probe, dsackSeen, persist, steps }: Recovery): boolean =>
+  phase === "open" && probe === undefined && !dsackSeen && (persist > 0 || steps === 1)
+
+/**
+ * `takeAck` of an ACK that takes unmarked segments off the scoreboard and does nothing else, in one
+ * copy of what changes. `rcv`, `drs`, `wnd`: what else the segment makes of the block. Undefined: it
+ * may be more than that; nothing is in `out` then.
+ */
+export const takePlainAck = (
+  tcb: Synchronized,
+  seg: Segment,
+  wnd: number,
+  rcv: Rcv,
+  drs: Drs,
+  now: Micros,
+  out: Out,
+): Synchronized | undefined => {
+  if (!isQuiet(tcb)) return undefined
+  const { snd, flight, delivery, link, queue } = tcb
+  const { settings } = link.context
+  const una = seg.ack
+  const del = { ...delivery }
+  const a = { now, del, rec: tcb.recovery, prior: noSample(), priorDelivered: delivery.delivered, rackAdvanced: false }
+
+  let firstAt = OFF
+  let lastAt = OFF
+  let segments = 0
+  let first = flight.first
+  for (; first < flight.last; first++) {
+    const record = flight.records[first]
+    if (record === undefined || record.marks !== 0) return undefined
+    const from = latest(record.seq, flight.una)
+    const whole = atOrBefore(record.end, una)
+    if (!whole && !after(una, from)) break
+    const n = segmentsFrom(record, from) - (whole ? 0 : segmentsFrom(record, una))
+    if (n > 0) {
+      if (segments === 0) firstAt = record.at
+      lastAt = record.at
+      segments += n
+      del.delivered += n * snd.mss
+      advance(a, record)
+      take(a, record)
+    }
+    if (!whole) break
+  }
+  if (segments === 0) return undefined
+
+  const left = flight.out - segments
+  // The ACK of a lone short segment may have waited (RFC 9293 section 3.8.6.3).
+  const delayed = segments === 1 && left === 0 && distance(una, snd.una) < snd.mss
+  const rtt = now - lastAt
+  if (!(delayed && del.minRtt.at !== OFF && rtt > del.minRtt.value)) {
+    del.minRtt = withSample(del.minRtt, Math.max(1, rtt), settings.tcpMinRttWlen, now)
+  }
+  const rto = measured(tcb.rto, now - firstAt, settings)
+  const rate = generate(a)
+  const cc = onAck(tcb.cc, sampleOf(tcb, tcb.cc, del, una, left, 0, false, rto, rtt, rate), snd.mss, now)
+  const acked = acknowledgedOf(queue, una)
+  if (acked > 0) out.push({ _tag: "Acknowledged", count: acked })
+  const next: Mutable<Synchronized> = {
+    ...tcb,
+    snd: acknowledged(snd, seg, wnd),
+    rcv,
+    rto,
+    cc,
+    flight: passed(flight, first, una, left),
+    delivery: del,
+    drs,
+    queue: acked > 0 ? dropBefore(queue, add(queue.start, acked)) : queue,
+  }
+  next.timers = restarted(next, true, true, now, out)
+  return next
+}
+
+/** SND.UNA and the window of an ACK that moves it. */
+const acknowledged = (snd: Snd, { seq, ack }: Segment, wnd: number): Snd => ({
+  ...snd,
+  una: ack,
+  wnd,
+  wl1: seq,
+  wl2: ack,
+  maxWnd: Math.max(wnd, snd.maxWnd),
+  small: latest(snd.small, ack),
+  push: latest(snd.push, ack),
+  up: latest(snd.up, ack),
+})

@@ -1,0 +1,90 @@
+import { ACK, PSH, type Segment } from "../wire/tcpSegment.ts"
+import { isKnownWindow, tellsWindow } from "./ackField.ts"
+import type { Step, Why } from "./effect.ts"
+import { takePlainAck } from "./plainAck.ts"
+import { measureTrip } from "./receiveBuffer.ts"
+import { add, after, atOrBefore, before, distance } from "./seq.ts"
+import type { Rcv, Snd, Synchronized } from "./tcb.ts"
+import { ackFor, fullSize } from "./text.ts"
+import { type Micros, OFF } from "./time.ts"
+import type { Out } from "./timers.ts"
+import { recentAt } from "./timestamps.ts"
+
+/**
+ * Header prediction (Van Jacobson; RFC 7323 appendix B calls it so): the segment that most segments
+ * are, the next text in order or an ACK that is plain progress, in ESTABLISHED, takes one look and
+ * one copy of each record that changes. The outcome is `checked`'s to the last field, which a
+ * property test holds; undefined: it takes all checks.
+ */
+export const predicted = (tcb: Synchronized, seg: Segment, now: Micros): Step | undefined => {
+  if (!isExpected(tcb, seg)) return undefined
+  const { snd } = tcb
+  const length = seg.payload.length
+  const advances = after(seg.ack, snd.una)
+  if (!advances && (length === 0 || seg.ack !== snd.una)) return undefined
+  if (after(seg.ack, snd.nxt)) return undefined
+
+  const out: Out = []
+  const wnd = seg.wnd * 2 ** tcb.link.agreed.sndScale
+  const rcv = received(tcb, seg, now)
+  const drs = length > 0 ? measureTrip(tcb, seg, now) : tcb.drs
+  const next = advances
+    ? takePlainAck(tcb, seg, wnd, rcv, drs, now, out)
+    : { ...tcb, snd: windowed(snd, seg, wnd), rcv, drs }
+  if (next === undefined) return undefined
+  if (length > 0) out.push({ _tag: "Deliver", bytes: seg.payload })
+  return { tcb: next, effects: out }
+}
+
+/** Next in sequence, within the window, with nothing on it that asks for more than its text and its ACK. */
+const isExpected = ({ _tag, link, rcv, snd, rto }: Synchronized, { seq, flags, options, payload }: Segment): boolean =>
+  _tag === "ESTABLISHED" &&
+  (flags & ~PSH) === ACK &&
+  seq === rcv.nxt &&
+  distance(rcv.edge, rcv.nxt) >= payload.length &&
+  rcv.queue.pieces.length === 0 &&
+  rcv.queue.fin === undefined &&
+  !rcv.shut &&
+  options.sack.length === 0 &&
+  (!link.agreed.timestamps || (options.tsVal !== undefined && !before(options.tsVal, rcv.tsRecent))) &&
+  !link.agreed.ecn &&
+  snd.wnd > 0 &&
+  rto.probes === 0
+
+/** RCV as the segment leaves it. */
+const received = (tcb: Synchronized, seg: Segment, now: Micros): Rcv => {
+  const { rcv, link, timers } = tcb
+  const { payload, options } = seg
+  const recent = link.agreed.timestamps && atOrBefore(seg.seq, rcv.lastAck)
+  const tsRecent = recent ? (options.tsVal ?? rcv.tsRecent) : rcv.tsRecent
+  const tsRecentAt = recent ? recentAt(rcv, tsRecent, now) : rcv.tsRecentAt
+  const heardAt = timers.keepalive === OFF ? rcv.heardAt : now
+  if (payload.length === 0) {
+    const same = tsRecent === rcv.tsRecent && tsRecentAt === rcv.tsRecentAt && heardAt === rcv.heardAt
+    return same ? rcv : { ...rcv, tsRecent, tsRecentAt, heardAt }
+  }
+  const nxt = add(rcv.nxt, payload.length)
+  const mss = fullSize(rcv, seg, link.path.mss)
+  const due = ackFor(tcb, rcv, nxt, mss, false)
+  const owed = rcv.due === "now" || rcv.due === due
+  return {
+    ...rcv,
+    nxt,
+    unread: rcv.unread + payload.length,
+    mss,
+    due: owed ? rcv.due : due,
+    dueWhy: owed ? rcv.dueWhy : IN_ORDER,
+    tsRecent,
+    tsRecentAt,
+    at: now,
+    heardAt,
+  }
+}
+
+const IN_ORDER: Why = "RFC9293-3.10.7.4:text-in-order"
+
+/** SND after a segment that acknowledges nothing anew. */
+const windowed = (snd: Snd, seg: Segment, wnd: number): Snd =>
+  !tellsWindow(snd, seg) || isKnownWindow(snd, seg, wnd)
+    ? snd
+    : { ...snd, wnd, wl1: seg.seq, wl2: seg.ack, maxWnd: Math.max(wnd, snd.maxWnd) }

@@ -1,0 +1,54 @@
+import { describe, expect, test } from "bun:test"
+import fc from "fast-check"
+import { predicted } from "../../src/tcp/predicted.ts"
+import { reduce } from "../../src/tcp/reduce.ts"
+import { checked } from "../../src/tcp/synchronized.ts"
+import { isSynchronized } from "../../src/tcp/tcb.ts"
+import { Broken } from "./endpoint.ts"
+import { canonical } from "./purity.ts"
+import { anyScenario, perfect } from "./scenario.ts"
+import { PATIENCE, runs } from "./support.ts"
+import { World } from "./world.ts"
+
+const seen = { text: 0, ack: 0, checked: 0 }
+
+/** `reduce`, and beside it both ways that a segment can take. */
+const both: typeof reduce = (tcb, event, now) => {
+  if (event._tag === "SegmentArrives" && isSynchronized(tcb)) {
+    const { segment } = event
+    const short = predicted(tcb, segment, now)
+    if (short === undefined) seen.checked++
+    else {
+      seen[segment.ack === tcb.snd.una ? "text" : "ack"]++
+      expect(canonical(short)).toEqual(canonical(checked(tcb, segment, now)))
+    }
+  }
+  return reduce(tcb, event, now)
+}
+
+/** To its end, or to where it breaks a rule: the rules have tests of their own. */
+const run = (world: World): void => {
+  try {
+    world.run()
+  } catch (cause) {
+    if (!(cause instanceof Broken)) throw cause
+  }
+}
+
+describe("header prediction", () => {
+  test(
+    "whatever it answers, all checks answer too, to the last field",
+    () => {
+      const calm = anyScenario(300).map((scenario) => ({ ...scenario, there: perfect, back: perfect }))
+      fc.assert(
+        fc.property(fc.oneof(anyScenario(100), calm), (scenario) => run(new World(scenario, both))),
+        runs(120),
+      )
+      // Not by never answering.
+      expect(seen.text).toBeGreaterThan(100)
+      expect(seen.ack).toBeGreaterThan(20)
+      expect(seen.checked).toBeGreaterThan(100)
+    },
+    PATIENCE,
+  )
+})
