@@ -200,14 +200,15 @@ export const sampleOf = (
 export const restarted = (tcb: Synchronized, advanced: boolean, rearm: boolean, now: Micros, out: Out): Timers => {
   let { timers } = tcb
   if (advanced) {
-    timers = cancel(timers, "persist", out)
-    timers = cancel(timers, "user", out)
+    if (timers.persist !== OFF) timers = cancel(timers, "persist", out)
+    if (timers.user !== OFF) timers = cancel(timers, "user", out)
   }
-  if (tcb.flight.out === 0) return cancel(armBoth(timers, OFF, OFF, out), "reorder", out)
+  if (timers.reorder !== OFF && (rearm || tcb.flight.out === 0)) timers = cancel(timers, "reorder", out)
+  if (tcb.flight.out === 0) return armBoth(timers, OFF, OFF, out)
   if (!rearm) return timers
   const at = now + interval(tcb.rto, tcb.link.context.settings)
   const probe = probeDeadline(tcb, at, now)
   // Where a probe was due and none may be sent any more the time-out counts from when the segment left.
   const deadline = timers.probe !== OFF && probe === OFF ? Math.max(headDeadline(tcb), now + 1) : at
-  return armBoth(cancel(timers, "reorder", out), probe, deadline, out)
+  return armBoth(timers, probe, deadline, out)
 }

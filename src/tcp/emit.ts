@@ -1,11 +1,12 @@
 import { ECT0, NOT_ECT } from "../wire/ecn.ts"
 import { OPTION_SPACE } from "../wire/tcpOptionKind.ts"
 import { ACK, CWR, ECE, NO_OPTIONS, PSH, type SackBlock, type TcpOptions, URG } from "../wire/tcpSegment.ts"
+import { type Draft, draftOf } from "./draft.ts"
 import type { Why } from "./effect.ts"
 import { TIMESTAMP_LENGTH, timestamp } from "./handshake.ts"
 import { isWriteEnd } from "./sendQueue.ts"
 import { add, distance, type Seq } from "./seq.ts"
-import type { Negotiated, Rcv, Synchronized, Timers } from "./tcb.ts"
+import type { Negotiated, Rcv, Synchronized } from "./tcb.ts"
 import { type Micros, OFF } from "./time.ts"
 import { cancel, type Out } from "./timers.ts"
 import { bareSeq, nextEdge, windowField } from "./window.ts"
@@ -60,13 +61,14 @@ export const sackLength = (tcb: Synchronized): number => {
  * Every segment acknowledges everything and announces the window: after one nothing is owed.
  * `quick` is how many ACKs are still to leave at once.
  */
-const acknowledged = (tcb: Synchronized, edge: Seq, quick: number, out: Out): Synchronized => {
+const acknowledged = (tcb: Synchronized, edge: Seq, quick: number, out: Out): Draft => {
   const { rcv } = tcb
   const settled =
     rcv.due === "none" && rcv.edge === edge && rcv.lastAck === rcv.nxt && rcv.dsack === undefined && rcv.quick === quick
-  const timers: Timers = cancel(tcb.timers, "delayedAck", out)
-  if (settled) return timers === tcb.timers ? tcb : { ...tcb, timers }
-  return { ...tcb, timers, rcv: { ...rcv, edge, lastAck: rcv.nxt, due: "none", dsack: undefined, quick } }
+  const next = draftOf(tcb)
+  if (tcb.timers.delayedAck !== OFF) next.timers = cancel(tcb.timers, "delayedAck", out)
+  if (!settled) next.rcv = { ...rcv, edge, lastAck: rcv.nxt, due: "none", dsack: undefined, quick }
+  return next
 }
 
 /** <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>. */
@@ -100,7 +102,7 @@ export const sendSegment = (
   now: Micros,
   why: Why,
   out: Out,
-): Synchronized => {
+): Draft => {
   const edge = nextEdge(tcb.rcv, tcb.link)
   const { queue, ecn, link } = tcb
   // New data may be marked on its way, and says that the window was reduced (RFC 3168 sections 6.1.2, 6.1.5).
@@ -127,8 +129,9 @@ export const sendSegment = (
   })
   // Data soon after data shows a dialogue: from now on ACKs wait for replies (Linux's pingpong mode).
   const answers = length > 0 && tcb.rcv.at !== OFF && now - tcb.rcv.at < tcb.link.context.settings.profile.delayedAck
-  const told = cwr ? { ...tcb, ecn: { ...ecn, cwr: false } } : tcb
-  return acknowledged(told, edge, answers ? 0 : tcb.rcv.quick, out)
+  const next = acknowledged(tcb, edge, answers ? 0 : tcb.rcv.quick, out)
+  if (cwr) next.ecn = { ...ecn, cwr: false }
+  return next
 }
 
 /** A zero-length segment at an old sequence number: whatever the peer's window, it must answer (RFC 9293 section 3.10.7.4, first check). */

@@ -80,7 +80,8 @@ export const appendSent = (f: Flight, record: Sent): Flight => {
   const records = shared ? f.records : f.records.slice(f.first, f.last)
   const first = shared ? f.first : 0
   records.push(record)
-  return { ...f, records, first, last: records.length, out: f.out + segmentsOf(record) }
+  const { una, out, sacked, lost, retrans } = f
+  return { records, first, last: records.length, una, out: out + segmentsOf(record), sacked, lost, retrans }
 }
 
 /** The first record, from SND.UNA on; undefined: nothing is outstanding. */

@@ -1,6 +1,7 @@
 import { FIN } from "../wire/tcpSegment.ts"
 import { initialWindow } from "./congestion/initial.ts"
 import { onIdle } from "./congestion/registry.ts"
+import { type Draft, draftOf } from "./draft.ts"
 import { NO_EFFECTS, type Step, type Why } from "./effect.ts"
 import { sackLength, sendAck, sendSegment } from "./emit.ts"
 import { appendSent, pipe, type Sent, WITH_FIN } from "./flight.ts"
@@ -12,9 +13,9 @@ import { resendLost } from "./resend.ts"
 import { interval } from "./rto.ts"
 import { sendEnd } from "./sendEnd.ts"
 import { add, after, before, distance, type Seq } from "./seq.ts"
-import type { Delivery, Synchronized } from "./tcb.ts"
+import type { Delivery, Synchronized, Timers } from "./tcb.ts"
 import { type Micros, OFF } from "./time.ts"
-import { arm, type Out } from "./timers.ts"
+import { arm, cancel, type Out } from "./timers.ts"
 import { noteUse } from "./usage.ts"
 
 /**
@@ -55,7 +56,7 @@ const sendWaiting = (start: Synchronized, now: Micros, out: Out): Synchronized =
     : tcb
 }
 
-const sendNew = (start: Synchronized, now: Micros, out: Out): Synchronized => {
+const sendNew = (start: Synchronized, now: Micros, out: Out): Draft => {
   let tcb = start
   let held = false
   while (before(tcb.snd.nxt, sendEnd(tcb)) && !mustWait(tcb)) {
@@ -71,23 +72,25 @@ const sendNew = (start: Synchronized, now: Micros, out: Out): Synchronized => {
     if (n === 0) break
     tcb = sendFrom(tcb, n, now, reason(tcb), out)
   }
+  const next = draftOf(tcb)
   const { flight, cc, snd } = tcb
   held ||= pipe(flight) >= segmentsIn(cc.cwnd, snd.mss)
-  if (snd.nxt === start.snd.nxt && !held) return pausing(tcb)
-  return pausing(noteUse(tcb, held, now))
+  if (snd.nxt !== start.snd.nxt || held) noteUse(next, held, now)
+  next.delivery = pausing(next)
+  return next
 }
 
 /** The application has less than a segment to send: what is delivered now says nothing of the path's rate. */
-const pausing = (tcb: Synchronized): Synchronized => {
+const pausing = (tcb: Synchronized): Delivery => {
   const { snd, flight, delivery, cc } = tcb
   const inFlight = pipe(flight)
   const pauses =
     distance(sendEnd(tcb), snd.nxt) < snd.mss &&
     inFlight < segmentsIn(cc.cwnd, snd.mss) &&
     flight.lost <= flight.retrans
-  if (!pauses) return tcb
+  if (!pauses) return delivery
   const appLimited = Math.max(1, delivery.delivered + inFlight * snd.mss)
-  return appLimited === delivery.appLimited ? tcb : { ...tcb, delivery: { ...delivery, appLimited } }
+  return appLimited === delivery.appLimited ? delivery : { ...delivery, appLimited }
 }
 
 /** Segments that congestion control lets go now. */
@@ -160,26 +163,23 @@ export const sendFrom = (
   why: Why,
   out: Out,
   size = segmentSize(tcb),
-): Synchronized => {
+): Draft => {
   const from = tcb.snd.nxt
   const dataEnd = add(tcb.queue.start, tcb.queue.length)
   const to = add(from, n)
   const fin = tcb.snd.fin && after(to, dataEnd)
   const length = fin ? n - 1 : n
-  const sent = sendSegment(tcb, from, length, fin ? FIN : 0, size, true, now, why, out)
-  const { snd, flight } = sent
-  const delivery = flight.out === 0 ? { ...sent.delivery, at: now, firstAt: now } : sent.delivery
-  const record = recordOf(from, to, size, fin ? WITH_FIN : 0, delivery, now)
-  const moved: Synchronized = {
-    ...sent,
-    delivery,
-    flight: appendSent(flight, record),
-    snd: { ...snd, nxt: to, small: length % size !== 0 ? to : snd.small, at: now },
-    recovery: isReducing({ rec: sent.recovery })
-      ? { ...sent.recovery, prrOut: sent.recovery.prrOut + Math.max(1, Math.ceil(length / size)) }
-      : sent.recovery,
+  const next = sendSegment(tcb, from, length, fin ? FIN : 0, size, true, now, why, out)
+  const { snd, flight, recovery } = next
+  if (flight.out === 0) next.delivery = { ...next.delivery, at: now, firstAt: now }
+  const record = recordOf(from, to, size, fin ? WITH_FIN : 0, next.delivery, now)
+  next.flight = appendSent(flight, record)
+  next.snd = { ...snd, nxt: to, small: length % size !== 0 ? to : snd.small, at: now }
+  if (isReducing({ rec: recovery })) {
+    next.recovery = { ...recovery, prrOut: recovery.prrOut + Math.max(1, Math.ceil(length / size)) }
   }
-  return pace(startTimer(moved, now, out), length, now, out)
+  next.timers = pace(next, startTimer(next, now, out), length, now, out)
+  return next
 }
 
 export const recordOf = (
@@ -202,14 +202,10 @@ export const recordOf = (
 })
 
 /** RFC 6298 section 5.1: whatever leaves, the timer runs. */
-const startTimer = (tcb: Synchronized, now: Micros, out: Out): Synchronized => {
-  if (tcb.timers.retransmit !== OFF) return tcb
-  let timers = arm(tcb.timers, "retransmit", now + interval(tcb.rto, tcb.link.context.settings), out)
-  if (timers.persist !== OFF) {
-    out.push({ _tag: "CancelTimer", timer: "persist" })
-    timers = { ...timers, persist: OFF }
-  }
-  return { ...tcb, timers }
+const startTimer = ({ timers, rto, link }: Synchronized, now: Micros, out: Out): Timers => {
+  if (timers.retransmit !== OFF) return timers
+  const armed = arm(timers, "retransmit", now + interval(rto, link.context.settings), out)
+  return armed.persist === OFF ? armed : cancel(armed, "persist", out)
 }
 
 /** RFC 5681 section 4.1: after an idle RTO the old window says nothing about the path. */

@@ -1,6 +1,6 @@
 import { pacingRate as ownRate } from "./congestion/registry.ts"
 import { minimumOf } from "./recovery/minFilter.ts"
-import type { Synchronized } from "./tcb.ts"
+import type { Synchronized, Timers } from "./tcb.ts"
 import { type Micros, OFF } from "./time.ts"
 import { arm, type Out } from "./timers.ts"
 
@@ -43,12 +43,12 @@ export const burstSegments = (tcb: Synchronized, segmentSize: number): number =>
 }
 
 /** After `octets` have left nothing more does until their time is over. */
-export const pace = (tcb: Synchronized, octets: number, now: Micros, out: Out): Synchronized => {
-  if (!isPaced(tcb)) return tcb
+export const pace = (tcb: Synchronized, timers: Timers, octets: number, now: Micros, out: Out): Timers => {
+  if (!isPaced(tcb)) return timers
   const rate = pacingRate(tcb)
-  if (!Number.isFinite(rate) || rate <= 0) return tcb
+  if (!Number.isFinite(rate) || rate <= 0) return timers
   const wait = Math.ceil((octets * 1_000_000) / rate)
-  return { ...tcb, timers: arm(tcb.timers, "pacing", now + wait, out) }
+  return arm(timers, "pacing", now + wait, out)
 }
 
 /** Not yet. */

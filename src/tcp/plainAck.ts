@@ -1,6 +1,7 @@
 import type { Segment } from "../wire/tcpSegment.ts"
 import { acknowledgedOf, restarted, sampleOf } from "./ackField.ts"
 import { onAck } from "./congestion/registry.ts"
+import { draftOf } from "./draft.ts"
 import { type Flight, passed, segmentsFrom } from "./flight.ts"
 import { type Mutable, noSample } from "./recovery/ack.ts"
 import { withSample } from "./recovery/minFilter.ts"
@@ -9,7 +10,7 @@ import { generate, take } from "./recovery/rate.ts"
 import { measured } from "./rto.ts"
 import { dropBefore } from "./sendQueue.ts"
 import { add, after, atOrBefore, distance, latest } from "./seq.ts"
-import type { Drs, Rcv, Recovery, Snd, Synchronized } from "./tcb.ts"
+import type { Delivery, Drs, Rcv, Recovery, Snd, Synchronized } from "./tcb.ts"
 import { type Micros, OFF } from "./time.ts"
 import type { Out } from "./timers.ts"
 
@@ -49,7 +50,7 @@ export const takePlainAck = (
   const { snd, flight, delivery, link, queue } = tcb
   const { settings } = link.context
   const una = seg.ack
-  const del = { ...delivery }
+  const del = copyOf(delivery)
   const a = { now, del, rec: tcb.recovery, prior: noSample(), priorDelivered: delivery.delivered, rackAdvanced: false }
 
   let firstAt = OFF
@@ -87,30 +88,46 @@ export const takePlainAck = (
   const cc = onAck(tcb.cc, sampleOf(tcb, tcb.cc, del, una, left, 0, false, rto, rtt, rate), snd.mss, now)
   const acked = acknowledgedOf(queue, una)
   if (acked > 0) out.push({ _tag: "Acknowledged", count: acked })
-  const next: Mutable<Synchronized> = {
-    ...tcb,
-    snd: acknowledged(snd, seg, wnd),
-    rcv,
-    rto,
-    cc,
-    flight: passed(flight, first, una, left),
-    delivery: del,
-    drs,
-    queue: acked > 0 ? dropBefore(queue, add(queue.start, acked)) : queue,
-  }
+  const next = draftOf(tcb)
+  next.snd = acknowledged(snd, seg, wnd)
+  next.rcv = rcv
+  next.rto = rto
+  next.cc = cc
+  next.flight = passed(flight, first, una, left)
+  next.delivery = del
+  next.drs = drs
+  if (acked > 0) next.queue = dropBefore(queue, add(queue.start, acked))
   next.timers = restarted(next, true, true, now, out)
   return next
 }
 
-/** SND.UNA and the window of an ACK that moves it. */
+const copyOf = (d: Delivery): Mutable<Delivery> => ({
+  delivered: d.delivered,
+  at: d.at,
+  firstAt: d.firstAt,
+  appLimited: d.appLimited,
+  rate: d.rate,
+  rateAppLimited: d.rateAppLimited,
+  rackAt: d.rackAt,
+  rackEnd: d.rackEnd,
+  rackRtt: d.rackRtt,
+  minRtt: d.minRtt,
+  ce: d.ce,
+})
+
+/** SND.UNA moves, the marks in the stream along with it; the segment tells the window. */
 const acknowledged = (snd: Snd, { seq, ack }: Segment, wnd: number): Snd => ({
-  ...snd,
   una: ack,
+  nxt: snd.nxt,
   wnd,
   wl1: seq,
   wl2: ack,
   maxWnd: Math.max(wnd, snd.maxWnd),
-  small: latest(snd.small, ack),
-  push: latest(snd.push, ack),
+  mss: snd.mss,
   up: latest(snd.up, ack),
+  small: latest(snd.small, ack),
+  fin: snd.fin,
+  at: snd.at,
+  more: snd.more,
+  push: latest(snd.push, ack),
 })

@@ -1,10 +1,11 @@
 import { ACK, PSH, type Segment } from "../wire/tcpSegment.ts"
 import { isKnownWindow, tellsWindow } from "./ackField.ts"
+import { draftOf } from "./draft.ts"
 import type { Step, Why } from "./effect.ts"
 import { takePlainAck } from "./plainAck.ts"
 import { measureTrip } from "./receiveBuffer.ts"
 import { add, after, atOrBefore, before, distance } from "./seq.ts"
-import type { Rcv, Snd, Synchronized } from "./tcb.ts"
+import type { Drs, Rcv, Snd, Synchronized } from "./tcb.ts"
 import { ackFor, fullSize } from "./text.ts"
 import { type Micros, OFF } from "./time.ts"
 import type { Out } from "./timers.ts"
@@ -30,7 +31,7 @@ export const predicted = (tcb: Synchronized, seg: Segment, now: Micros): Step | 
   const drs = length > 0 ? measureTrip(tcb, seg, now) : tcb.drs
   const next = advances
     ? takePlainAck(tcb, seg, wnd, rcv, drs, now, out)
-    : { ...tcb, snd: windowed(snd, seg, wnd), rcv, drs }
+    : taken(tcb, windowed(snd, seg, wnd), rcv, drs)
   if (next === undefined) return undefined
   if (length > 0) out.push({ _tag: "Deliver", bytes: seg.payload })
   return { tcb: next, effects: out }
@@ -51,6 +52,14 @@ const isExpected = ({ _tag, link, rcv, snd, rto }: Synchronized, { seq, flags, o
   snd.wnd > 0 &&
   rto.probes === 0
 
+const taken = (tcb: Synchronized, snd: Snd, rcv: Rcv, drs: Drs): Synchronized => {
+  const next = draftOf(tcb)
+  next.snd = snd
+  next.rcv = rcv
+  next.drs = drs
+  return next
+}
+
 /** RCV as the segment leaves it. */
 const received = (tcb: Synchronized, seg: Segment, now: Micros): Rcv => {
   const { rcv, link, timers } = tcb
@@ -68,15 +77,26 @@ const received = (tcb: Synchronized, seg: Segment, now: Micros): Rcv => {
   const due = ackFor(tcb, rcv, nxt, mss, false)
   const owed = rcv.due === "now" || rcv.due === due
   return {
-    ...rcv,
     nxt,
+    edge: rcv.edge,
+    buf: rcv.buf,
     unread: rcv.unread + payload.length,
+    up: rcv.up,
+    lastAck: rcv.lastAck,
     mss,
+    quick: rcv.quick,
     due: owed ? rcv.due : due,
     dueWhy: owed ? rcv.dueWhy : IN_ORDER,
     tsRecent,
     tsRecentAt,
+    oowAt: rcv.oowAt,
+    queue: rcv.queue,
+    dsack: rcv.dsack,
     at: now,
+    fin: rcv.fin,
+    shut: rcv.shut,
+    deaf: rcv.deaf,
+    clamp: rcv.clamp,
     heardAt,
   }
 }
@@ -84,7 +104,21 @@ const received = (tcb: Synchronized, seg: Segment, now: Micros): Rcv => {
 const IN_ORDER: Why = "RFC9293-3.10.7.4:text-in-order"
 
 /** SND after a segment that acknowledges nothing anew. */
-const windowed = (snd: Snd, seg: Segment, wnd: number): Snd =>
-  !tellsWindow(snd, seg) || isKnownWindow(snd, seg, wnd)
-    ? snd
-    : { ...snd, wnd, wl1: seg.seq, wl2: seg.ack, maxWnd: Math.max(wnd, snd.maxWnd) }
+const windowed = (snd: Snd, seg: Segment, wnd: number): Snd => {
+  if (!tellsWindow(snd, seg) || isKnownWindow(snd, seg, wnd)) return snd
+  return {
+    una: snd.una,
+    nxt: snd.nxt,
+    wnd,
+    wl1: seg.seq,
+    wl2: seg.ack,
+    maxWnd: Math.max(wnd, snd.maxWnd),
+    mss: snd.mss,
+    up: snd.up,
+    small: snd.small,
+    fin: snd.fin,
+    at: snd.at,
+    more: snd.more,
+    push: snd.push,
+  }
+}

@@ -126,21 +126,19 @@ export const resend = (
   for (let i = 0; i < n; i++) out.push(RETRANSMITTED)
   const { undo } = recovery
   const totalRetrans = recovery.totalRetrans + n
-  const next: Synchronized = {
-    ...sent,
-    flight: finish(board),
-    snd: { ...sent.snd, at: now },
-    recovery: probe
-      ? { ...recovery, totalRetrans }
-      : {
-          ...recovery,
-          retransmittedAt: recovery.retransmittedAt ?? now,
-          undo: undo === undefined ? undefined : { ...undo, retrans: (undo.retrans ?? 0) + n },
-          totalRetrans,
-          prrOut: isReducing({ rec: recovery }) ? recovery.prrOut + n : recovery.prrOut,
-        },
-  }
-  return pace(next, length, now, out)
+  sent.flight = finish(board)
+  sent.snd = { ...sent.snd, at: now }
+  sent.recovery = probe
+    ? { ...recovery, totalRetrans }
+    : {
+        ...recovery,
+        retransmittedAt: recovery.retransmittedAt ?? now,
+        undo: undo === undefined ? undefined : { ...undo, retrans: (undo.retrans ?? 0) + n },
+        totalRetrans,
+        prrOut: isReducing({ rec: recovery }) ? recovery.prrOut + n : recovery.prrOut,
+      }
+  sent.timers = pace(sent, sent.timers, length, now, out)
+  return sent
 }
 
 const RETRANSMITTED = { _tag: "Count", counter: "RetransSegs" } as const

@@ -21,7 +21,9 @@ export const measured = (rto: Rto, sample: Micros, settings: TcpSettings): Rto =
   const srtt = first ? r : rto.srtt + (r - rto.srtt) / 8
   const { rttvarFloor, rtoSlop, minRto, maxRto } = settings.profile
   const interval = Math.round(srtt + Math.max(rttvarFloor, 4 * rttvar)) + rtoSlop
-  return { ...rto, backoff: 0, srtt, rttvar, rto: Math.min(Math.max(interval, minRto), maxRto) }
+  const bounded = Math.min(Math.max(interval, minRto), maxRto)
+  const { retransmits, since, probes } = rto
+  return { srtt, rttvar, rto: bounded, backoff: 0, retransmits, since, probes }
 }
 
 /** The interval now, doubled for every time-out in a row (section 5.5). */

@@ -50,7 +50,17 @@ export const armBoth = (timers: Timers, probe: Micros, retransmit: Micros, out: 
   if (timers.retransmit !== retransmit) {
     out.push(retransmit === OFF ? CANCEL.retransmit : { _tag: "ArmTimer", timer: "retransmit", at: retransmit })
   }
-  return { ...timers, probe, retransmit }
+  return {
+    probe,
+    reorder: timers.reorder,
+    retransmit,
+    persist: timers.persist,
+    delayedAck: timers.delayedAck,
+    linger: timers.linger,
+    user: timers.user,
+    keepalive: timers.keepalive,
+    pacing: timers.pacing,
+  }
 }
 
 export const cancelAll = (timers: Timers, out: Out): void => {

@@ -1,4 +1,5 @@
 import type { Cc } from "./congestion/registry.ts"
+import type { Draft } from "./draft.ts"
 import { segmentsIn } from "./recovery/ack.ts"
 import { interval } from "./rto.ts"
 import { before } from "./seq.ts"
@@ -12,21 +13,22 @@ export const isLimited = (usage: Usage, cc: Cc, mss: number): boolean =>
   usage.limited || (cc.cwnd < cc.ssthresh && segmentsIn(cc.cwnd, mss) < 2 * usage.most)
 
 /** After something was sent, or could not be: `held` is whether congestion control held it. */
-export const noteUse = (tcb: Synchronized, held: boolean, now: Micros): Synchronized => {
+export const noteUse = (tcb: Draft, held: boolean, now: Micros): void => {
   const { usage, snd, flight, cc, link } = tcb
   const { settings } = link.context
   const fresh = !before(snd.una, usage.end) || held || (!usage.limited && flight.out > usage.most)
   const noted = fresh ? { ...usage, limited: held, most: flight.out, end: snd.nxt } : usage
   if (isLimited(noted, cc, snd.mss)) {
-    return noted.used === 0 && noted.at === now && noted === usage
-      ? tcb
-      : { ...tcb, usage: { ...noted, used: 0, at: now } }
+    tcb.usage = { ...noted, used: 0, at: now }
+    return
   }
   const used = Math.max(noted.used, flight.out)
   if (settings.tcpSlowStartAfterIdle && now - noted.at >= interval(tcb.rto, settings) && cc.algorithm !== "bbr") {
-    return { ...tcb, usage: { ...noted, used: 0, at: now }, cc: shrunk(tcb, used) }
+    tcb.cc = shrunk(tcb, used)
+    tcb.usage = { ...noted, used: 0, at: now }
+    return
   }
-  return used === noted.used && noted === usage ? tcb : { ...tcb, usage: { ...noted, used } }
+  if (used !== noted.used || noted !== usage) tcb.usage = { ...noted, used }
 }
 
 /** RFC 2861 section 3.2: halfway down to what was used, and the old window remembered as the threshold. */
