@@ -65,7 +65,16 @@ export class Peer {
     const listener = this.host.listen(call, this.#now)
     if (typeof listener !== "number") throw new Error(listener.why)
     this.frame(arp(ARP_REQUEST))
-    this.frame(this.#frameOf(1, 0, SYN, EMPTY, { ...NO_OPTIONS, mss: 1460, windowScale: 7, tsVal: 1, tsEcr: 0 }))
+    this.frame(
+      this.#frameOf(1, 0, SYN, EMPTY, {
+        ...NO_OPTIONS,
+        mss: 1460,
+        windowScale: 7,
+        sackPermitted: true,
+        tsVal: 1,
+        tsEcr: 0,
+      }),
+    )
     const synAck = this.end().find(isSegment)
     if (synAck === undefined) throw new Error("no SYN-ACK")
     this.#seq = 2

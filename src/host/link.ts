@@ -22,7 +22,7 @@ import type { HostKeys } from "./keyedHash.ts"
 import { NdHost } from "./ndHost.ts"
 import { type NeighbourEntry, Neighbours } from "./neighbours.ts"
 import { NetInterface } from "./netInterface.ts"
-import { type DatagramOptions, Output, type Packet } from "./output.ts"
+import { type DatagramOptions, Output, type Packet, type Unaddressed } from "./output.ts"
 import { PathMtus } from "./pathMtus.ts"
 import { Routes } from "./routes.ts"
 import type {
@@ -208,7 +208,7 @@ export class Link {
     return (own ?? candidates[0])?.address
   }
 
-  segment(effect: SendSegment, neighbour: IpAddress, now: Micros): void {
+  segment(effect: Unaddressed, neighbour: IpAddress, now: Micros): void {
     this.output.segment(effect, neighbour, now)
   }
 

@@ -81,6 +81,9 @@ export interface OutputParts {
   readonly counters: Counters
 }
 
+/** A segment whose maker leaves its link address to be filled in: nobody else has seen it. */
+export type Unaddressed = SendSegment & { nextHop: MacAddress }
+
 /** The way out of the network layer: packets get their headers, and their frames a link address. */
 export class Output {
   private looped: Array<Looped> = []
@@ -94,13 +97,14 @@ export class Output {
   ) {}
 
   /** A TCP segment to `neighbour`, at once when its link address is known. */
-  segment(effect: SendSegment, neighbour: IpAddress, now: Micros): void {
+  segment(effect: Unaddressed, neighbour: IpAddress, now: Micros): void {
     this.parts.counters.ip[neighbour.family].outRequests++
     const cache = this.caches[effect.interface]
     if (cache === undefined || this.interfaces[effect.interface]?.config.layer === "ip") return this.emit(effect)
     const mac = cache.ready(neighbour)
-    if (mac !== undefined) this.emit({ ...effect, nextHop: mac })
-    else cache.send(neighbour, effect, now)
+    if (mac === undefined) return cache.send(neighbour, effect, now)
+    effect.nextHop = mac
+    this.emit(effect)
   }
 
   /**

@@ -1,5 +1,6 @@
 import { RST } from "../wire/tcpSegment.ts"
-import type { Refused, Step, Why } from "./effect.ts"
+import { draftOf } from "./draft.ts"
+import { NO_EFFECTS, type Refused, type Step, type Why } from "./effect.ts"
 import { within } from "./fastOpen.ts"
 import { finTimeout } from "./patience.ts"
 import { reset } from "./reset.ts"
@@ -50,9 +51,10 @@ const queued = (tcb: SynSent, bytes: Uint8Array, urgent: boolean): SynSent => {
 const written = (tcb: Synchronized, bytes: Uint8Array, urgent: boolean, more: boolean): Synchronized => {
   const queue = append(tcb.queue, bytes)
   const { snd } = tcb
-  return urgent || more !== snd.more
-    ? { ...tcb, queue, snd: { ...snd, more, up: urgent ? end(queue) : snd.up } }
-    : { ...tcb, queue }
+  const next = draftOf(tcb)
+  next.queue = queue
+  if (urgent || more !== snd.more) next.snd = { ...snd, more, up: urgent ? end(queue) : snd.up }
+  return next
 }
 
 /** Octets that SEND would take now: twice the congestion window, within `tcpWmem` or what the socket asked for. */
@@ -277,7 +279,7 @@ const gone = (tcb: Exclude<Tcb, { _tag: "CLOSED" }>, why: Why): Step => {
   return { tcb: CLOSED, effects: out }
 }
 
-const step = (tcb: Tcb): Step => ({ tcb, effects: [] })
+const step = (tcb: Tcb): Step => ({ tcb, effects: NO_EFFECTS })
 
 const refuse = (errno: Refused["errno"], why: Why): Refused => ({ _tag: "Refused", errno, why })
 

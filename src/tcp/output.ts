@@ -174,7 +174,21 @@ export const sendFrom = (
   if (flight.out === 0) next.delivery = { ...next.delivery, at: now, firstAt: now }
   const record = recordOf(from, to, size, fin ? WITH_FIN : 0, next.delivery, now)
   next.flight = appendSent(flight, record)
-  next.snd = { ...snd, nxt: to, small: length % size !== 0 ? to : snd.small, at: now }
+  next.snd = {
+    una: snd.una,
+    nxt: to,
+    wnd: snd.wnd,
+    wl1: snd.wl1,
+    wl2: snd.wl2,
+    maxWnd: snd.maxWnd,
+    mss: snd.mss,
+    up: snd.up,
+    small: length % size !== 0 ? to : snd.small,
+    fin: snd.fin,
+    at: now,
+    more: snd.more,
+    push: snd.push,
+  }
   if (isReducing({ rec: recovery })) {
     next.recovery = { ...recovery, prrOut: recovery.prrOut + Math.max(1, Math.ceil(length / size)) }
   }

@@ -1,4 +1,5 @@
 import { hasFin, type Segment } from "../wire/tcpSegment.ts"
+import { draftOf } from "./draft.ts"
 import type { Why } from "./effect.ts"
 import { sendAck } from "./emit.ts"
 import { heldPart, insert, takeAt } from "./reassembly.ts"
@@ -133,7 +134,10 @@ export const owe = (tcb: Synchronized, due: AckDue, why: Why): Synchronized => {
 export const consumed = (tcb: Synchronized, n: number, now: Micros): Synchronized => {
   const { rcv } = tcb
   const { drs, buf } = sizeBuffer(tcb, n, now)
-  return { ...tcb, rcv: { ...rcv, unread: Math.max(0, rcv.unread - n), buf }, drs }
+  const next = draftOf(tcb)
+  next.rcv = { ...rcv, unread: Math.max(0, rcv.unread - n), buf }
+  next.drs = drs
+  return next
 }
 
 const view = (payload: Uint8Array, skip: number, length: number): Uint8Array =>
