@@ -17,7 +17,9 @@ export const NO_TIMERS: Timers = {
   pacing: OFF,
 }
 
-export const arm = (timers: Timers, timer: TimerName, at: Micros, out: Out): Timers => {
+/** Whole microseconds: a share of a round trip may have more digits, and sums of those are not exact. */
+export const arm = (timers: Timers, timer: TimerName, end: Micros, out: Out): Timers => {
+  const at = Math.ceil(end)
   if (timers[timer] === at) return timers
   out.push({ _tag: "ArmTimer", timer, at })
   return { ...timers, [timer]: at }
@@ -44,7 +46,9 @@ const CANCEL: Readonly<Record<TimerName, CancelTimer>> = {
 }
 
 /** Probe and retransmission timer, which mostly move together; OFF cancels. */
-export const armBoth = (timers: Timers, probe: Micros, retransmit: Micros, out: Out): Timers => {
+export const armBoth = (timers: Timers, probeEnd: Micros, retransmitEnd: Micros, out: Out): Timers => {
+  const probe = Math.ceil(probeEnd)
+  const retransmit = Math.ceil(retransmitEnd)
   if (timers.probe === probe && timers.retransmit === retransmit) return timers
   if (timers.probe !== probe) out.push(probe === OFF ? CANCEL.probe : { _tag: "ArmTimer", timer: "probe", at: probe })
   if (timers.retransmit !== retransmit) {
