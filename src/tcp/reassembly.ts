@@ -19,8 +19,12 @@ interface Piece {
 
 export const EMPTY_REASSEMBLY: Reassembly = { pieces: [], length: 0, fin: undefined, blocks: [] }
 
-/** Pieces kept at most: a peer that sends single octets must not cost a record each without end. */
+/**
+ * Pieces kept at most, or one for each so many octets that are held where that is more: a peer that sends
+ * single octets must not cost a record each without end, a window of whole segments has room at any size.
+ */
 export const MAX_PIECES = 4096
+const OCTETS_PER_PIECE = 512
 
 /** Runs remembered for SACK, as many as an option can name. */
 const MAX_BLOCKS = 4
@@ -30,7 +34,7 @@ const MAX_BLOCKS = 4
  * bounds the octets; when too many pieces are held already the newcomer is refused (undefined).
  */
 export const insert = (r: Reassembly, seq: Seq, bytes: Uint8Array, fin: boolean): Reassembly | undefined => {
-  if (r.pieces.length >= MAX_PIECES) return undefined
+  if (r.pieces.length >= Math.max(MAX_PIECES, r.length / OCTETS_PER_PIECE)) return undefined
   const end = add(seq, bytes.length)
   const first = firstEndingAfter(r.pieces, seq)
   const fresh: Array<Piece> = []
@@ -50,7 +54,7 @@ export const insert = (r: Reassembly, seq: Seq, bytes: Uint8Array, fin: boolean)
     cursor = latest(cursor, endOf(piece))
   }
   keepUntil(end)
-  const pieces = [...r.pieces.slice(0, first), ...fresh, ...r.pieces.slice(index)]
+  const pieces = r.pieces.slice(0, first).concat(fresh, r.pieces.slice(index))
   const blocks = bytes.length === 0 ? r.blocks : reported(pieces, r.blocks, seq)
   return { pieces, length: r.length + added, fin: fin ? end : r.fin, blocks }
 }
@@ -113,19 +117,27 @@ const firstEndingAfter = (pieces: ReadonlyArray<Piece>, seq: Seq): number => {
 
 /** The run around `seq` comes first; those it has swallowed are no runs of their own any more. */
 const reported = (pieces: ReadonlyArray<Piece>, old: ReadonlyArray<SackBlock>, seq: Seq): ReadonlyArray<SackBlock> => {
-  const run = runAround(pieces, firstEndingAfter(pieces, seq))
+  const run = runAround(pieces, firstEndingAfter(pieces, seq), old)
   const others = old.filter((block) => before(block.right, run.left) || after(block.left, run.right))
   return [run, ...others].slice(0, MAX_BLOCKS)
 }
 
-const runAround = (pieces: ReadonlyArray<Piece>, index: number): SackBlock => {
+/** `old`: runs as they were before, each as long as it could be: they save the walk through their pieces. */
+const runAround = (pieces: ReadonlyArray<Piece>, index: number, old: ReadonlyArray<SackBlock>): SackBlock => {
   const start = pieces[index]
   if (start === undefined) return { left: 0, right: 0 }
   let left = start.seq
   let right = endOf(start)
-  for (let i = index - 1, piece = pieces[i]; piece !== undefined && endOf(piece) === left; piece = pieces[--i])
-    left = piece.seq
-  for (let i = index + 1, piece = pieces[i]; piece !== undefined && piece.seq === right; piece = pieces[++i])
+  const below = old.find((run) => before(run.left, left) && !before(run.right, left))
+  if (below !== undefined) left = below.left
+  else
+    for (let i = index - 1, piece = pieces[i]; piece !== undefined && endOf(piece) === left; piece = pieces[--i])
+      left = piece.seq
+  const above = old.find((run) => after(run.right, right) && !after(run.left, right))
+  if (above !== undefined) right = above.right
+  // What has come may reach beyond the run.
+  let next = above === undefined ? index + 1 : firstEndingAfter(pieces, right)
+  for (let piece = pieces[next]; piece !== undefined && piece.seq === right; piece = pieces[++next])
     right = endOf(piece)
   return { left, right }
 }
