@@ -1,5 +1,6 @@
 import { type Micros, OFF } from "../time.ts"
 import type { AckSample, CcState, CongestionControl } from "./control.ts"
+import { cubeRoot } from "./cubeRoot.ts"
 import { growth, type HyStart, hyStart, onAck as hyStartAck, hyStartDone } from "./hystart.ts"
 import { atLeastTwo, decayed, INFINITE_SSTHRESH, MAX_CWND, rememberedSsthresh } from "./window.ts"
 
@@ -40,10 +41,13 @@ export const ALPHA = 9 / 17
 
 /** Equation 2, in seconds; windows in octets. */
 export const kOf = (wMax: number, cwndEpoch: number, mss: number): number =>
-  wMax > cwndEpoch ? Math.cbrt((wMax - cwndEpoch) / mss / C) : 0
+  wMax > cwndEpoch ? cubeRoot((wMax - cwndEpoch) / mss / C) : 0
 
 /** Equation 1, in octets; `t` and `k` in seconds. */
-export const wCubic = (t: number, k: number, wMax: number, mss: number): number => C * mss * (t - k) ** 3 + wMax
+export const wCubic = (t: number, k: number, wMax: number, mss: number): number => {
+  const since = t - k
+  return C * mss * (since * since * since) + wMax
+}
 
 const onAck = (state: Cubic, ack: AckSample, mss: number, now: Micros): Cubic => {
   // The time that recovery takes is not of congestion avoidance, whose stage begins after it.
