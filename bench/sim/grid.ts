@@ -1,12 +1,13 @@
-import { CONGESTION_CONTROLS, withCongestionControl } from "../../src/sim/network/congestion.ts"
 import { Transfer } from "../../src/sim/network/transfer.ts"
+import type { CcName } from "../../src/tcp/congestion/control.ts"
+import { ALGORITHMS } from "../../src/tcp/congestion/registry.ts"
+import { cubicWindow, rateOf, renoWindow } from "../../src/tcp/congestion/response.ts"
 import { PERFECT } from "../../src/wire/impairment/spec.ts"
 import { progress } from "../progress.ts"
-import { expected } from "./response.ts"
 
 /** One run of the grid: 100 Mbit/s, one flow for so long, losses of data frames at random. */
 export interface Cell {
-  readonly cc: string
+  readonly cc: CcName
   readonly loss: number
   /** Microseconds. */
   readonly rtt: number
@@ -23,7 +24,7 @@ export interface Cell {
 }
 
 export interface GridSpec {
-  readonly ccs: ReadonlyArray<string>
+  readonly ccs: ReadonlyArray<CcName>
   readonly losses: ReadonlyArray<number>
   readonly rtts: ReadonlyArray<number>
   readonly bdps: ReadonlyArray<number>
@@ -35,20 +36,26 @@ const MILLI = 1000
 const SECOND = 1_000_000
 export const LINK = 100_000_000
 /** A full frame's payload with timestamps. */
-const SEGMENT = 1448
-/** What headers leave of the link. */
-const PAYLOAD = (LINK * SEGMENT) / 1514
+export const SEGMENT = 1448
+/** What headers leave of the link, octets per second. */
+const PAYLOAD = ((LINK / 8) * SEGMENT) / 1514
 const SMALLEST_BUFFER = 16 * 1514
 
 export const FULL_GRID: GridSpec = {
-  ccs: CONGESTION_CONTROLS,
+  ccs: ["cubic", "reno", "bbr"],
   losses: [0, 0.001, 0.01, 0.03, 0.1],
   rtts: [1, 20, 100, 300].map((ms) => ms * MILLI),
   bdps: [0.25, 1, 4],
   duration: 60 * SECOND,
 }
 
-export const QUICK_GRID: GridSpec = { ...FULL_GRID, losses: [0, 0.001, 0.01], bdps: [1], duration: 5 * SECOND }
+export const QUICK_GRID: GridSpec = {
+  ...FULL_GRID,
+  ccs: ALGORITHMS,
+  losses: [0, 0.001, 0.01],
+  bdps: [1],
+  duration: 5 * SECOND,
+}
 
 export const runGrid = (spec: GridSpec): ReadonlyArray<Cell> => {
   const asked = spec.ccs.flatMap((cc) =>
@@ -60,30 +67,48 @@ export const runGrid = (spec: GridSpec): ReadonlyArray<Cell> => {
   })
 }
 
-const runCell = ({ cc, bdp, rtt, loss }: Pick<Cell, "cc" | "bdp" | "rtt" | "loss">, duration: number): Cell => {
-  const buffer = Math.max(SMALLEST_BUFFER, Math.round((bdp * LINK * rtt) / 8 / SECOND))
+/** Bits per second by the response function; undefined: the algorithm has none (BBR does not answer to loss). */
+export const expected = (cc: CcName, loss: number, rtt: number): number | undefined => {
+  if (cc === "bbr") return undefined
+  if (loss === 0) return 8 * PAYLOAD
+  const seconds = rtt / SECOND
+  const window = cc === "reno" ? renoWindow(loss) : cubicWindow(loss, seconds)
+  return 8 * rateOf(window, seconds, SEGMENT, PAYLOAD)
+}
+
+/** One flow without end over the grid's link. */
+export const cellTransfer = (
+  { cc, bdp, rtt, loss }: Pick<Cell, "cc" | "bdp" | "rtt" | "loss">,
+  duration: number,
+  seed = 1,
+): Transfer => {
   const way = { ...PERFECT, rate: LINK, delay: rtt / 2 }
-  const transfer = new Transfer({
-    seed: 1,
-    there: { ...way, loss, queue: { _tag: "taildrop", packets: 0, octets: buffer } },
+  return new Transfer({
+    seed,
+    there: { ...way, loss, queue: { _tag: "taildrop", packets: 0, octets: bufferOf(bdp, rtt) } },
     back: way,
     mtu: 1500,
     flows: 1,
     octets: Number.POSITIVE_INFINITY,
     startEvery: 0,
     until: duration,
-    settings: withCongestionControl({}, cc) ?? {},
+    settings: { tcpCongestionControl: cc },
   })
+}
+
+const bufferOf = (bdp: number, rtt: number): number =>
+  Math.max(SMALLEST_BUFFER, Math.round((bdp * LINK * rtt) / 8 / SECOND))
+
+const runCell = (asked: Pick<Cell, "cc" | "bdp" | "rtt" | "loss">, duration: number): Cell => {
+  const transfer = cellTransfer(asked, duration)
   const began = performance.now()
   const { goodput, counters } = transfer.run()
+  const { cc, loss, rtt, bdp } = asked
   return {
-    cc,
-    loss,
-    rtt,
-    bdp,
-    buffer,
+    ...asked,
+    buffer: bufferOf(bdp, rtt),
     goodput,
-    expected: expected(cc, { loss, rtt: rtt / SECOND, segment: SEGMENT, link: PAYLOAD }),
+    expected: expected(cc, loss, rtt),
     retransmits: counters["RetransSegs"] ?? 0,
     timeouts: counters["TCPTimeouts"] ?? 0,
     speed: duration / MILLI / (performance.now() - began),

@@ -1,30 +1,41 @@
-/** What theory expects of a flow that loses frames at random: windows in segments, times in seconds. */
+import type { CcName } from "../../src/tcp/congestion/control.ts"
+import { ALGORITHMS } from "../../src/tcp/congestion/registry.ts"
+import { progress } from "../progress.ts"
+import { cellTransfer, expected } from "./grid.ts"
 
-/** RFC 5681's window under loss: RFC 9438 section 5.1 (its equation for AIMD with 1 and 0.5), that is sqrt(3/2) / sqrt(p). */
-export const renoWindow = (loss: number): number => Math.sqrt(1.5 / loss)
+/** A congestion control at 0.1 % loss and 20 ms, beside its response function. Bits per second. */
+export interface Response {
+  readonly cc: CcName
+  readonly seconds: number
+  readonly seeds: number
+  readonly mean: number
+  readonly low: number
+  readonly high: number
+  readonly expected: number | undefined
+}
 
-const C = 0.4
-const BETA = 0.7
+const LOSS = 0.001
+const RTT = 20_000
+const SECOND = 1_000_000
 
-/** RFC 9438 section 5.1: the cubic region's average window, and Reno's where that is larger (section 4.3). */
-export const cubicWindow = (loss: number, rtt: number): number =>
-  Math.max(((C * (3 + BETA)) / (4 * (1 - BETA))) ** 0.25 * (rtt / loss) ** 0.75, renoWindow(loss))
+export const runResponse = (quick: boolean): ReadonlyArray<Response> =>
+  ALGORITHMS.map((cc, index, all) => {
+    progress(index, all.length, `response function, ${cc}`)
+    return measureResponse(cc, quick ? 10 : 60, quick || cc === "bbr" ? 3 : 10)
+  })
 
-/** Bits per second that a window gives, no more than the link has. */
-export const rateOf = (window: number, rtt: number, segment: number, link: number): number =>
-  Math.min(link, (window * segment * 8) / rtt)
-
-/** Undefined: the algorithm has no response function (BBR does not answer to loss). */
-export const expected = (
-  cc: string,
-  {
-    loss,
-    rtt,
-    segment,
-    link,
-  }: { readonly loss: number; readonly rtt: number; readonly segment: number; readonly link: number },
-): number | undefined => {
-  if (cc !== "reno" && cc !== "cubic") return undefined
-  if (loss === 0) return link
-  return rateOf(cc === "reno" ? renoWindow(loss) : cubicWindow(loss, rtt), rtt, segment, link)
+export const measureResponse = (cc: CcName, seconds: number, seeds: number): Response => {
+  const rates = Array.from(
+    { length: seeds },
+    (_, n) => cellTransfer({ cc, bdp: 1, rtt: RTT, loss: LOSS }, seconds * SECOND, n + 1).run().goodput,
+  )
+  return {
+    cc,
+    seconds,
+    seeds,
+    mean: rates.reduce((sum, rate) => sum + rate, 0) / seeds,
+    low: Math.min(...rates),
+    high: Math.max(...rates),
+    expected: expected(cc, LOSS, RTT),
+  }
 }

@@ -1,13 +1,15 @@
-import { known } from "../../src/sim/network/congestion.ts"
 import { Transfer } from "../../src/sim/network/transfer.ts"
 import type { TcpSettings } from "../../src/tcp/settings.ts"
 import { PERFECT } from "../../src/wire/impairment/spec.ts"
+import { progress } from "../progress.ts"
 
 /** How long short transfers took whose frames were lost by the same seeds. */
 export interface Tail {
   readonly recovery: string
   /** Milliseconds from the SYN to the last octet, sorted. */
   readonly times: ReadonlyArray<number>
+  /** Of all transfers together. */
+  readonly timeouts: number
 }
 
 interface Recovery {
@@ -15,19 +17,24 @@ interface Recovery {
   readonly settings: Partial<TcpSettings>
 }
 
-/**
- * RACK-TLP (RFC 8985) against its absence, with Linux's names. A stack without these settings has one way
- * of recovery only, and is measured with that.
- */
-const RECOVERIES: ReadonlyArray<Recovery> = [
-  { name: "RACK-TLP", settings: known({ tcpRecovery: 1, tcpEarlyRetrans: 3 }) },
-  { name: "without it", settings: known({ tcpRecovery: 0, tcpEarlyRetrans: 0, tcpSack: false }) },
-]
+/** No duplicate ACK begins a recovery: a transfer has fewer segments than this. */
+const NEVER = 300
 
-const recoveries = (): ReadonlyArray<Recovery> => {
-  const differing = RECOVERIES.filter(({ settings }) => "tcpRecovery" in settings)
-  return differing.length === RECOVERIES.length ? differing : [{ name: "NewReno", settings: {} }]
-}
+/** RACK-TLP (RFC 8985), what was before it, and time-outs only. */
+const RECOVERIES: ReadonlyArray<Recovery> = [
+  { name: "RACK-TLP", settings: {} },
+  { name: "SACK without RACK-TLP (RFC 6675)", settings: { tcpRecovery: 0, tcpEarlyRetrans: 0 } },
+  {
+    name: "RTO only",
+    settings: {
+      tcpSack: false,
+      tcpRecovery: 0,
+      tcpEarlyRetrans: 0,
+      tcpReordering: NEVER,
+      tcpMaxReordering: NEVER,
+    },
+  },
+]
 
 const SEGMENTS = 20
 const OCTETS = SEGMENTS * 1448
@@ -36,13 +43,21 @@ export const LOSS = 0.05
 
 export const runTail = (quick: boolean): ReadonlyArray<Tail> => {
   const seeds = Array.from({ length: quick ? 100 : 1000 }, (_, seed) => seed + 1)
-  return recoveries().map(({ name, settings }) => ({
-    recovery: name,
-    times: seeds.map((seed) => duration(seed, settings)).sort((x, y) => x - y),
-  }))
+  return RECOVERIES.map(({ name, settings }, index) => {
+    progress(index, RECOVERIES.length, `short transfers, ${name}`)
+    const runs = seeds.map((seed) => shortTransfer(seed, settings))
+    return {
+      recovery: name,
+      times: runs.map(({ time }) => time).sort((x, y) => x - y),
+      timeouts: runs.reduce((sum, { timeouts }) => sum + timeouts, 0),
+    }
+  })
 }
 
-const duration = (seed: number, settings: Partial<TcpSettings>): number => {
+const shortTransfer = (
+  seed: number,
+  settings: Partial<TcpSettings>,
+): { readonly time: number; readonly timeouts: number } => {
   const way = { ...PERFECT, rate: 20_000_000, delay: 20_000 }
   const transfer = new Transfer({
     seed,
@@ -55,8 +70,11 @@ const duration = (seed: number, settings: Partial<TcpSettings>): number => {
     until: Number.POSITIVE_INFINITY,
     settings,
   })
-  const [flow] = transfer.run().flows
-  return (flow?.duration ?? 0) / 1000
+  const { flows, counters } = transfer.run()
+  if (counters["TCPFastRetrans"] !== 0 && settings.tcpReordering === NEVER) {
+    throw new Error(`seed ${seed}: a fast retransmit where only time-outs are wanted`)
+  }
+  return { time: (flows[0]?.duration ?? 0) / 1000, timeouts: counters["TCPTimeouts"] ?? 0 }
 }
 
 /** The value below which a share of the sorted ones lies. */

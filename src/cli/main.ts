@@ -10,6 +10,7 @@ import * as Lab from "./lab.ts"
 import * as Nstat from "./nstat.ts"
 import * as Packetdrill from "./packetdrill.ts"
 import * as Ping from "./ping.ts"
+import * as Replay from "./replay.ts"
 import * as Serve from "./serve.ts"
 import * as Simulate from "./simulate.ts"
 import * as Ss from "./ss.ts"
@@ -23,6 +24,7 @@ const netfold = Command.make("netfold").pipe(
     Http.command,
     Lab.command,
     Simulate.command,
+    Replay.command,
     Ss.command,
     Nstat.command,
     Ping.command,

@@ -3,15 +3,16 @@ import { Command } from "@effect/cli"
 import { Effect, Option } from "effect"
 import { fromConfig } from "../net/Settings.ts"
 import { capture } from "../sim/network/capture.ts"
-import { CONGESTION_CONTROLS, withCongestionControl } from "../sim/network/congestion.ts"
 import { explain, hasPort } from "../sim/network/explain.ts"
 import { LogHash } from "../sim/network/hash.ts"
 import type { LogEvent, Observer } from "../sim/network/log.ts"
 import { followWindows, SequenceTrace } from "../sim/network/trace.ts"
 import { SENDER, Transfer, type TransferSpec } from "../sim/network/transfer.ts"
+import { Recorder } from "../sim/recording.ts"
 import { formatDuration, formatRate, formatSize } from "../wire/quantity.ts"
 import { UserError } from "./errors.ts"
-import { options, type SimulateOptions, specOf } from "./simulateOptions.ts"
+import { nativeDigest } from "./nativeDigest.ts"
+import { options, type SimulateOptions, settingsOf, specOf } from "./simulateOptions.ts"
 import { drawTransfer } from "./simulatePlot.ts"
 import { type Outcome, printOutcome, toJson } from "./simulateReport.ts"
 
@@ -23,24 +24,27 @@ const CLEAR_LINE = "\r\x1b[K"
 
 const run = (given: SimulateOptions) =>
   Effect.gen(function* () {
-    const settings = withCongestionControl(yield* fromConfig, given.cc)
-    if (settings === undefined) {
-      return yield* new UserError({
-        message: `simulate: there is no congestion control "${given.cc}": ${CONGESTION_CONTROLS.join(", ")}`,
-      })
+    const settings = yield* settingsOf(given, yield* fromConfig)
+    const cc = settings.tcpCongestionControl
+    const record = new Recorder()
+    const spec: TransferSpec = {
+      ...(yield* specOf(given)),
+      settings,
+      receiverSettings: settings,
+      ...(Option.isSome(given.record) ? { makeSender: record.makeHost } : {}),
     }
-    const spec: TransferSpec = { ...(yield* specOf(given)), settings, receiverSettings: settings }
     const flow = Option.map(given.explain, Number)
     if (Option.isSome(flow) && !(flow.value >= 1 && flow.value <= spec.flows)) {
       return yield* new UserError({ message: `simulate: --explain: a flow's number is 1 to ${spec.flows}` })
     }
     const outcome = yield* simulate(spec, given, flow)
-    if (given.json) console.log(JSON.stringify(toJson(spec, given.cc, outcome), undefined, 2))
-    else console.log(printOutcome(spec, given.cc, outcome))
+    if (given.json) console.log(JSON.stringify(toJson(spec, cc, outcome), undefined, 2))
+    else console.log(printOutcome(spec, cc, outcome))
     const { svg } = given
-    if (Option.isSome(svg)) yield* save("svg", svg.value, drawTransfer(spec, given.cc, outcome))
+    if (Option.isSome(svg)) yield* save("svg", svg.value, drawTransfer(spec, cc, outcome))
     const { packets } = outcome
     if (Option.isSome(given.pcapng)) yield* save("pcapng", given.pcapng.value, Buffer.concat(packets))
+    if (Option.isSome(given.record)) yield* save("record", given.record.value, record.text())
   })
 
 const save = (option: string, path: string, content: string | Uint8Array): Effect.Effect<void, UserError> =>
@@ -59,7 +63,7 @@ const simulate = (
   flow: Option.Option<number>,
 ): Effect.Effect<Outcome, UserError> =>
   Effect.gen(function* () {
-    const hash = new LogHash()
+    const hash = new LogHash(nativeDigest())
     const trace = new SequenceTrace(SENDER)
     const packets: Array<Uint8Array> = []
     const observers: Array<Observer> = [hash.observe]

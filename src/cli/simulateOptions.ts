@@ -1,7 +1,9 @@
 import { Options } from "@effect/cli"
 import { Effect, Option } from "effect"
-import { CONGESTION_CONTROLS } from "../sim/network/congestion.ts"
 import type { TransferSpec } from "../sim/network/transfer.ts"
+import type { CcName } from "../tcp/congestion/control.ts"
+import { ALGORITHMS, isAlgorithm } from "../tcp/congestion/registry.ts"
+import { defaultSettings, type TcpSettings } from "../tcp/settings.ts"
 import { type Impairment, impairmentProblem, PERFECT } from "../wire/impairment/spec.ts"
 import { parseImpairment, queueOf } from "../wire/impairment/text.ts"
 import { parseDuration, parseSize } from "../wire/quantity.ts"
@@ -44,18 +46,20 @@ export const options = {
     Options.withDescription("what the bottleneck's queue does (RFC 8289, RED)"),
   ),
   buffer: words("buffer", "1bdp", "its length: 100p (packets), 64KiB, or 1bdp (bandwidth times round trip)"),
-  ecn: Options.boolean("ecn").pipe(Options.withDescription("codel and red mark CE where the sender is capable of ECN")),
-  cc: words("cc", CONGESTION_CONTROLS[0] ?? "", `congestion control: ${CONGESTION_CONTROLS.join(", ")}`),
+  ecn: Options.boolean("ecn").pipe(Options.withDescription("both ends agree on ECN; codel and red mark CE")),
+  cc: maybe("cc", `congestion control: ${ALGORITHMS.join(", ")}. Default: the stack's`),
   size: maybe("size", "octets of each flow: 50MB. Default: 10MB, or without end where --duration is given"),
   flows: whole("flows", 1, 1, 1000, "connections that share the link"),
   stagger: words("stagger", "0", "between the beginnings of two flows"),
   duration: maybe("duration", "virtual time at most"),
   mtu: whole("mtu", 1500, 576, 65_535, "of both hosts"),
-  seed: whole("seed", 1, 0, 0xffff_ffff, "decides all chance: the same seed, the same run"),
+  coalesce: words("coalesce", "0", "how long interfaces keep what arrives, as network cards do: 50us"),
+  seed: whole("seed", 1, 0, Number.MAX_SAFE_INTEGER, "decides all chance: the same seed, the same run"),
   json: Options.boolean("json").pipe(Options.withDescription("the result as one JSON document")),
   log: Options.boolean("log").pipe(Options.withDescription("every event with its reason, on standard output")),
   explain: maybe("explain", "as --log, of one flow: its number, from 1"),
   svg: file("svg", "writes the time-sequence, cwnd and RTT graphs of the first flow"),
+  record: file("record", "writes all that happened to the sender's host, for `netfold replay`"),
   pcapng: file("pcapng", "writes what the sender's interface sees, each packet with its reason"),
 }
 
@@ -73,23 +77,38 @@ export interface SimulateOptions {
   readonly queue: "taildrop" | "codel" | "red"
   readonly buffer: string
   readonly ecn: boolean
-  readonly cc: string
+  readonly cc: Option.Option<string>
   readonly size: Option.Option<string>
   readonly flows: number
   readonly stagger: string
   readonly duration: Option.Option<string>
   readonly mtu: number
+  readonly coalesce: string
   readonly seed: number
   readonly json: boolean
   readonly log: boolean
   readonly explain: Option.Option<string>
   readonly svg: Option.Option<string>
   readonly pcapng: Option.Option<string>
+  readonly record: Option.Option<string>
 }
 
 const DEFAULT_OCTETS = 10_000_000
 const FULL_FRAME = 1514
 const SMALLEST_BUFFER = 32 * FULL_FRAME
+
+/** Both ends' settings: those of the environment, and what the options say. */
+export const settingsOf = (
+  given: SimulateOptions,
+  own: Partial<TcpSettings>,
+): Effect.Effect<Partial<TcpSettings> & { readonly tcpCongestionControl: CcName }, UserError> => {
+  const { tcpCongestionControl = defaultSettings.tcpCongestionControl } = own
+  const cc = Option.getOrElse(given.cc, () => tcpCongestionControl)
+  if (!isAlgorithm(cc)) {
+    return Effect.fail(invalid(`there is no congestion control "${cc}": ${ALGORITHMS.join(", ")}`))
+  }
+  return Effect.succeed({ ...own, ...(given.ecn ? { tcpEcn: 1 } : {}), tcpCongestionControl: cc })
+}
 
 /** The run that the options ask for; its settings are the caller's. */
 export const specOf = (given: SimulateOptions): Effect.Effect<Omit<TransferSpec, "settings">, UserError> =>
@@ -121,6 +140,7 @@ export const specOf = (given: SimulateOptions): Effect.Effect<Omit<TransferSpec,
       there,
       back: { ...PERFECT, ...common, loss: acks.loss },
       mtu: given.mtu,
+      coalesce: yield* read("coalesce", given.coalesce, parseDuration),
       flows: given.flows,
       octets: yield* octetsOf(given),
       startEvery: yield* read("stagger", given.stagger, parseDuration),

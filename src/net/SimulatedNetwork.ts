@@ -86,9 +86,10 @@ export const make = <const Spec extends NetworkSpec>(
     const hosts: Readonly<Record<string, HostSpec>> = spec.hosts
     const made = yield* Effect.forEach(Object.entries(hosts), ([host, given], index) => {
       const own = interfacesOf(given).map(({ mtu = DEFAULT_MTU }, port) => {
+        const transmit = fabric.sender(host, port)
         const send = (bytes: Uint8Array): void => {
           observe({ _tag: "Sent", at: schedule.now, host, interface: port, bytes, why: "" })
-          fabric.transmit(host, port, bytes, schedule.now)
+          transmit(bytes, schedule.now)
           time.touch()
         }
         return new SimulatedDevice(`${host}.eth${port}`, portMac(index, port), mtu, send)

@@ -22,7 +22,7 @@ export type Recorded =
   | { readonly call: Call | PartCall; readonly arguments: ReadonlyArray<unknown>; readonly result: string }
 
 /** Calls whose result the recording compares. */
-type Call = Exclude<
+export type Call = Exclude<
   { [K in keyof HostApi]: HostApi[K] extends (...given: never) => unknown ? K : never }[keyof HostApi],
   "frame" | "take" | "nextDeadline" | "status" | "sockets"
 >
@@ -122,34 +122,43 @@ const watched = <T extends object>(
     },
   })
 
+/** Sees each call of a recording as it has been made again, and what the host wants done after a `take`. */
+export type Watch = (step: Recorded, effects: ReadonlyArray<HostEffect>) => void
+
 /** Makes all calls of a recording on a new host; undefined: everything came out as recorded. */
 export const replay = (
   config: HostConfig,
   recording: ReadonlyArray<Recorded>,
   make: (config: HostConfig) => HostApi = makeHost,
+  watch: Watch = () => {},
 ): Divergence | undefined => {
   const host = make(config)
   for (const [index, step] of recording.entries()) {
-    const [before, after] = outcomes(host, step)
+    const [before, after] = outcomes(host, step, watch)
     if (before !== after) return { index, call: step.call, recorded: before, replayed: after }
   }
   return undefined
 }
 
-const outcomes = (host: HostApi, step: Recorded): readonly [recorded: string, replayed: string] => {
+const outcomes = (host: HostApi, step: Recorded, watch: Watch): readonly [recorded: string, replayed: string] => {
   switch (step.call) {
     case "frame":
       host.frame(step.interface, step.bytes, 0, step.bytes.length, step.vouched, step.now)
+      watch(step, [])
       return ["", ""]
-    case "take":
-      return [step.effects.join("\n"), host.take().map(canonical).join("\n")]
+    case "take": {
+      const effects = host.take()
+      watch(step, effects)
+      return [step.effects.join("\n"), effects.map(canonical).join("\n")]
+    }
     default: {
       const [part, name] = step.call.split(".")
       const target: object =
         PARTS.some((each) => each === part) && name !== undefined ? Reflect.get(host, part ?? "") : host
       // The arguments are those with which the same method was called.
-      const result: unknown = Reflect.apply(Reflect.get(target, name ?? step.call), target, [...step.arguments])
-      return [step.result, textOf(result)]
+      const result = textOf(Reflect.apply(Reflect.get(target, name ?? step.call), target, [...step.arguments]))
+      watch(step, [])
+      return [step.result, result]
     }
   }
 }

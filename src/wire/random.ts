@@ -8,9 +8,10 @@ export class Random {
   private c: number
   private d: number
 
-  /** `stream` tells sources of one seed apart: each then goes its own way, whatever the others are asked. */
+  /** `seed`: a whole number up to 2^53. `stream` tells sources of one seed apart: each then goes its own way, whatever the others are asked. */
   constructor(seed: number, stream = 0) {
-    const fill = splitmix32((mix(seed >>> 0) ^ mix(Math.imul(stream, 0x9e3779b9) ^ Math.floor(seed / 2 ** 32))) >>> 0)
+    // One word after the other, so that no two of seed and stream make up for each other.
+    const fill = splitmix32(mix(mix(mix(seed) + Math.floor(seed / 2 ** 32)) + stream))
     this.a = fill()
     this.b = fill()
     this.c = fill()

@@ -1,12 +1,13 @@
 import { type Frame, Pipe, type PipeCounters } from "../../wire/impairment/pipe.ts"
+import { Random } from "../../wire/random.ts"
 import { type Micros, OFF } from "../../wire/time.ts"
 import type { Observer } from "./log.ts"
 import type { Schedule, Task } from "./schedule.ts"
 import { directionsOf, type LinkEnd, linkEnd, type NetworkSpec } from "./spec.ts"
 import { DEFAULT_TABLE, Switch } from "./switch.ts"
 
-/** Takes a frame that has arrived at a host's interface. */
-export type Receive = (host: string, port: number, frame: Uint8Array, now: Micros) => void
+/** Takes a frame that has arrived at a host's interface; `corrupted`: with a bit flipped on the way. */
+export type Receive = (host: string, port: number, frame: Uint8Array, now: Micros, corrupted: boolean) => void
 
 /** What one direction of a link has done. */
 export interface LinkReport {
@@ -49,10 +50,11 @@ export class Fabric {
     }
   }
 
-  /** A host's interface sends; without a link the frame is nowhere. */
-  transmit(host: string, port: number, bytes: Uint8Array, now: Micros): void {
+  /** How a host's interface sends; without a link the frame is nowhere. */
+  sender(host: string, port: number): (bytes: Uint8Array, now: Micros) => void {
     const direction = this.out.get(keyOf({ node: host, port }))
-    if (direction !== undefined) this.into(direction, { bytes, corrupted: false }, now)
+    if (direction === undefined) return () => {}
+    return (bytes, now) => this.into(direction, { bytes, corrupted: false }, now)
   }
 
   /** From here on nothing enters the links of a node; `false` joins it again. */
@@ -115,7 +117,7 @@ export class Fabric {
 
   private arrived(to: LinkEnd, frame: Frame, now: Micros): void {
     const bridge = this.switches.get(to.node)
-    if (bridge === undefined) return this.receive(to.node, to.port, frame.bytes, now)
+    if (bridge === undefined) return this.receive(to.node, to.port, frame.bytes, now, frame.corrupted)
     const route = bridge.table.route(frame.bytes, to.port, now)
     if (route === "none") return
     for (let port = 0; port < bridge.ports; port++) {
@@ -129,4 +131,7 @@ export class Fabric {
 const keyOf = ({ node, port }: LinkEnd): string => `${node}:${port}`
 
 /** Each direction has its own chance, so that a link added behind it changes nothing in it. */
-const streamOf = (seed: number, index: number): number => (Math.imul(index + 1, 0x85ebca6b) ^ seed) >>> 0
+const streamOf = (seed: number, index: number): number => new Random(seed, LINKS + index).word()
+
+/** Streams of chance below are the hosts'. */
+const LINKS = 2 ** 24

@@ -5,6 +5,7 @@ import { defaultSettings } from "../../tcp/settings.ts"
 import { defaultSocketOptions, type SocketOptions } from "../../tcp/tcb.ts"
 import { type Endpoint, type IpAddress, UNSPECIFIED4, UNSPECIFIED6 } from "../../wire/address.ts"
 import { parseCidr } from "../../wire/addressText.ts"
+import { earlier } from "../../wire/agenda.ts"
 import { Random } from "../../wire/random.ts"
 import { type Micros, OFF } from "../../wire/time.ts"
 import type { Observer } from "./log.ts"
@@ -24,6 +25,12 @@ export interface Handlers {
 
 export type AnyOptions = Partial<SocketOptions>
 
+interface Arrival {
+  readonly port: number
+  readonly bytes: Uint8Array
+  readonly corrupted: boolean
+}
+
 /** Largest TCP payload of one step: what a device with segmentation offload would take. */
 const BURST = 65_455
 /** Rounds of callbacks and their consequences at one instant; more of them never end. */
@@ -42,6 +49,10 @@ export class Machine {
   private readonly owners = new Map<SocketId, Handlers>()
   private readonly accepting = new Map<SocketId, (socket: SocketId) => Handlers>()
   private readonly turn: Task
+  /** How long each interface keeps what arrives, and what they keep. */
+  private readonly coalesce: ReadonlyArray<Micros>
+  private arrived: Array<Arrival> = []
+  private arrivalsDue: Micros = OFF
   private events: Array<SocketEvent> = []
   /** Called after every turn: samplers. */
   afterTurn: ((now: Micros) => void) | undefined
@@ -52,13 +63,15 @@ export class Machine {
     spec: HostSpec,
     seed: number,
     private readonly schedule: Schedule,
-    transmit: (port: number, bytes: Uint8Array, why: string) => void,
+    /** What an interface sends by. */
+    link: (port: number) => (bytes: Uint8Array, why: string) => void,
     private readonly observe: Observer | undefined,
   ) {
     const config = hostConfig(index, spec, seed)
     this.layout = config.settings.profile.optionLayout
     this.addresses = config.interfaces.flatMap((one) => one.addresses.map(({ address }) => address))
-    this.ports = config.interfaces.map(({ mac }, port) => new Port(mac, (bytes, why) => transmit(port, bytes, why)))
+    this.ports = config.interfaces.map(({ mac }, port) => new Port(mac, link(port)))
+    this.coalesce = interfacesOf(spec).map(({ coalesce = 0 }) => coalesce)
     this.host = (spec.makeHost ?? makeHost)(config)
     this.turn = { wakeAt: OFF, run: (now) => this.settle(now) }
   }
@@ -112,15 +125,26 @@ export class Machine {
     this.schedule.wake(this.turn, this.now)
   }
 
-  receive(port: number, bytes: Uint8Array, now: Micros): void {
+  receive(port: number, bytes: Uint8Array, now: Micros, corrupted: boolean): void {
     this.observe?.({ _tag: "Arrived", at: now, host: this.name, interface: port, bytes })
-    this.host.frame(port, bytes, 0, bytes.length, false, now)
-    this.soon()
+    this.arrived.push({ port, bytes, corrupted })
+    this.arrivalsDue = earlier(this.arrivalsDue, now + (this.coalesce[port] ?? 0))
+    this.schedule.wake(this.turn, this.arrivalsDue)
   }
 
-  /** Timers, callbacks, replies, until the host has nothing more to say at this instant. */
+  /** What the interfaces have kept. A sum that our own side made and nothing has changed since need not be checked. */
+  private takeArrivals(now: Micros): void {
+    if (this.arrivalsDue === OFF || this.arrivalsDue > now) return
+    const { arrived, host } = this
+    this.arrivalsDue = OFF
+    this.arrived = []
+    for (const { port, bytes, corrupted } of arrived) host.frame(port, bytes, 0, bytes.length, !corrupted, now)
+  }
+
+  /** Arrivals, timers, callbacks, replies, until the host has nothing more to say at this instant. */
   private settle(now: Micros): void {
     const { host } = this
+    this.takeArrivals(now)
     const deadline = host.nextDeadline()
     if (deadline !== OFF && deadline <= now) host.advance(now)
     this.carryOut(host.take(), now)
@@ -133,7 +157,7 @@ export class Machine {
       if (this.isDue(now)) host.advance(now)
     }
     this.afterTurn?.(now)
-    this.schedule.wake(this.turn, host.nextDeadline())
+    this.schedule.wake(this.turn, earlier(host.nextDeadline(), this.arrivalsDue))
   }
 
   private isDue(now: Micros): boolean {
@@ -237,6 +261,7 @@ const hostConfig = (index: number, spec: HostSpec, seed: number): HostConfig => 
       layer: "ethernet",
       mtu,
       burst: BURST,
+      framesStay: true,
       addresses: addresses.flatMap((text) => {
         const cidr = parseCidr(text)
         return cidr === undefined ? [] : [{ address: cidr.address, prefixLength: cidr.length }]

@@ -2,6 +2,7 @@ import type { HostApi, HostConfig } from "../../host/types.ts"
 import type { TcpSettings } from "../../tcp/settings.ts"
 import { parseCidr } from "../../wire/addressText.ts"
 import { type Impairment, impairmentProblem, PERFECT } from "../../wire/impairment/spec.ts"
+import type { Micros } from "../../wire/time.ts"
 
 /** A network as data: hosts and switches, and the links between them. The seed decides all chance in it. */
 export interface NetworkSpec {
@@ -25,6 +26,11 @@ export interface InterfaceSpec {
   readonly addresses: ReadonlyArray<string>
   /** Octets of the largest IP packet. Default 1500. */
   readonly mtu?: number
+  /**
+   * How long the first frame that arrives waits for others before the host hears of them together, as
+   * network cards have it (Linux's rx-usecs). Default 0.
+   */
+  readonly coalesce?: Micros
 }
 
 export interface SwitchSpec {
@@ -74,6 +80,9 @@ export const networkProblem = (spec: NetworkSpec): string | undefined => {
     const bad = interfacesOf(host)
       .flatMap(({ addresses }) => addresses)
       .find((address) => parseCidr(address) === undefined)
+    if (interfacesOf(host).some(({ coalesce = 0 }) => !(coalesce >= 0 && Number.isFinite(coalesce)))) {
+      return `host ${name}: what arrives is kept for a finite time that is not negative`
+    }
     if (bad !== undefined) return `host ${name}: "${bad}" is no address with a prefix length, as 198.18.0.1/24`
   }
   for (const [name, { tableSize = 1 }] of Object.entries(switches)) {

@@ -6,6 +6,7 @@ import { bulk, type Receiving, type Sending, sink } from "./apps/bulk.ts"
 import type { LinkReport } from "./fabric.ts"
 import type { Observer } from "./log.ts"
 import type { Machine } from "./machine.ts"
+import type { HostSpec } from "./spec.ts"
 import { World } from "./world.ts"
 
 export const SENDER = "client"
@@ -22,6 +23,8 @@ export interface TransferSpec {
   readonly back: Impairment
   /** Of both hosts. */
   readonly mtu: number
+  /** Of both hosts' interfaces. */
+  readonly coalesce?: Micros
   readonly flows: number
   /** Of each flow; Infinity: until the time is over. */
   readonly octets: number
@@ -32,6 +35,8 @@ export interface TransferSpec {
   /** Of the sender, and of the receiver. */
   readonly settings: Partial<TcpSettings>
   readonly receiverSettings?: Partial<TcpSettings>
+  /** In place of the sender's host: one that is recorded, say. */
+  readonly makeSender?: HostSpec["makeHost"]
 }
 
 export interface FlowResult {
@@ -70,13 +75,14 @@ export class Transfer {
     private readonly spec: TransferSpec,
     observers: ReadonlyArray<Observer> = [],
   ) {
-    const { seed, there, back, mtu, flows, octets, startEvery, settings, receiverSettings = {} } = spec
+    const { seed, there, back, mtu, coalesce = 0, flows, octets, startEvery, settings, receiverSettings = {} } = spec
+    const made = spec.makeSender === undefined ? {} : { makeHost: spec.makeSender }
     this.world = new World(
       {
         seed,
         hosts: {
-          [SENDER]: { interfaces: [{ addresses: [SENDER_ADDRESS], mtu }], settings },
-          [RECEIVER]: { interfaces: [{ addresses: [RECEIVER_ADDRESS], mtu }], settings: receiverSettings },
+          [SENDER]: { interfaces: [{ addresses: [SENDER_ADDRESS], mtu, coalesce }], settings, ...made },
+          [RECEIVER]: { interfaces: [{ addresses: [RECEIVER_ADDRESS], mtu, coalesce }], settings: receiverSettings },
         },
         links: [{ ends: [SENDER, RECEIVER], there, back }],
       },

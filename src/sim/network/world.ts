@@ -31,17 +31,20 @@ export class World {
     this.fabric = new Fabric(
       spec,
       schedule,
-      (host, port, bytes, now) => machines.get(host)?.receive(port, bytes, now),
+      (host, port, bytes, now, corrupted) => machines.get(host)?.receive(port, bytes, now, corrupted),
       observe ?? (() => {}),
     )
     const machines = new Map(
       Object.entries(spec.hosts).map(([name, host], index) => {
-        const transmit = (port: number, bytes: Uint8Array, why: string): void => {
-          const at = schedule.now
-          observe?.({ _tag: "Sent", at, host: name, interface: port, bytes, why })
-          this.fabric.transmit(name, port, bytes, at)
+        const link = (port: number): ((bytes: Uint8Array, why: string) => void) => {
+          const send = this.fabric.sender(name, port)
+          return (bytes, why) => {
+            const at = schedule.now
+            observe?.({ _tag: "Sent", at, host: name, interface: port, bytes, why })
+            send(bytes, at)
+          }
         }
-        return [name, new Machine(name, index, host, spec.seed, schedule, transmit, observe)] as const
+        return [name, new Machine(name, index, host, spec.seed, schedule, link, observe)] as const
       }),
     )
     this.machines = machines

@@ -2,6 +2,7 @@ import { describe, test } from "bun:test"
 import fc from "fast-check"
 import { bulk, sink } from "../../../src/sim/network/apps/bulk.ts"
 import { World } from "../../../src/sim/network/world.ts"
+import { ALGORITHMS } from "../../../src/tcp/congestion/registry.ts"
 import type { Impairment, QueueSpec } from "../../../src/wire/impairment/spec.ts"
 import { CODEL, red } from "../../../src/wire/impairment/spec.ts"
 import { OFF } from "../../../src/wire/time.ts"
@@ -47,18 +48,32 @@ const anyNetwork = fc.record({
   back: anyPath,
   octets: fc.tuple(fc.nat(120_000), fc.nat(20_000)),
   mtu: fc.constantFrom(576, 1500, 9000),
+  coalesce: fc.constantFrom(0, 0, 30, 1000),
+})
+
+/** Everything that two ends may agree on, or not. */
+const anySettings = fc.record({
+  tcpCongestionControl: fc.constantFrom(...ALGORITHMS),
+  tcpEcn: fc.constantFrom(0 as const, 1 as const, 2 as const),
+  tcpSack: fc.boolean(),
+  tcpTimestamps: fc.boolean(),
+  tcpWindowScaling: fc.boolean(),
+  tcpRecovery: fc.constantFrom(0, 1, 1, 1),
+  tcpEarlyRetrans: fc.constantFrom(0, 3, 3),
+  tcpFrto: fc.constantFrom(0, 2),
+  tcpMtuProbing: fc.constantFrom(0 as const, 1 as const, 2 as const),
 })
 
 /** A SYN that nobody hears five times in a row is the network's fault, not a mistake. */
-const settings = { tcpSynRetries: 20, tcpSynackRetries: 20, tcpRetries2: 30, tcpOrphanRetries: 30 }
+const patience = { tcpSynRetries: 20, tcpSynackRetries: 20, tcpRetries2: 30, tcpOrphanRetries: 30 }
 
 describe("two hosts with bulk data both ways", () => {
   test(
     "whatever the network does: the octets arrive once, in order, whole, both ends close, and nothing is stuck",
     () => {
       fc.assert(
-        fc.property(anyNetwork, ({ octets: [there, back], ...network }) => {
-          const world = new World(pairSpec({ ...network, settings }))
+        fc.property(anyNetwork, anySettings, ({ octets: [there, back], ...network }, settings) => {
+          const world = new World(pairSpec({ ...network, settings: { ...settings, ...patience } }))
           const [a, b] = [world.machine("a"), world.machine("b")]
           const gotB = sink(b, PORT)
           const gotA = sink(a, PORT)
@@ -93,9 +108,9 @@ describe("two hosts with bulk data both ways", () => {
     "the same network and seed: the same virtual end, to the microsecond",
     () => {
       fc.assert(
-        fc.property(anyNetwork, ({ octets: [octets], ...network }) => {
+        fc.property(anyNetwork, anySettings, ({ octets: [octets], ...network }, settings) => {
           const end = (): number => {
-            const world = new World(pairSpec({ ...network, settings }))
+            const world = new World(pairSpec({ ...network, settings: { ...settings, ...patience } }))
             sink(world.machine("b"), PORT)
             bulk(world.machine("a"), { to: { address: B, port: PORT }, octets: Math.min(octets, 20_000) })
             world.run()
@@ -116,8 +131,9 @@ describe("a link that is cut while both ends have data", () => {
     "both say so, as timed out, within the limits of their timers, and nothing is left",
     () => {
       fc.assert(
-        fc.property(fc.nat(0xffff_ffff), fc.integer({ min: 1, max: 800_000 }), anyPath, (seed, cutAt, there) => {
-          const world = new World(pairSpec({ seed, there: { ...there, rate: 20_000_000, loss: 0, outages: [] } }))
+        fc.property(fc.nat(0xffff_ffff), fc.nat(800_000), anyPath, anySettings, (seed, cutAt, path, settings) => {
+          const there = { ...path, rate: 20_000_000, loss: 0, outages: [] }
+          const world = new World(pairSpec({ seed, there, settings }))
           const [a, b] = [world.machine("a"), world.machine("b")]
           sink(a, PORT)
           sink(b, PORT)

@@ -19,13 +19,21 @@ export interface PairOptions {
   readonly settings?: Partial<TcpSettings>
   readonly observers?: ReadonlyArray<Observer>
   readonly mtu?: number
+  readonly coalesce?: number
 }
 
-export const pairSpec = ({ seed = 1, there = {}, back, settings = {}, mtu = 1500 }: PairOptions): NetworkSpec => ({
+export const pairSpec = ({
+  seed = 1,
+  there = {},
+  back,
+  settings = {},
+  mtu = 1500,
+  coalesce = 0,
+}: PairOptions): NetworkSpec => ({
   seed,
   hosts: {
-    a: { interfaces: [{ addresses: ["198.18.0.1/24"], mtu }], settings },
-    b: { interfaces: [{ addresses: ["198.18.0.2/24"], mtu }], settings },
+    a: { interfaces: [{ addresses: ["198.18.0.1/24"], mtu, coalesce }], settings },
+    b: { interfaces: [{ addresses: ["198.18.0.2/24"], mtu, coalesce }], settings },
   },
   links: [{ ends: ["a", "b"], there, ...(back === undefined ? {} : { back }) }],
 })

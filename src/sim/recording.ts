@@ -1,0 +1,118 @@
+import { bytesToHex, hexToBytes } from "@noble/hashes/utils.js"
+import { makeHost } from "../host/host.ts"
+import type { HostApi, HostConfig } from "../host/types.ts"
+
+import { type Call, type Recorded, recorded } from "./replay.ts"
+
+/**
+ * A recording as text: a line of JSON that says what it is and how the host was configured, then one
+ * line for each call. Octets are {"$octets": hex}, what JSON has no number for is {"$number": name}.
+ */
+export interface Recording {
+  readonly config: HostConfig
+  readonly steps: ReadonlyArray<Recorded>
+}
+
+const FORMAT = "netfold recording"
+const VERSION = 1
+
+/** Records one host: give `makeHost` to whoever makes it. */
+export class Recorder {
+  private readonly lines: Array<string> = []
+
+  readonly makeHost = (config: HostConfig): HostApi => {
+    this.lines.push(toLine({ format: FORMAT, version: VERSION, config }))
+    return recorded(makeHost(config), (step) => this.lines.push(toLine(step)))
+  }
+
+  text(): string {
+    return `${this.lines.join("\n")}\n`
+  }
+}
+
+/** A string: what is wrong with the text. */
+export const readRecording = (text: string): Recording | string => {
+  const [first = "", ...rest] = text.split("\n").filter((line) => line !== "")
+  const head = fromLine(first)
+  if (!isRecord(head) || head["format"] !== FORMAT) return "this is no recording of a host"
+  if (head["version"] !== VERSION) return `its version is ${String(head["version"])}, and not ${VERSION}`
+  if (!isRecord(head["config"])) return "line 1: it has no configuration"
+  const steps: Array<Recorded> = []
+  for (const [index, line] of rest.entries()) {
+    const step = fromLine(line)
+    if (!isStep(step)) return `line ${index + 2}: no call of a host`
+    steps.push(step)
+  }
+  // Written by a Recorder, whose configuration this was.
+  return { config: head["config"] as unknown as HostConfig, steps }
+}
+
+/** All calls there are: no other name is called on a host, whatever a file says. */
+const CALLS: Readonly<Record<Call, true>> = {
+  advance: true,
+  flush: true,
+  socket: true,
+  bind: true,
+  startListening: true,
+  startConnecting: true,
+  listen: true,
+  connect: true,
+  accept: true,
+  read: true,
+  peek: true,
+  atMark: true,
+  takeError: true,
+  write: true,
+  shutdown: true,
+  shutdownRead: true,
+  close: true,
+  abort: true,
+  room: true,
+  setOptions: true,
+  info: true,
+  configure: true,
+}
+
+const isStep = (step: unknown): step is Recorded => {
+  if (!isRecord(step)) return false
+  switch (step["call"]) {
+    case "frame":
+      return (
+        typeof step["interface"] === "number" &&
+        step["bytes"] instanceof Uint8Array &&
+        typeof step["vouched"] === "boolean" &&
+        typeof step["now"] === "number"
+      )
+    case "take":
+      return Array.isArray(step["effects"]) && step["effects"].every((effect) => typeof effect === "string")
+    default:
+      return (
+        typeof step["call"] === "string" &&
+        Object.hasOwn(CALLS, step["call"]) &&
+        Array.isArray(step["arguments"]) &&
+        typeof step["result"] === "string"
+      )
+  }
+}
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+const toLine = (value: unknown): string =>
+  JSON.stringify(value, (_, part: unknown) => {
+    if (part instanceof Uint8Array) return { $octets: bytesToHex(part) }
+    return typeof part === "number" && !Number.isFinite(part) ? { $number: String(part) } : part
+  })
+
+/** Undefined: no JSON. */
+const fromLine = (line: string): unknown => {
+  try {
+    return JSON.parse(line, (_, part: unknown) => {
+      if (!isRecord(part)) return part
+      if (typeof part["$octets"] === "string") return hexToBytes(part["$octets"])
+      return typeof part["$number"] === "string" ? Number(part["$number"]) : part
+    })
+  } catch {
+    return undefined
+  }
+}
