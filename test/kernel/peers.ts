@@ -5,6 +5,7 @@
  */
 import { Cause, Effect, ExecutionStrategy, Exit, Option, Scope } from "effect"
 import type { Device } from "../../src/device/device.ts"
+import { type ImpairOptions, impaired } from "../../src/device/impair.ts"
 import { openTap, type TapOptions } from "../../src/device/tap.ts"
 import type { SocketStatus } from "../../src/host/types.ts"
 import { echo, serviceCounters } from "../../src/net/services.ts"
@@ -39,6 +40,8 @@ export interface PeersOptions extends Pick<TapOptions, "offload" | "mtu" | "laye
   readonly kernelSettings?: Readonly<Record<string, number | string>>
   /** What stands between the stack and its device. */
   readonly through?: (device: Device) => Device
+  /** Faults of the wire between the two. */
+  readonly impair?: ImpairOptions
 }
 
 /** The stack's end of a connection. Its errors are the stack's own tagged ones. */
@@ -170,7 +173,9 @@ const meet = async (options: PeersOptions, body: (peers: Peers) => Promise<void>
   try {
     const second = isDual ? [{ address: KERNEL_ADDRESS6, prefixLength: 64 }] : []
     const tap = { offload, mtu, layer, addresses: [{ address: KERNEL_ADDRESS, prefixLength: 24 }, ...second] }
-    const device = through(await run(openTap(tap).pipe(Scope.extend(scope))))
+    const opened = through(await run(openTap(tap).pipe(Scope.extend(scope))))
+    const { impair } = options
+    const device = impair === undefined ? opened : await run(impaired(opened, impair).pipe(Scope.extend(scope)))
     setQueueLength(device.name, QUEUE_LENGTH)
     const service = await run(
       Stack.make({
