@@ -21,7 +21,7 @@ const SECOND = 1_000_000
 export const runResponse = (quick: boolean): ReadonlyArray<Response> =>
   ALGORITHMS.map((cc, index, all) => {
     progress(index, all.length, `response function, ${cc}`)
-    return measureResponse(cc, quick ? 10 : 60, quick || cc === "bbr" ? 3 : 10)
+    return measureResponse(cc, quick ? 10 : 30, quick || cc === "bbr" ? 3 : 5)
   })
 
 export const measureResponse = (cc: CcName, seconds: number, seeds: number): Response => {

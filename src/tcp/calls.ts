@@ -1,4 +1,5 @@
 import { RST } from "../wire/tcpSegment.ts"
+import { bufferFor } from "./congestion/registry.ts"
 import { draftOf } from "./draft.ts"
 import { NO_EFFECTS, type Refused, type Step, type Why } from "./effect.ts"
 import { within } from "./fastOpen.ts"
@@ -57,7 +58,7 @@ const written = (tcb: Synchronized, bytes: Uint8Array, urgent: boolean, more: bo
   return next
 }
 
-/** Octets that SEND would take now: twice the congestion window, within `tcpWmem` or what the socket asked for. */
+/** Octets that SEND would take now: some congestion windows, within `tcpWmem` or what the socket asked for. */
 export const sendRoom = (tcb: Tcb): number => {
   switch (tcb._tag) {
     case "SYN-SENT":
@@ -74,7 +75,7 @@ export const sendRoom = (tcb: Tcb): number => {
 }
 
 const bufferRoom = (tcb: Synchronized): number =>
-  Math.max(0, sendLimit(tcb.options, tcb.link.context.settings.tcpWmem, tcb.cc.cwnd) - tcb.queue.length)
+  Math.max(0, sendLimit(tcb.options, tcb.link.context.settings.tcpWmem, bufferFor(tcb.cc)) - tcb.queue.length)
 
 /** TCP_NOTSENT_LOWAT: below it at least a segment is taken, above it nothing (Linux's tcp_stream_memory_free). */
 const unsentRoom = (tcb: Synchronized): number => {
@@ -98,8 +99,11 @@ export const worthWaking = (tcb: Synchronized): boolean => {
   return room * 3 >= room + tcb.queue.length && unsent(tcb) * 2 < notSentLowWater(tcb)
 }
 
-const sendLimit = (options: SocketOptions, [, first, most]: readonly [number, number, number], cwnd: number): number =>
-  options.sendBuffer > 0 ? options.sendBuffer : Math.min(most, Math.max(4 * first, 2 * cwnd))
+const sendLimit = (
+  options: SocketOptions,
+  [, first, most]: readonly [number, number, number],
+  wanted: number,
+): number => (options.sendBuffer > 0 ? options.sendBuffer : Math.min(most, Math.max(4 * first, wanted)))
 
 /** RECEIVE: the application has taken `n` of the delivered octets; the window may open. */
 export const receive = (tcb: Tcb, n: number, now: Micros): CallResult => {

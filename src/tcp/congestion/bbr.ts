@@ -270,4 +270,6 @@ export const bbr: CongestionControl<Bbr> = {
   onIdle: (state, _idle, _rto, _initial, now) => onIdle(state, now),
   pacingRate: (state) => state.pacingRate,
   governsRecovery: true,
+  // Linux's bbr_sndbuf_expand: startup doubles the window whatever is lost, and holes hold up the rest.
+  buffered: 3,
 }

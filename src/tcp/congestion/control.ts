@@ -73,4 +73,6 @@ export interface CongestionControl<S extends CcState> {
   readonly pacingRate: (state: S) => number
   /** It governs the window during recovery too, so PRR stays out (BBR). */
   readonly governsRecovery: boolean
+  /** How many windows a send buffer holds: one in flight, one to be filled, and more where the window grows during recovery. */
+  readonly buffered: number
 }

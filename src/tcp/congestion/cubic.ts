@@ -166,4 +166,5 @@ export const cubic: CongestionControl<Cubic> = {
   },
   pacingRate: () => 0,
   governsRecovery: false,
+  buffered: 2,
 }

@@ -105,6 +105,9 @@ export const pacingRate = (cc: Cc): number => {
 
 export const governsRecovery = (cc: Cc): boolean => CONTROLS[cc.algorithm].governsRecovery
 
+/** Octets that a send buffer should hold at this window (Linux's tcp_sndbuf_expand). */
+export const bufferFor = (cc: Cc): number => CONTROLS[cc.algorithm].buffered * cc.cwnd
+
 /** Another algorithm takes over while the connection runs: from the windows that it finds. */
 export const switchTo = (name: CcName, cc: Cc, mss: number, now: Micros): Cc => {
   if (name === cc.algorithm) return cc

@@ -79,4 +79,5 @@ export const reno: CongestionControl<Reno> = {
   },
   pacingRate: () => 0,
   governsRecovery: false,
+  buffered: 2,
 }
