@@ -22,7 +22,7 @@ export type Recorded =
   | { readonly call: Call | PartCall; readonly arguments: ReadonlyArray<unknown>; readonly result: string }
 
 /** Calls whose result the recording compares. */
-export type Call = Exclude<
+type Call = Exclude<
   { [K in keyof HostApi]: HostApi[K] extends (...given: never) => unknown ? K : never }[keyof HostApi],
   "frame" | "take" | "nextDeadline" | "status" | "sockets"
 >
