@@ -127,7 +127,7 @@ const page = (results: SimResults, command: string): string => {
 
 Senders and receivers here are the whole stack, the network between them is simulated, and time is virtual. Seeds decide all chance: every number on this page, but for those on speed, comes out the same on every machine.
 
-    ${command}        # writes this page and its pictures
+    ${command}   # writes this page and its pictures
     bun run bench sim                # prints the numbers, with 60 s for each run of the grid
     bun run bench sim --quick        # some of them, in a minute or two
 
@@ -137,7 +137,7 @@ One run of the grid by itself, with its graphs:
 
 ## What theory expects, and what comes out
 
-A window-based flow that loses segments at a rate p has a mean window that theory gives (RFC 9438 sections 4.3 and 5.1; \`src/tcp/congestion/response.ts\`): Reno sqrt(1.5 / p) segments, CUBIC the larger of 1.05 (RTT / p)^0.75 and what its Reno-friendly region gives. Linux follows the same function; no better algorithm of its kind does more. At 100 Mbit/s, a round trip of 20 ms and 0.1 % of random loss, one flow for ${response[0]?.seconds ?? 0} s:
+A window-based flow that loses segments at a rate p has a mean window that theory gives (RFC 9438 sections 4.3 and 5.1; \`src/tcp/congestion/response.ts\`): Reno sqrt(1.5 / p) segments, CUBIC the larger of 1.05 (RTT / p)^0.75 and what its Reno-friendly region gives. Linux's CUBIC follows the same function. At 100 Mbit/s, a round trip of 20 ms and 0.1 % of random loss, one flow for ${response[0]?.seconds ?? 0} s:
 
 ${responseTable(response)}
 
@@ -169,7 +169,7 @@ ${tail.map(({ recovery, times, timeouts }) => `- ${recovery}: ${timeouts} time-o
 
 ## Speed
 
-On the machine that wrote this page, busy with other things: a flow that fills 1 Gbit/s ran at ${gigabit.map(({ coalesce, speed, cost }) => `${Number(speed.toPrecision(2))} of real time (${Number(cost.toPrecision(2))} us of CPU time for a segment and its share of ACKs) with frames kept for ${coalesce} us`).join(", ")}; a bulk transfer ran between ${Number(Math.min(...cells.map(({ speed }) => speed)).toPrecision(2))} and ${Math.round(Math.max(...cells.map(({ speed }) => speed))).toLocaleString("en-US")} times as fast as real time, a day of ${idle.hosts} hosts that say a word a minute ${Math.round(idle.speed).toLocaleString("en-US")} times. All of this page took ${Math.round(took / 60)} minutes.
+On the machine that wrote this page, busy with other things: a flow that fills 1 Gbit/s ran at ${gigabit.map(({ coalesce, speed, cost }) => `${Number(speed.toPrecision(2))} times as fast as real time where interfaces keep frames for ${coalesce} us (${Number(cost.toPrecision(2))} us of CPU time for a segment with all that it causes, at both ends)`).join(", ")}; a bulk transfer ran between ${Number(Math.min(...cells.map(({ speed }) => speed)).toPrecision(2))} and ${Math.round(Math.max(...cells.map(({ speed }) => speed))).toLocaleString("en-US")} times as fast as real time, a day of ${idle.hosts} hosts that say a word a minute ${Math.round(idle.speed).toLocaleString("en-US")} times. All of this page took ${Math.round(took / 60)} minutes.
 `
 }
 
