@@ -1,3 +1,4 @@
+import type { Candidate } from "../ip/sourceAddress.ts"
 import { abort, close, receive, release, send, sendRoom, shutReading } from "../tcp/calls.ts"
 import type { CloseReason, Refused } from "../tcp/effect.ts"
 import { AT_MARK, toMark } from "../tcp/mark.ts"
@@ -256,6 +257,10 @@ class Host implements HostApi {
 
   neighbours(): ReadonlyArray<NeighbourView> {
     return this.link.neighbourViews()
+  }
+
+  sourceFor(destination: IpAddress): Candidate | undefined {
+    return this.link.sourceTowards(destination)
   }
 
   pathMtu(destination: IpAddress, now: Micros): number | undefined {

@@ -1,9 +1,9 @@
 import type { NeighbourEffect } from "../ip/neighbour.ts"
 import type { Hop } from "../ip/route.ts"
-import { selectSource } from "../ip/sourceAddress.ts"
+import { type Candidate, selectSource } from "../ip/sourceAddress.ts"
 import type { TcpSettings } from "../tcp/settings.ts"
 import type { Micros } from "../tcp/time.ts"
-import { type IpAddress, inPrefix, inZone, isMulticast } from "../wire/address.ts"
+import { type IpAddress, inPrefix, inZone, isMulticast, sameAddress } from "../wire/address.ts"
 import { isDrop } from "../wire/drop.ts"
 import { decodeEthernet, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, isGroupMac } from "../wire/ethernet.ts"
 import type { IpPacket } from "../wire/ip.ts"
@@ -206,6 +206,14 @@ export class Link {
     if (destination.family === 6) return selectSource(candidates, destination, index)
     const own = candidates.find(({ address, prefixLength }) => inPrefix(destination, address, prefixLength))
     return (own ?? candidates[0])?.address
+  }
+
+  /** The same, by the interface that the route leads to; undefined: no way leads there. */
+  sourceTowards(destination: IpAddress): Candidate | undefined {
+    const index = this.route(destination)?.interface
+    const address = index === undefined ? undefined : this.sourceFor(index, destination)
+    if (index === undefined || address === undefined) return undefined
+    return this.addresses.candidates(index, address.family).find((each) => sameAddress(each.address, address))
   }
 
   segment(effect: Unaddressed, neighbour: IpAddress, now: Micros): void {

@@ -17,6 +17,7 @@ import type { RouteConfig } from "./types.ts"
 /** A route with where it comes from, for those who look. */
 export interface KnownRoute extends Route {
   readonly origin: "static" | "connected" | "advertised"
+  readonly preference?: "high" | "medium" | "low"
   /** OFF: for ever. */
   readonly until: Micros
 }
@@ -140,6 +141,7 @@ export class Routes {
           interface: index,
           metric: ADVERTISED_METRIC + PREFERENCE[preference],
           origin: "advertised",
+          preference,
           until,
         }),
       ),

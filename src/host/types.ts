@@ -1,6 +1,7 @@
 import type { DhcpClient } from "../ip/dhcpClient.ts"
 import type { DhcpLease } from "../ip/dhcpLease.ts"
 import type { Origin } from "../ip/ownAddress.ts"
+import type { Candidate } from "../ip/sourceAddress.ts"
 import type { CloseReason, Refused, Transmit, Why } from "../tcp/effect.ts"
 import type { TcpSettings } from "../tcp/settings.ts"
 import type { SocketOptions, State, Tcb } from "../tcp/tcb.ts"
@@ -70,6 +71,8 @@ export interface RouteView extends RouteConfig {
   readonly metric: number
   /** Given, of an interface's address, or from a router's advertisement. */
   readonly origin: "static" | "connected" | "advertised"
+  /** Of a router that advertises itself (RFC 4191 section 2.1). */
+  readonly preference?: "high" | "medium" | "low"
   readonly until: Micros
 }
 
@@ -300,6 +303,8 @@ export interface HostApi {
   addresses(): ReadonlyArray<AddressView>
   routes(): ReadonlyArray<RouteView>
   neighbours(): ReadonlyArray<NeighbourView>
+  /** The address that would speak for us to a destination (RFC 6724 section 5); undefined: no way leads there. */
+  sourceFor(destination: IpAddress): Candidate | undefined
   /** Octets of the largest packet that the way to an address carries, as far as is known; undefined: there is none. */
   pathMtu(destination: IpAddress, now: Micros): number | undefined
   /** Recursive resolvers that routers (RFC 8106) and DHCP servers have named. */

@@ -94,8 +94,7 @@ export const commonPrefixLength = (x: IpAddress, y: IpAddress): number => {
 /** A destination with the source that would be used for it; none: it cannot be reached. */
 export interface Destination {
   readonly address: IpAddress
-  readonly source: IpAddress | undefined
-  readonly sourceDeprecated: boolean
+  readonly source: Candidate | undefined
 }
 
 /** The order in which to try destinations (RFC 6724 section 6), rules 4 and 7 left out. Stable (rule 10). */
@@ -108,13 +107,16 @@ const compareDestinations = (x: Destination, y: Destination): number => {
     return compare(x.source === undefined, y.source === undefined)
   }
   // Rule 2: source and destination of one scope.
-  const scopes = compare(sameScope(y.address, y.source), sameScope(x.address, x.source))
+  const scopes = compare(sameScope(y.address, y.source.address), sameScope(x.address, x.source.address))
   if (scopes !== 0) return scopes
   // Rule 3.
-  if (x.sourceDeprecated !== y.sourceDeprecated) return x.sourceDeprecated ? 1 : -1
+  if (x.source.deprecated !== y.source.deprecated) return x.source.deprecated ? 1 : -1
   // Rules 5 and 6.
   const [policyX, policyY] = [policyOf(x.address), policyOf(y.address)]
-  const labels = compare(policyOf(y.source).label === policyY.label, policyOf(x.source).label === policyX.label)
+  const labels = compare(
+    policyOf(y.source.address).label === policyY.label,
+    policyOf(x.source.address).label === policyX.label,
+  )
   if (labels !== 0) return labels
   if (policyX.precedence !== policyY.precedence) return policyY.precedence - policyX.precedence
   // Rule 8: the smaller scope.
@@ -122,7 +124,7 @@ const compareDestinations = (x: Destination, y: Destination): number => {
   if (scopeX !== scopeY) return scopeX - scopeY
   // Rule 9: the longest common prefix with the source, within a family.
   if (x.address.family !== y.address.family) return 0
-  return commonPrefixLength(y.address, y.source) - commonPrefixLength(x.address, x.source)
+  return matching(y.source, y.address) - matching(x.source, x.address)
 }
 
 const sameScope = (x: IpAddress, y: IpAddress): boolean => scopeOf(x) === scopeOf(y)

@@ -1,4 +1,5 @@
 import { Effect, Either } from "effect"
+import { orderDestinations } from "../ip/sourceAddress.ts"
 import { Stack, type StackService } from "../runtime/stack.ts"
 import type { IpAddress } from "../wire/address.ts"
 import type { ResolveError } from "./dns/errors.ts"
@@ -51,16 +52,24 @@ export const lookupOn = (
   if (/^(.+\.)?localhost\.?$/i.test(name)) return Effect.succeed(own)
   const families = ([6, 4] as const).filter((family) => own.some((address) => address.family === family))
   return Effect.flatMap(resolverOf(stack), (ask) => {
-    if (families.length < 2) return ask(name, families[0] === 6 ? "AAAA" : "A")
-    return both(ask(name, "AAAA"), ask(name, "A"))
+    const found =
+      families.length < 2 ? ask(name, families[0] === 6 ? "AAAA" : "A") : both(ask(name, "AAAA"), ask(name, "A"))
+    return Effect.map(found, (addresses) => inOrder(stack, addresses))
   })
+}
+
+/** The best first (RFC 6724 section 6), and from there on the families by turns (RFC 8305 section 4). */
+const inOrder = ({ network }: StackService, addresses: ReadonlyArray<IpAddress>): ReadonlyArray<IpAddress> => {
+  const destinations = addresses.map((address) => ({ address, source: network.sourceFor(address) }))
+  const ordered = orderDestinations(destinations).map(({ address }) => address)
+  return interleaved(ordered, ({ family }) => family)
 }
 
 const USABLE: ReadonlySet<string> = new Set(["preferred", "deprecated"])
 
 type Answer = Effect.Effect<ReadonlyArray<IpAddress>, ResolveError>
 
-/** Whichever family is first with addresses, and the other's if they come soon after. IPv6 before IPv4, by turns. */
+/** Whichever family is first with addresses, and the other's if they come soon after. IPv6 before IPv4. */
 const both = (six: Answer, four: Answer): Answer => {
   const soon = (answer: Answer): Answer =>
     answer.pipe(
@@ -70,7 +79,7 @@ const both = (six: Answer, four: Answer): Answer => {
   // The cache makes one question of both askings.
   const fourFirst = Effect.flatMap(four, (found) => Effect.map(soon(six), (more) => [...more, ...found]))
   const sixFirst = Effect.flatMap(six, (found) => Effect.map(soon(four), (more) => [...found, ...more]))
-  return Effect.map(Effect.race(fourFirst, sixFirst), (found) => interleaved(found, ({ family }) => family))
+  return Effect.race(fourFirst, sixFirst)
 }
 
 const resolvers = new WeakMap<StackService, Resolve>()

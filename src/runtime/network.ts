@@ -8,6 +8,7 @@ import type {
   RouteConfig,
   RouteView,
 } from "../host/types.ts"
+import type { Candidate } from "../ip/sourceAddress.ts"
 import type { Micros } from "../tcp/time.ts"
 import type { IpAddress } from "../wire/address.ts"
 
@@ -20,6 +21,8 @@ export interface Network {
   readonly addresses: () => ReadonlyArray<AddressView>
   readonly routes: () => ReadonlyArray<RouteView>
   readonly neighbours: () => ReadonlyArray<NeighbourView>
+  /** The address that would speak for us to a destination; undefined: no way leads there. */
+  readonly sourceFor: (destination: IpAddress) => Candidate | undefined
   /** Octets of the largest packet that the way to an address carries, as far as is known; undefined: there is none. */
   readonly pathMtu: (destination: IpAddress) => number | undefined
   /** DHCP's state, of each interface that has a client. */
@@ -50,6 +53,7 @@ export const networkCalls = (host: HostApi, now: () => Micros, called: () => voi
     addresses: () => host.addresses(),
     routes: () => host.routes(),
     neighbours: () => host.neighbours(),
+    sourceFor: (destination) => host.sourceFor(destination),
     pathMtu: (destination) => host.pathMtu(destination, now()),
     leases: () => host.leases(),
     resolvers: () => host.resolvers(),

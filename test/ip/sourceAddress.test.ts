@@ -42,8 +42,7 @@ describe("the order of destinations (RFC 6724 section 6)", () => {
     orderDestinations(
       pairs.map(([address, source]) => ({
         address: ip(address),
-        source: source === undefined ? undefined : ip(source),
-        sourceDeprecated: false,
+        source: source === undefined ? undefined : candidate(source),
       })),
     ).map(({ address }) => formatAddress(address))
 
@@ -81,6 +80,14 @@ describe("the order of destinations (RFC 6724 section 6)", () => {
       ["2002:c633:6401::1", "2001:db8:1::1"],
     ],
     [
+      "rule 3: a source that is not deprecated",
+      [
+        ["2001:db8:1::1", "2001:db8:1::2 deprecated"],
+        ["198.51.100.121", "198.51.100.117"],
+      ],
+      ["198.51.100.121", "2001:db8:1::1"],
+    ],
+    [
       "rule 8, example: smaller scope",
       [
         ["2001:db8:1::1", "2001:db8:1::2"],
@@ -95,6 +102,14 @@ describe("the order of destinations (RFC 6724 section 6)", () => {
         ["2001:db8:1::1", "2001:db8:1::2"],
       ],
       ["2001:db8:1::1", "2001:db8:3ffe::1"],
+    ],
+    [
+      "rule 9 ends with the source's prefix (section 2.2): its hosts are as near as each other",
+      [
+        ["198.51.100.200", "198.51.100.1"],
+        ["198.51.100.2", "198.51.100.1"],
+      ],
+      ["198.51.100.200", "198.51.100.2"],
     ],
     [
       "rule 10: else as given",

@@ -2,7 +2,7 @@ import { Effect, type Scope } from "effect"
 import type { Device } from "../../src/device/device.ts"
 import { type MemoryOptions, memoryPair } from "../../src/device/memory.ts"
 import type { InvalidArgument } from "../../src/runtime/errors.ts"
-import { Stack, type StackOptions, type StackService } from "../../src/runtime/stack.ts"
+import { Stack, type StackInterface, type StackOptions, type StackService } from "../../src/runtime/stack.ts"
 
 export const SERVER = "10.0.0.1"
 export const CLIENT = "10.0.0.2"
@@ -19,12 +19,13 @@ export const pair = (
   settings: StackOptions["settings"] = {},
   wire: MemoryOptions = { segmentationOffload: true, checksumOffload: true },
   more: Partial<StackOptions> = {},
+  network: Partial<StackInterface> = {},
 ): Effect.Effect<Pair, InvalidArgument, Scope.Scope> =>
   Effect.gen(function* () {
     const devices = memoryPair(wire)
     const make = (device: Device, address: string) =>
       Stack.make({
-        interfaces: [{ device, addresses: [`${address}/24`] }],
+        interfaces: [{ device, addresses: [`${address}/24`], ...network }],
         settings: { ipUnprivilegedPortStart: 0, ...settings },
         closeGrace: "200 millis",
         ...more,
