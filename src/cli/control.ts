@@ -4,7 +4,9 @@ import * as ControlSocket from "../net/ControlSocket.ts"
 
 /** `--no-control` */
 export const noControl: Options.Options<boolean> = Options.boolean("no-control").pipe(
-  Options.withDescription("open no control socket: `netfold ss` and `netfold nstat` do not see this process"),
+  Options.withDescription(
+    "open no control socket: `netfold ss`, `nstat`, `addr`, `route` and `neigh` do not see this process",
+  ),
 )
 
 /** A control socket for a command's stacks. A command that can have none goes on without it, and says so. */

@@ -3,14 +3,18 @@ import { CliConfig, Command } from "@effect/cli"
 import * as BunContext from "@effect/platform-bun/BunContext"
 import { Cause, type Console, Effect, Exit, Layer, Option } from "effect"
 import { version } from "../../package.json"
+import * as Addr from "./addr.ts"
 import * as Echo from "./echo.ts"
 import { explain, FAILURE } from "./errors.ts"
 import * as Http from "./http.ts"
+import { spelledOut } from "./ipWords.ts"
 import * as Lab from "./lab.ts"
+import * as Neigh from "./neigh.ts"
 import * as Nstat from "./nstat.ts"
 import * as Packetdrill from "./packetdrill.ts"
 import * as Ping from "./ping.ts"
 import * as Replay from "./replay.ts"
+import * as Route from "./route.ts"
 import * as Serve from "./serve.ts"
 import * as Simulate from "./simulate.ts"
 import * as Ss from "./ss.ts"
@@ -27,6 +31,9 @@ const netfold = Command.make("netfold").pipe(
     Replay.command,
     Ss.command,
     Nstat.command,
+    Addr.command,
+    Route.command,
+    Neigh.command,
     Ping.command,
     Traceroute.command,
     Packetdrill.command,
@@ -59,9 +66,9 @@ const statusOf = (exit: Exit.Exit<void, unknown>): number | undefined => {
 // Devices and sleeping stacks do not keep a process alive: the command that runs them does.
 const alive = setInterval(() => {}, 2 ** 30)
 const exit = await Effect.runPromiseExit(
-  Effect.consoleWith((console) => Effect.withConsole(cli(Lab.protectCommand(process.argv)), plain(console))).pipe(
-    Effect.provide(Layer.merge(BunContext.layer, CliConfig.layer({ showBuiltIns: false }))),
-  ),
+  Effect.consoleWith((console) =>
+    Effect.withConsole(cli(Lab.protectCommand(spelledOut(process.argv))), plain(console)),
+  ).pipe(Effect.provide(Layer.merge(BunContext.layer, CliConfig.layer({ showBuiltIns: false })))),
 )
 clearInterval(alive)
 process.exit(statusOf(exit))

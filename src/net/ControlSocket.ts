@@ -1,6 +1,6 @@
 /**
  * A window into a running process: a Unix socket in the user's runtime directory, mode 0600, that
- * answers what `netfold ss` and `netfold nstat` ask. A program of one's own that opens one is listed
+ * answers what `netfold ss`, `nstat`, `addr`, `route` and `neigh` ask. A program of one's own that opens one is listed
  * there like netfold's commands.
  */
 export { type Asked, askAll, directories, type ProcessView, type StackView } from "./controlClient.ts"

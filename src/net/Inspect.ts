@@ -4,13 +4,16 @@ import type { UdpStatus } from "../host/udp/types.ts"
 import type { StackService } from "../runtime/stack.ts"
 import type { Micros } from "../tcp/time.ts"
 import { countersOf } from "./inspectCounters.ts"
+import { interfaceRows, neighbourRows, routeRows } from "./inspectNetwork.ts"
+import type { InterfaceRow, NeighbourRow, RouteRow } from "./inspectNetworkSchema.ts"
 import type { Counters, Protocol, SocketRow, SocketState, Summary } from "./inspectSchema.ts"
 import { rowOf, udpRowOf } from "./inspectSocket.ts"
 
+export * from "./inspectNetworkSchema.ts"
 export * from "./inspectSchema.ts"
 
 /**
- * What `ss` and `nstat` show, of a stack in this process. Nothing is kept for it: each call looks
+ * What `ss`, `nstat` and `ip` show, of a stack in this process. Nothing is kept for it: each call looks
  * at the stack once, between two batches.
  */
 export const sockets = (
@@ -56,6 +59,18 @@ function* rowsOf(
 
 /** `ss -s` */
 export const summary = (stack: StackService): Effect.Effect<Summary> => Effect.sync(() => summarize(stack))
+
+/** `ip addr` */
+export const interfaces = (stack: StackService): Effect.Effect<ReadonlyArray<InterfaceRow>> =>
+  Effect.sync(() => interfaceRows(stack))
+
+/** `ip route`, of both families. */
+export const routes = (stack: StackService): Effect.Effect<ReadonlyArray<RouteRow>> =>
+  Effect.sync(() => routeRows(stack))
+
+/** `ip neigh`, of both families. */
+export const neighbours = (stack: StackService): Effect.Effect<ReadonlyArray<NeighbourRow>> =>
+  Effect.sync(() => neighbourRows(stack))
 
 /** `nstat -az` */
 export const counters = (stack: StackService): Effect.Effect<Counters> =>

@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { type ControlFile, candidates, codeOf, files, isDead, removeTraces, surroundings } from "./controlDirectory.ts"
 import { ControlSocketError } from "./controlError.ts"
 import { decodeLine, encode, type Line, LineSplitter, LONGEST_ANSWER_LINE, type Request } from "./controlProtocol.ts"
+import type { InterfaceRow, NeighbourRow, RouteRow } from "./inspectNetworkSchema.ts"
 import type { Counters, SocketRow, Summary } from "./inspectSchema.ts"
 
 /** One stack of a process that was asked; what was not asked for is empty. */
@@ -11,6 +12,9 @@ export interface StackView {
   readonly sockets: ReadonlyArray<SocketRow>
   readonly summary: Summary | undefined
   readonly counters: Counters | undefined
+  readonly interfaces: ReadonlyArray<InterfaceRow>
+  readonly routes: ReadonlyArray<RouteRow>
+  readonly neighbours: ReadonlyArray<NeighbourRow>
 }
 
 /** A process that answered. */
@@ -113,6 +117,9 @@ const viewOf = (path: string, lines: ReadonlyArray<Line>): ProcessView => {
       sockets: own.flatMap((line) => ("sockets" in line ? line.sockets : [])),
       summary: own.flatMap((line) => ("summary" in line ? [line.summary] : []))[0],
       counters: own.flatMap((line) => ("counters" in line ? [line.counters] : []))[0],
+      interfaces: own.flatMap((line) => ("interfaces" in line ? line.interfaces : [])),
+      routes: own.flatMap((line) => ("routes" in line ? line.routes : [])),
+      neighbours: own.flatMap((line) => ("neighbours" in line ? line.neighbours : [])),
     }
   })
   return { path, pid: who.pid, name: who.name, stacks }

@@ -1,10 +1,14 @@
 import { Schema } from "effect"
+import { InterfaceRow, NeighbourRow, RouteRow } from "./inspectNetworkSchema.ts"
 import { Counters, Protocol, SocketRow, SocketState, Summary } from "./inspectSchema.ts"
 
 /**
  * The protocol of control sockets: lines of JSON. A request is one line; the answer begins with
  * who answers, has any number of lines for each stack, and ends with `end`. Or it is one line with
  * `error`. Requests on one connection are answered in their order.
+ *
+ * The version changes when what an older side reads means something else. A question that an older
+ * process does not know is an error to it, which says so; a field that it does not know is passed over.
  */
 export const VERSION = 1
 
@@ -17,7 +21,7 @@ export const ROWS_PER_LINE = 256
 
 export const Request = Schema.Struct({
   netfold: Schema.Literal(VERSION),
-  ask: Schema.Literal("sockets", "summary", "counters"),
+  ask: Schema.Literal("sockets", "summary", "counters", "interfaces", "routes", "neighbours"),
   /** Of `sockets`: only these. Absent: all. */
   states: Schema.optional(Schema.Array(SocketState)),
   /** Of `sockets`: only of these. Absent: TCP's. */
@@ -35,6 +39,9 @@ export const Line = Schema.Union(
   Schema.Struct({ stack: Schema.String, sockets: Schema.Array(SocketRow) }),
   Schema.Struct({ stack: Schema.String, summary: Summary }),
   Schema.Struct({ stack: Schema.String, counters: Counters }),
+  Schema.Struct({ stack: Schema.String, interfaces: Schema.Array(InterfaceRow) }),
+  Schema.Struct({ stack: Schema.String, routes: Schema.Array(RouteRow) }),
+  Schema.Struct({ stack: Schema.String, neighbours: Schema.Array(NeighbourRow) }),
   Schema.Struct({ end: Schema.Literal(true) }),
   Schema.Struct({ error: Schema.String }),
 )

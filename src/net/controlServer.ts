@@ -25,7 +25,7 @@ const MAX_NAMESAKES = 64
 const LONGEST_PATH = 107
 
 /**
- * Answers `netfold ss` and `netfold nstat` about stacks of this process until the scope ends.
+ * Answers `netfold ss`, `nstat`, `addr`, `route` and `neigh` about stacks of this process until the scope ends.
  * Returns the socket's path. Costs nothing while nobody asks, and does not keep the process alive.
  */
 export const open = (options: ControlOptions): Effect.Effect<string, ControlSocketError, Scope.Scope> =>
@@ -160,23 +160,38 @@ function* answers({ name, stacks }: ControlOptions, text: string, run: RunSync):
   yield { netfold: request.netfold, pid: process.pid, name, stacks: Object.keys(stacks) }
   for (const [stack, service] of Object.entries(stacks)) {
     switch (request.ask) {
-      case "sockets": {
-        let rows: Array<Inspect.SocketRow> = []
-        for (const row of run(Inspect.eachSocket(service, request.states, request.protocols))) {
-          if (rows.push(row) < ROWS_PER_LINE) continue
-          yield { stack, sockets: rows }
-          rows = []
+      case "sockets":
+        for (const sockets of pieces(run(Inspect.eachSocket(service, request.states, request.protocols)))) {
+          yield { stack, sockets }
         }
-        yield { stack, sockets: rows }
         break
-      }
       case "summary":
         yield { stack, summary: run(Inspect.summary(service)) }
         break
       case "counters":
         yield { stack, counters: run(Inspect.counters(service)) }
         break
+      case "interfaces":
+        for (const interfaces of pieces(run(Inspect.interfaces(service)))) yield { stack, interfaces }
+        break
+      case "routes":
+        for (const routes of pieces(run(Inspect.routes(service)))) yield { stack, routes }
+        break
+      case "neighbours":
+        for (const neighbours of pieces(run(Inspect.neighbours(service)))) yield { stack, neighbours }
+        break
     }
   }
   yield { end: true }
+}
+
+/** The rows of a table as lines hold them; one at least. */
+function* pieces<A>(table: Iterable<A>): Generator<ReadonlyArray<A>> {
+  let rows: Array<A> = []
+  for (const row of table) {
+    if (rows.push(row) < ROWS_PER_LINE) continue
+    yield rows
+    rows = []
+  }
+  yield rows
 }

@@ -92,5 +92,21 @@ export const inPrefix = (x: IpAddress, prefix: IpAddress, length: number): boole
   )
 }
 
+/** The first `length` bits of an address, and zeros behind them. */
+export const networkOf = (x: IpAddress, length: number): IpAddress => {
+  if (x.family === 4) return ipv4(firstBits(x.d, length))
+  return ipv6(
+    firstBits(x.a, length),
+    firstBits(x.b, length - 32),
+    firstBits(x.c, length - 64),
+    firstBits(x.d, length - 96),
+  )
+}
+
+const firstBits = (x: number, bits: number): number => {
+  if (bits <= 0) return 0
+  return bits >= 32 ? x : (x & (0xffffffff << (32 - bits))) >>> 0
+}
+
 const sameBits = (x: number, y: number, bits: number): boolean =>
   bits <= 0 || (bits >= 32 ? x === y : (x ^ y) >>> (32 - bits) === 0)

@@ -8,7 +8,8 @@ import * as ControlSocket from "../../src/net/ControlSocket.ts"
 import { candidates, isDead, prepare } from "../../src/net/controlDirectory.ts"
 import { LineSplitter } from "../../src/net/controlProtocol.ts"
 import * as Tcp from "../../src/net/Tcp.ts"
-import { on, pair, run, SERVER } from "./support.ts"
+import { ipv4 } from "../../src/wire/address.ts"
+import { CLIENT, on, pair, run, SERVER } from "./support.ts"
 
 let runtimeDirectory = ""
 const before = process.env["NETFOLD_RUNTIME_DIR"]
@@ -101,6 +102,27 @@ describe("a control socket", () => {
         expect(summary?.summary?.total).toBe(0)
         const counters = (yield* ControlSocket.askAll({ ask: "counters" })).processes[0]?.stacks[1]
         expect(counters?.counters?.TcpExt["ListenOverflows"]).toBe(0)
+      }),
+    ))
+
+  test("asked for interfaces, routes and neighbours: of each stack", () =>
+    within(
+      Effect.gen(function* () {
+        const { server, client } = yield* serving
+        for (let n = 0; n < 300; n++) {
+          server.network.addRoute({ prefix: ipv4(0xc0000200 + n), prefixLength: 32, via: undefined, interface: 0 })
+        }
+        yield* on(server)(Tcp.listen({ port: 80 }))
+        yield* on(client)(Tcp.connect({ host: SERVER, port: 80 }))
+        const asked = (ask: "interfaces" | "routes" | "neighbours") =>
+          Effect.map(ControlSocket.askAll({ ask }), ({ processes }) => processes[0]?.stacks ?? [])
+        expect((yield* asked("interfaces")).map(({ interfaces }) => interfaces[0]?.addresses[0]?.address)).toEqual([
+          SERVER,
+          CLIENT,
+        ])
+        // More than a line holds.
+        expect((yield* asked("routes")).map(({ routes }) => routes.length)).toEqual([301, 1])
+        expect((yield* asked("neighbours")).map(({ neighbours }) => neighbours[0]?.address)).toEqual([CLIENT, SERVER])
       }),
     ))
 

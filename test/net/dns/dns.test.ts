@@ -22,17 +22,25 @@ const answerTo = (question: Uint8Array, byTcp: boolean): Uint8Array => {
   const query = dns.decode(Buffer.from(question))
   const [asked] = query.questions ?? []
   if (asked === undefined) throw new Error("no question")
-  const record = (data: string): dns.Answer => ({ name: asked.name, type: "A", ttl: 60, class: "IN", data })
+  const record = (data: string, type: "A" | "AAAA" = "A"): dns.Answer => ({
+    name: asked.name,
+    type,
+    ttl: 60,
+    class: "IN",
+    data,
+  })
   const base: dns.Packet = { type: "response", id: query.id ?? 0, questions: [asked] }
   if (asked.name === "www.example") return dns.encode({ ...base, answers: [record(SERVER)] })
   const both = DUAL[asked.name]
   if (both !== undefined) {
     const data = both.filter((address) => address.includes(":") === (asked.type === "AAAA"))
     const type = asked.type === "AAAA" ? "AAAA" : "A"
-    return dns.encode({ ...base, answers: data.map((each) => ({ ...record(each), type })) })
+    return dns.encode({ ...base, answers: data.map((each) => record(each, type)) })
   }
   if (asked.name === "many.example") {
-    return dns.encode(byTcp ? { ...base, answers: MANY.map(record) } : { ...base, flags: dns.TRUNCATED_RESPONSE })
+    return dns.encode(
+      byTcp ? { ...base, answers: MANY.map((each) => record(each)) } : { ...base, flags: dns.TRUNCATED_RESPONSE },
+    )
   }
   return dns.encode({ ...base, flags: 3 })
 }
