@@ -17,6 +17,9 @@ import type { InterfaceConfig, LeaseView } from "./types.ts"
 /** Where a client's numbers begin among those that are drawn for an interface. */
 const DRAWS = 2 ** 31
 
+/** An MTU below what every host must take (RFC 1122 section 3.3.2) is a mistake, and passed over as ISC's client does. */
+const SMALLEST_MTU = 576
+
 /** The client of one interface, and when it is asked again. */
 interface Running {
   readonly index: number
@@ -24,6 +27,8 @@ interface Running {
   readonly task: Task
   /** Undefined before the host knows the time, and after the lease was given back. */
   client: dhcp.DhcpClient | undefined
+  /** Whose address and routes the interface has. */
+  lease: DhcpLease | undefined
 }
 
 /** DHCP clients of a host's interfaces (RFC 2131): what they learn becomes addresses and routes. */
@@ -44,7 +49,7 @@ export class DhcpHost {
         draw: (n) => Math.floor(keys.chance(mac, DRAWS + n) * 2 ** 32),
       }
       const task = new Task((now) => this.timeout(index, now))
-      this.running.set(index, { index, context, task, client: undefined })
+      this.running.set(index, { index, context, task, client: undefined, lease: undefined })
       deadlines.schedule(task, 0)
     }
   }
@@ -111,17 +116,17 @@ export class DhcpHost {
     this.carryOut(running, effects, now)
   }
 
-  private carryOut({ index }: Running, effects: ReadonlyArray<dhcp.DhcpEffect>, now: Micros): void {
+  private carryOut(running: Running, effects: ReadonlyArray<dhcp.DhcpEffect>, now: Micros): void {
     for (const effect of effects) {
       switch (effect._tag) {
         case "Send":
-          this.send(index, effect, now)
+          this.send(running.index, effect, now)
           break
         case "Configure":
-          this.configure(index, effect.lease, now)
+          this.configure(running, effect.lease, now)
           break
         case "Deconfigure":
-          this.deconfigure(index, effect.lease, now)
+          this.deconfigure(running, effect.lease, now)
           break
       }
     }
@@ -138,20 +143,28 @@ export class DhcpHost {
     this.link.datagramTo(destination, from, PROTOCOL_UDP, UDP_HEADER + payload.length, write, why, now, how)
   }
 
-  private configure(index: number, lease: DhcpLease, now: Micros): void {
-    const iface = this.link.netInterface(index)
+  private configure(running: Running, lease: DhcpLease, now: Micros): void {
+    const iface = this.link.netInterface(running.index)
     if (iface === undefined) return
-    const { address, prefixLength, expiresAt } = lease
-    if (this.link.addresses.extend(iface, address, expiresAt, expiresAt, now)) return
+    const { address, prefixLength, expiresAt, mtu = 0 } = lease
+    const { lease: before } = running
+    running.lease = lease
+    iface.leasedMtu = mtu < SMALLEST_MTU ? 0 : mtu
     const times = { preferredUntil: expiresAt, validUntil: expiresAt }
-    this.link.addresses.add(iface, { address, prefixLength, origin: "dynamic", ...times }, now)
-    for (const route of routesOf(index, lease)) this.link.routes.add(route)
+    if (!this.link.addresses.extend(iface, address, expiresAt, expiresAt, now)) {
+      this.link.addresses.add(iface, { address, prefixLength, origin: "dynamic", ...times }, now)
+    }
+    // A renewal may bring other routes than there were (RFC 2131 section 4.4.5).
+    if (before !== undefined) for (const route of routesOf(running.index, before)) this.link.routes.remove(route)
+    for (const route of routesOf(running.index, lease)) this.link.routes.add(route)
   }
 
-  private deconfigure(index: number, lease: DhcpLease, now: Micros): void {
-    const iface = this.link.netInterface(index)
+  private deconfigure(running: Running, lease: DhcpLease, now: Micros): void {
+    const iface = this.link.netInterface(running.index)
     if (iface === undefined) return
-    for (const route of routesOf(index, lease)) this.link.routes.remove(route)
+    running.lease = undefined
+    iface.leasedMtu = 0
+    for (const route of routesOf(running.index, lease)) this.link.routes.remove(route)
     this.link.addresses.remove(iface, lease.address, now)
   }
 }

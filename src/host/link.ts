@@ -304,6 +304,11 @@ export class Link {
     )
   }
 
+  /** Packets are as large as the interfaces were configured for, wherever they go. */
+  get hasConfiguredMtus(): boolean {
+    return this.pathMtus.isEmpty && !this.interfaces.some(({ isNarrowed }) => isNarrowed)
+  }
+
   routeViews(): ReadonlyArray<RouteView> {
     return this.routes.all().map(({ metric = 0, ...route }) => ({ ...route, metric }))
   }

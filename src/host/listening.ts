@@ -329,7 +329,7 @@ export class Listening {
 
   /** The listener's own path will do: that of the first interface, with nothing learnt of the way beyond. */
   private isUsual(listener: ListenerSocket, iface: number, { address }: Endpoint): boolean {
-    return iface === 0 && address.family === listener.address.family && this.shell.link.pathMtus.isEmpty
+    return iface === 0 && address.family === listener.address.family && this.shell.link.hasConfiguredMtus
   }
 
   private pathOf(listener: ListenerSocket, iface: number, remote: Endpoint, now: Micros): PathLimits {

@@ -20,6 +20,8 @@ export class NetInterface {
   groups4: Membership = NO_GROUPS
   groups6: Membership = NO_GROUPS
   discovery: Discovery = SILENT
+  /** What a DHCP server has said of the link (RFC 2132 section 5.1); 0: nothing. */
+  leasedMtu = 0
   private all: ReadonlyArray<OwnAddress> = []
 
   constructor(
@@ -49,10 +51,16 @@ export class NetInterface {
     return this.config.layer === "ethernet"
   }
 
-  /** Octets of the largest packet: a router may have said less for IPv6 (RFC 4861 section 4.6.4). */
+  /** Octets of the largest packet: a router may have said less for IPv6 (RFC 4861 section 4.6.4), a DHCP server for IPv4. */
   mtu(family: 4 | 6): number {
     const { mtu } = this.config
-    return family === 6 && this.discovery.mtu > 0 ? Math.min(mtu, this.discovery.mtu) : mtu
+    const said = family === 6 ? this.discovery.mtu : this.leasedMtu
+    return said > 0 ? Math.min(mtu, said) : mtu
+  }
+
+  /** Somebody has said that packets are to be smaller than configured. */
+  get isNarrowed(): boolean {
+    return this.mtu(4) < this.config.mtu || this.mtu(6) < this.config.mtu
   }
 
   isBroadcast(address: IpAddress): boolean {

@@ -73,6 +73,7 @@ const WANTED = [
   DHCP_OPTION.routers,
   DHCP_OPTION.dnsServers,
   DHCP_OPTION.domainName,
+  DHCP_OPTION.interfaceMtu,
   DHCP_OPTION.leaseTime,
   DHCP_OPTION.renewalTime,
   DHCP_OPTION.rebindingTime,

@@ -35,6 +35,7 @@ class Scene {
     },
   })
   bindings: DhcpBindings = NO_BINDINGS
+  pool: DhcpPool = POOL
   /** What the client has said, with its frames. */
   readonly said: Array<string> = []
 
@@ -65,7 +66,7 @@ class Scene {
   serve(): void {
     for (let round = 0; round < 5; round++) {
       for (const message of this.sent()) {
-        const made = answer(POOL, this.bindings, message, this.stranger.now)
+        const made = answer(this.pool, this.bindings, message, this.stranger.now)
         this.bindings = made.bindings
         if (made.reply !== undefined) this.say(made.reply.message)
       }
@@ -133,6 +134,32 @@ describe("a host with a DHCP client", () => {
     expect(stranger.host.host.leases()).toMatchObject([{ state: "BOUND" }])
     const [view] = stranger.host.host.addresses()
     expect(view?.validUntil).toBeGreaterThan(1400 * SECOND)
+  })
+
+  test("a renewal with another router and MTU: these in place of those of before", () => {
+    const scene = new Scene()
+    scene.pool = { ...POOL, mtu: 1400 }
+    scene.bound()
+    const { stranger } = scene
+    const { host } = stranger.host
+    expect(host.pathMtu(ip("192.0.2.1"), stranger.now)).toBe(1400)
+    scene.meet()
+    scene.pool = { ...POOL, routers: [ip("198.18.0.9")] }
+    stranger.wait(500 * SECOND)
+    scene.serve()
+    expect(scene.routes).toEqual(["0.0.0.0/0 via 198.18.0.9"])
+    expect(host.pathMtu(ip("192.0.2.1"), stranger.now)).toBe(1500)
+  })
+
+  test.each([
+    [1400, 1400],
+    [9000, 1500],
+    [68, 1500],
+  ])("an MTU of %d on a link of 1500: packets of %d", (mtu, expected) => {
+    const scene = new Scene()
+    scene.pool = { ...POOL, mtu }
+    scene.bound()
+    expect(scene.stranger.host.host.pathMtu(POOL.server, scene.stranger.now)).toBe(expected)
   })
 
   test("nobody answers any more: at the end of the lease the address and its routes are gone, and it asks anew", () => {
