@@ -4,6 +4,7 @@ import * as BunContext from "@effect/platform-bun/BunContext"
 import { Cause, type Console, Effect, Exit, Layer, Option } from "effect"
 import { version } from "../../package.json"
 import * as Addr from "./addr.ts"
+import * as Dhcpd from "./dhcpd.ts"
 import * as Echo from "./echo.ts"
 import { explain, FAILURE } from "./errors.ts"
 import * as Http from "./http.ts"
@@ -34,6 +35,7 @@ const netfold = Command.make("netfold").pipe(
     Addr.command,
     Route.command,
     Neigh.command,
+    Dhcpd.command,
     Ping.command,
     Traceroute.command,
     Packetdrill.command,

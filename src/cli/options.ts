@@ -2,6 +2,7 @@ import { HelpDoc, Options, ValidationError } from "@effect/cli"
 import { Effect, Either, Option } from "effect"
 import { type DeviceSpec, parseDeviceSpec } from "../device/deviceSpec.ts"
 import type { InterfaceAddress } from "../host/types.ts"
+import type { IpAddress } from "../wire/address.ts"
 import { parseAddress, parseCidr } from "../wire/addressText.ts"
 
 const LARGEST_PORT = 65535
@@ -41,6 +42,24 @@ export const kernelAddress = checked(Options.text("kernel-address").pipe(Options
     ? Either.left(`--kernel-address "${text}" is not an address: write one as 198.18.0.1`)
     : Either.right(parsed)
 }).pipe(Options.withDescription("the kernel's address on an interface made here, in the network of --address"))
+
+const addressIn = (name: string, text: string): Either.Either<IpAddress, string> => {
+  const parsed = parseAddress(text)
+  return parsed === undefined
+    ? Either.left(`--${name} "${text}" is not an address: write one as 198.18.0.1`)
+    : Either.right(parsed)
+}
+
+/** An address that a stack speaks to, or tells others of. */
+export const addressNamed = (name: string): Options.Options<IpAddress> =>
+  checked(Options.text(name), (text) => addressIn(name, text))
+
+/** The same, given any number of times. */
+export const addressesNamed = (name: string): Options.Options<ReadonlyArray<IpAddress>> =>
+  Options.text(name).pipe(
+    Options.repeated,
+    Options.mapEffect((texts) => Effect.mapError(Either.all(texts.map((text) => addressIn(name, text))), invalid)),
+  )
 
 export const port: Options.Options<number> = Options.integer("port").pipe(
   Options.filterMap(

@@ -1,10 +1,10 @@
-import { Args, HelpDoc, Options, ValidationError } from "@effect/cli"
+import { Args, Options } from "@effect/cli"
 import { Effect, Option } from "effect"
 import type { DeviceSpec } from "../device/deviceSpec.ts"
 import type { InterfaceAddress, RouteConfig } from "../host/types.ts"
-import { Stack } from "../runtime/stack.ts"
+import * as Dns from "../net/Dns.ts"
+import { Stack, type StackService } from "../runtime/stack.ts"
 import { type IpAddress, UNSPECIFIED4, UNSPECIFIED6 } from "../wire/address.ts"
-import { parseAddress } from "../wire/addressText.ts"
 import { UserError } from "./errors.ts"
 import * as Own from "./options.ts"
 import { openDevice, serviceSettings } from "./services.ts"
@@ -14,6 +14,7 @@ interface PathOptions {
   readonly address: InterfaceAddress
   readonly kernelAddress: IpAddress
   readonly gateway: Option.Option<IpAddress>
+  readonly nameServers: ReadonlyArray<IpAddress>
 }
 
 /** What `ping` and `traceroute` have in common: the interface that they ask by. */
@@ -21,29 +22,32 @@ export const pathOptions = {
   device: Own.device("tap"),
   address: Own.address,
   kernelAddress: Own.kernelAddress,
-  gateway: Options.text("gateway").pipe(
-    Options.mapEffect((text) => {
-      const parsed = parseAddress(text)
-      const wrong = `--gateway "${text}" is not an address: write one as 198.18.0.1`
-      return parsed === undefined ? Effect.fail(ValidationError.invalidValue(HelpDoc.p(wrong))) : Effect.succeed(parsed)
-    }),
+  gateway: Own.addressNamed("gateway").pipe(
     Options.withDescription("the router to other networks; default: the kernel"),
     Options.optional,
+  ),
+  nameServers: Own.addressesNamed("dns").pipe(
+    Options.withDescription("a name server that the host's name is asked of; more than once: several"),
   ),
   json: Options.boolean("json").pipe(Options.withDescription("a record in each line")),
 }
 
-export const host = Args.text({ name: "host" }).pipe(
-  Args.mapEffect((text) => {
-    const parsed = parseAddress(text)
-    return parsed === undefined
-      ? Effect.fail(HelpDoc.p(`"${text}" is not an IP address, and names are not resolved here`))
-      : Effect.succeed(parsed)
-  }),
-)
+export const host = Args.text({ name: "host" }).pipe(Args.withDescription("an address, or a name with --dns"))
+
+/** The address that a name is tried at first; an address as it is. */
+export const addressOfHost = (stack: StackService, host: string): Effect.Effect<IpAddress, UserError> =>
+  Effect.flatMap(
+    Effect.mapError(Dns.lookupOn(stack, host), ({ _tag, message }) =>
+      _tag === "ResolverFailed" && stack.nameServers().length === 0
+        ? new UserError({ message: `"${host}" is a name: give a name server, as --dns 198.18.0.1` })
+        : new UserError({ message }),
+    ),
+    ([address]) =>
+      address === undefined ? new UserError({ message: `no address is known for "${host}"` }) : Effect.succeed(address),
+  )
 
 /** A stack on a device with a route to everywhere, for as long as the scope lasts. */
-export const pathStack = (command: string, { device, address, kernelAddress, gateway }: PathOptions) =>
+export const pathStack = (command: string, { device, address, kernelAddress, gateway, nameServers }: PathOptions) =>
   Effect.gen(function* () {
     if (device._tag === "Memory") {
       return yield* new UserError({ message: `${command}: nobody is at the other end of a memory device: use tap` })
@@ -55,6 +59,7 @@ export const pathStack = (command: string, { device, address, kernelAddress, gat
     return yield* Stack.make({
       interfaces: [{ device: opened, addresses: [address] }],
       routes: [everywhere],
+      nameServers,
       settings: yield* serviceSettings,
     })
   })

@@ -6,8 +6,8 @@ const HEADERS = 28
 const ICMP_HEADER = 8
 
 /** iputils' first line. */
-export const headingText = (host: string, size: number): string =>
-  `PING ${host} (${host}) ${size}(${size + HEADERS}) bytes of data.`
+export const headingText = (host: string, address: string, size: number): string =>
+  `PING ${host} (${address}) ${size}(${size + HEADERS}) bytes of data.`
 
 /** The line for an event; undefined where iputils says nothing. */
 export const eventText = (event: PingEvent): string | undefined => {

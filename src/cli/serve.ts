@@ -2,9 +2,11 @@ import { Command, Options } from "@effect/cli"
 import { Effect, Option, Schedule, type Scope } from "effect"
 import type { InterfaceAddress } from "../host/types.ts"
 import * as Workers from "../net/Workers.ts"
+import type { StackInterface } from "../runtime/stack.ts"
 import type { IpAddress } from "../wire/address.ts"
 import { formatAddress } from "../wire/addressText.ts"
 import { control, noControl } from "./control.ts"
+import { dhcpOf, dhcpOptions, sayLeased } from "./dhcp.ts"
 import { UserError } from "./errors.ts"
 import * as Own from "./options.ts"
 import { type Report, reportFor, type Snapshot } from "./report.ts"
@@ -35,6 +37,7 @@ const options = {
     ),
     Options.optional,
   ),
+  ...dhcpOptions,
   json: Own.json,
   noControl,
   wire,
@@ -44,6 +47,7 @@ interface ServeOptions {
   readonly device: OutsideSpec
   readonly address: InterfaceAddress
   readonly kernelAddress: IpAddress
+  readonly dhcp: NonNullable<StackInterface["dhcp"]>
   readonly noControl: boolean
   readonly wire: Wire
 }
@@ -57,10 +61,11 @@ interface Running<E> {
   readonly failure: Effect.Effect<never, E>
 }
 
-const single = (given: ServeOptions) =>
+const single = (given: ServeOptions, report: Report) =>
   Effect.gen(function* () {
     const { stack, device } = yield* stackOn(given)
     const counters = yield* serveAll(stack)
+    if (given.dhcp !== false) yield* Effect.forkScoped(sayLeased(stack, report))
     yield* control(given.noControl, { name: "serve", stacks: { [device]: stack } })
     const snapshot = snapshotOf(counters, stack)
     return { device, snapshot, latest: Effect.sync(snapshot), failure: stack.failure }
@@ -71,6 +76,9 @@ const ASK = "1 second"
 
 const onWorkers = (given: ServeOptions, count: number) =>
   Effect.gen(function* () {
+    if (given.dhcp !== false) {
+      return yield* new UserError({ message: "serve: --dhcp is for one stack, without --workers" })
+    }
     if (!offloads(given.wire) || Option.isSome(given.wire.capture)) {
       return yield* new UserError({ message: "serve: --impair and --capture are for one stack, without --workers" })
     }
@@ -93,24 +101,31 @@ const onWorkers = (given: ServeOptions, count: number) =>
 
 const run = <E, F>(
   starting: Effect.Effect<Running<F>, E, Scope.Scope>,
-  { address }: ServeOptions,
+  { address, dhcp }: ServeOptions,
   report: Report,
   workers: number,
 ) =>
   Effect.gen(function* () {
     const { device, snapshot, latest, failure } = yield* starting
     yield* Effect.addFinalizer(() => Effect.flatMap(latest, report.end))
-    const own = formatAddress(address.address)
+    const own = dhcp === false ? formatAddress(address.address) : "an address by DHCP"
     const threads = workers > 1 ? `, ${workers} workers` : ""
     yield* report.say(
-      `echo ${ECHO_PORT}, discard ${DISCARD_PORT} and chargen ${CHARGEN_PORT} on ${own}, interface ${device}${threads}. Try: nc ${own} ${ECHO_PORT}`,
+      `echo ${ECHO_PORT}, discard ${DISCARD_PORT} and chargen ${CHARGEN_PORT} on ${own}, interface ${device}${threads}${dhcp === false ? `. Try: nc ${own} ${ECHO_PORT}` : ""}`,
       "start",
-      { device, address: own, echo: ECHO_PORT, discard: DISCARD_PORT, chargen: CHARGEN_PORT, workers },
+      {
+        device,
+        address: dhcp === false ? own : "dhcp",
+        echo: ECHO_PORT,
+        discard: DISCARD_PORT,
+        chargen: CHARGEN_PORT,
+        workers,
+      },
     )
     yield* Effect.raceFirst(untilSignal, Effect.raceFirst(report.watch(snapshot), failure))
   })
 
-export const command = Command.make("serve", options, ({ device, workers, json, ...given }) =>
+export const command = Command.make("serve", options, ({ device, workers, json, dhcp, hostName, ...given }) =>
   Effect.scoped(
     Effect.gen(function* () {
       if (device._tag === "Memory") {
@@ -118,11 +133,11 @@ export const command = Command.make("serve", options, ({ device, workers, json, 
           message: "serve: nobody could reach a memory device: use tap, or the command echo",
         })
       }
-      const outside: ServeOptions = { ...given, device }
+      const outside: ServeOptions = { ...given, device, dhcp: yield* dhcpOf("serve", dhcp, hostName) }
       const report = reportFor(json)
       const count = Option.getOrElse(workers, () => 1)
       yield* count === 1
-        ? run(single(outside), outside, report, count)
+        ? run(single(outside, report), outside, report, count)
         : run(onWorkers(outside, count), outside, report, count)
     }),
   ),

@@ -10,7 +10,7 @@ import * as Udp from "../net/Udp.ts"
 import { udpChargen, udpDiscard, udpEcho, udpServiceCounters } from "../net/udpServices.ts"
 import type { SharedDevice } from "../net/Workers.ts"
 import { stats } from "../runtime/metrics.ts"
-import { Stack, type StackService } from "../runtime/stack.ts"
+import { Stack, type StackInterface, type StackService } from "../runtime/stack.ts"
 import { type IpAddress, ipv4, ipv6 } from "../wire/address.ts"
 import type { Snapshot } from "./report.ts"
 import { behind, offloads, type Wire } from "./wire.ts"
@@ -26,14 +26,16 @@ export type OutsideSpec = Exclude<DeviceSpec, { readonly _tag: "Memory" }>
 export interface DeviceOn {
   readonly device: OutsideSpec
   readonly address: InterfaceAddress
-  /** On an interface of the kernel's that is made here. */
-  readonly kernelAddress: IpAddress
+  /** On an interface of the kernel's that is made here; absent: it gets none. */
+  readonly kernelAddress: IpAddress | undefined
   /** Absent: nothing stands between. */
   readonly wire?: Wire
 }
 
 export interface StackOn extends DeviceOn {
   readonly wire: Wire
+  /** Its address comes from a DHCP server, in place of the one given. Default false. */
+  readonly dhcp?: StackInterface["dhcp"]
 }
 
 /** The TAP or TUN that `--device` has asked for: made here, it has the kernel's address on it. */
@@ -43,7 +45,10 @@ const tapOptions = (
 ) => ({
   ...(name === undefined ? {} : { name }),
   layer: _tag === "Tun" ? ("ip" as const) : ("ethernet" as const),
-  addresses: [{ address: kernelsIn(address, kernelAddress), prefixLength: address.prefixLength }],
+  addresses:
+    kernelAddress === undefined
+      ? []
+      : [{ address: kernelsIn(address, kernelAddress), prefixLength: address.prefixLength }],
   offload: wire === undefined || offloads(wire),
 })
 
@@ -65,9 +70,17 @@ export const sharedDevice = (options: StackOn): SharedDevice => {
 export const stackOn = (options: StackOn) =>
   Effect.gen(function* () {
     const device = yield* openDevice(options)
+    const { dhcp = false } = options
     const stack = yield* Stack.make({
-      // The link has the two of us on it, and the kernel does not ask either.
-      interfaces: [{ device: yield* behind(options.wire, device), addresses: [options.address], dadTransmits: 0 }],
+      interfaces: [
+        {
+          device: yield* behind(options.wire, device),
+          addresses: dhcp === false ? [options.address] : [],
+          dhcp,
+          // The link has the two of us on it, and the kernel does not ask either.
+          dadTransmits: 0,
+        },
+      ],
       settings: yield* serviceSettings,
     })
     return { stack, device: device.name }

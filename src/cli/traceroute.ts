@@ -4,7 +4,7 @@ import * as Traceroute from "../net/Traceroute.ts"
 import { Stack } from "../runtime/stack.ts"
 import { formatAddress } from "../wire/addressText.ts"
 import { FAILURE } from "./errors.ts"
-import { host, pathOptions, pathStack } from "./pathOptions.ts"
+import { addressOfHost, host, pathOptions, pathStack } from "./pathOptions.ts"
 import { untilSignal } from "./signals.ts"
 
 const options = {
@@ -83,13 +83,14 @@ export const command = Command.make("traceroute", { ...options, host }, (given) 
   Effect.scoped(
     Effect.gen(function* () {
       const stack = yield* pathStack("traceroute", given)
-      const name = formatAddress(given.host)
+      const address = yield* addressOfHost(stack, given.host)
+      const name = formatAddress(address)
       if (!given.json) {
-        console.log(`traceroute to ${name} (${name}), ${given.maxHops} hops max, ${SIZE} byte packets`)
+        console.log(`traceroute to ${given.host} (${name}), ${given.maxHops} hops max, ${SIZE} byte packets`)
       }
       let reached = false
       const tracing = Traceroute.traceroute({
-        host: given.host,
+        host: address,
         method: given.icmp ? "icmp" : "udp",
         maxHops: given.maxHops,
         queries: given.queries,

@@ -169,7 +169,7 @@ export class Addresses {
   private assign(iface: NetInterface, assignment: Assignment, delay: Micros, now: Micros): own.OwnAddress {
     const { detect, attempts = 0, ...rest } = assignment
     const address = inZone(rest.address, iface.zone)
-    const policy = policyOf(iface, address, detect)
+    const policy = policyOf(iface, address, detect, rest.origin)
     const fresh = own.assign({ ...rest, address, policy, attempts }, delay, now)
     iface.owns = [...iface.owns, fresh]
     this.events.added(iface, address, now)
@@ -258,12 +258,20 @@ const given = (address: IpAddress, prefixLength: number): Assignment => ({
 })
 
 const NO_DETECTION: DetectionPolicy = { ...duplicateAddressDetection(0), probes: 0 }
+/** RFC 2131 section 4.4.1: who knew the address as another host's, or as nobody's, is to learn of us. */
+const ANNOUNCED: DetectionPolicy = { ...addressConflictDetection, probes: 0 }
 
 /** Without a link there is nobody to ask. */
-const policyOf = (iface: NetInterface, address: IpAddress, detect: boolean | undefined): DetectionPolicy => {
+const policyOf = (
+  iface: NetInterface,
+  address: IpAddress,
+  detect: boolean | undefined,
+  origin: own.Origin,
+): DetectionPolicy => {
   const { arpProbe = false, dadTransmits = 1 } = iface.config satisfies InterfaceConfig
   if (!iface.isEthernet) return NO_DETECTION
-  if (address.family === 4) return (detect ?? arpProbe) ? addressConflictDetection : NO_DETECTION
+  if (address.family === 4 && (detect ?? arpProbe)) return addressConflictDetection
+  if (address.family === 4) return origin === "dynamic" ? ANNOUNCED : NO_DETECTION
   const { retransTimer } = iface.discovery
   return duplicateAddressDetection(detect === false ? 0 : dadTransmits, retransTimer === 0 ? undefined : retransTimer)
 }

@@ -1,4 +1,4 @@
-import { type Duration, Effect, type Scope, Stream } from "effect"
+import { type Duration, Effect, type Scope, Stream, SubscriptionRef } from "effect"
 import type { DhcpLease } from "../ip/dhcpLease.ts"
 import { answer, type DhcpBinding, type DhcpBindings, type DhcpPool, NO_BINDINGS } from "../ip/dhcpServer.ts"
 import { Stack, type StackService } from "../runtime/stack.ts"
@@ -56,6 +56,8 @@ export interface DhcpServer {
   readonly pool: DhcpPool
   /** Who has what, ended leases included until their address is given out again. */
   readonly bindings: Effect.Effect<ReadonlyArray<DhcpBinding>>
+  /** The same as it is, and whenever a client has changed it. */
+  readonly changes: Stream.Stream<ReadonlyArray<DhcpBinding>>
 }
 
 const SHORTEST_LEASE = 60
@@ -76,20 +78,23 @@ export const server = (options: ServerOptions = {}): Effect.Effect<DhcpServer, U
       broadcast: true,
       ...(device === undefined ? {} : { interface: device }),
     })
-    let bindings: DhcpBindings = NO_BINDINGS
-    const serve = (payload: Uint8Array): Effect.Effect<void> => {
-      const message = decodeDhcp(payload)
-      if (isDrop(message)) return Effect.logDebug("a DHCP message was thrown away", { why: message })
-      const { bindings: after, reply, why } = answer(pool, bindings, message, stack.network.now())
-      bindings = after
-      if (reply === undefined) return Effect.logDebug("a DHCP message was not answered", { why })
-      const { to = BROADCAST4, port } = reply
-      const endpoint = { address: to, port: port === "client" ? DHCP_CLIENT_PORT : DHCP_SERVER_PORT }
-      // What cannot be sent now is asked for again.
-      return Effect.ignoreLogged(socket.send(encodeDhcp(reply.message), endpoint))
-    }
+    const bindings = yield* SubscriptionRef.make(NO_BINDINGS)
+    const serve = (payload: Uint8Array): Effect.Effect<void> =>
+      Effect.gen(function* () {
+        const message = decodeDhcp(payload)
+        if (isDrop(message)) return yield* Effect.logDebug("a DHCP message was thrown away", { why: message })
+        const before = yield* bindings
+        const { bindings: after, reply, why } = answer(pool, before, message, stack.network.now())
+        if (after !== before) yield* SubscriptionRef.set(bindings, after)
+        if (reply === undefined) return yield* Effect.logDebug("a DHCP message was not answered", { why })
+        const { to = BROADCAST4, port } = reply
+        const endpoint = { address: to, port: port === "client" ? DHCP_CLIENT_PORT : DHCP_SERVER_PORT }
+        // What cannot be sent now is asked for again.
+        return yield* Effect.ignoreLogged(socket.send(encodeDhcp(reply.message), endpoint))
+      })
     yield* Effect.forkScoped(Stream.runForEach(socket.stream, ({ payload }) => serve(payload)))
-    return { pool, bindings: Effect.sync(() => [...bindings.values()]) }
+    const list = (known: DhcpBindings): ReadonlyArray<DhcpBinding> => [...known.values()]
+    return { pool, bindings: Effect.map(bindings, list), changes: Stream.map(bindings.changes, list) }
   })
 
 const poolOf = (stack: StackService, options: ServerOptions): Effect.Effect<DhcpPool, InvalidArgument> =>

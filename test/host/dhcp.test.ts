@@ -1,10 +1,11 @@
 import { describe, expect, test } from "bun:test"
 import { answer, type DhcpBindings, type DhcpPool, NO_BINDINGS } from "../../src/ip/dhcpServer.ts"
+import { sameAddress } from "../../src/wire/address.ts"
 import { formatAddress } from "../../src/wire/addressText.ts"
-import { ARP_REQUEST } from "../../src/wire/arp.ts"
+import { ARP_REQUEST, decodeArp } from "../../src/wire/arp.ts"
 import { type DhcpMessage, decodeDhcp, encodeDhcp } from "../../src/wire/dhcp.ts"
 import { isDrop } from "../../src/wire/drop.ts"
-import { BROADCAST_MAC, decodeEthernet } from "../../src/wire/ethernet.ts"
+import { BROADCAST_MAC, decodeEthernet, ETHERTYPE_ARP } from "../../src/wire/ethernet.ts"
 import { decodeIpv4, PROTOCOL_UDP } from "../../src/wire/ipv4.ts"
 import { decodeUdp, encodeUdp } from "../../src/wire/udp.ts"
 import { ip } from "../wire/support.ts"
@@ -36,6 +37,8 @@ class Scene {
   })
   bindings: DhcpBindings = NO_BINDINGS
   pool: DhcpPool = POOL
+  /** What it has sent ARP announcements of (RFC 5227 section 2.3). */
+  readonly announced: Array<string> = []
   /** What the client has said, with its frames. */
   readonly said: Array<string> = []
 
@@ -50,6 +53,10 @@ class Scene {
     for (const frame of host.frames?.splice(0) ?? []) {
       const link = decodeEthernet(frame, 0, frame.length)
       if (isDrop(link)) throw new Error(link)
+      const arp = decodeArp(frame, link.payloadOffset, link.payloadLength)
+      if (link.etherType === ETHERTYPE_ARP && !isDrop(arp) && sameAddress(arp.senderAddress, arp.targetAddress)) {
+        this.announced.push(formatAddress(arp.senderAddress))
+      }
       const packet = decodeIpv4(frame, link.payloadOffset, link.payloadLength)
       if (isDrop(packet) || packet.protocol !== PROTOCOL_UDP) continue
       const udp = decodeUdp(frame, packet.payloadOffset, packet.payloadLength, packet.source, packet.destination, true)
@@ -121,6 +128,13 @@ describe("a host with a DHCP client", () => {
     expect(scene.stranger.host.host.resolvers()).toEqual([ip("198.18.0.53")])
     expect(scene.stranger.host.host.leases()).toMatchObject([{ interface: 0, state: "BOUND" }])
     expect([...scene.bindings.values()]).toMatchObject([{ hostName: "lab", state: "bound" }])
+  })
+
+  test("an address that is taken without asking: announced, twice (RFC 2131 section 4.4.1)", () => {
+    const scene = new Scene().bound()
+    scene.stranger.wait(10 * SECOND)
+    scene.sent()
+    expect(scene.announced).toEqual(["198.18.0.50", "198.18.0.50"])
   })
 
   test("T1: asks its server, from its address; the answer moves the end of the lease", () => {

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Cause, Effect, Exit, Option, Scope } from "effect"
+import { interfaceMac } from "../../ffi/interface.ts"
 import type { Device } from "../../src/device/device.ts"
 import { openTap } from "../../src/device/tap.ts"
 import * as Dhcp from "../../src/net/Dhcp.ts"
@@ -11,14 +12,16 @@ import * as Inspect from "../../src/net/Inspect.ts"
 import { echo, serviceCounters } from "../../src/net/services.ts"
 import * as Tcp from "../../src/net/Tcp.ts"
 import { Stack, type StackOptions, type StackService } from "../../src/runtime/stack.ts"
-import { ipv4, ipv6 } from "../../src/wire/address.ts"
+import { ipv4, ipv6, type MacAddress } from "../../src/wire/address.ts"
 import { formatAddress, formatMac } from "../../src/wire/addressText.ts"
+import { type Child, netfold } from "../cli/child.ts"
 import { type Dnsmasq, withDnsmasq } from "./dnsmasq.ts"
 import { KernelListener, KernelSocket } from "./kernelSocket.ts"
 import { kernelSuite } from "./namespace.ts"
 import { readExactly, string, text } from "./octets.ts"
 import { KERNEL, KERNEL6 } from "./peers.ts"
-import { needing, output } from "./programs.ts"
+import { persistentTap } from "./persistentTap.ts"
+import { needing, output, program } from "./programs.ts"
 import { found, until } from "./wait.ts"
 
 const KERNEL_ADDRESS = { address: ipv4(0xc6120001), prefixLength: 24 }
@@ -351,4 +354,85 @@ kernelSuite("netfold's DHCP server and the kernel's side as its client", import.
     })
     rmSync(directory, { recursive: true })
   })
+})
+
+/** Runs a command of netfold's for the length of `body`. */
+const withCommand = async (words: ReadonlyArray<string>, body: (command: Child) => Promise<void>): Promise<void> => {
+  const directory = mkdtempSync(join(tmpdir(), "netfold-control-"))
+  const command = netfold(words, { env: { NETFOLD_RUNTIME_DIR: directory } })
+  try {
+    await body(command)
+  } finally {
+    command.kill("SIGTERM")
+    await command.ended
+    rmSync(directory, { recursive: true })
+  }
+}
+
+kernelSuite("netfold's commands for configuration", import.meta.path, (every) => {
+  const test = needing(every, "dnsmasq")
+
+  test("serve --dhcp --host-name: says its address, serves there", async () => {
+    const name = "nf-dhcp"
+    await withCommand(["serve", "--device", `tap:${name}`, "--dhcp", "--host-name", "folded"], async (command) => {
+      await command.line(/message=start.* address=dhcp/)
+      await withDnsmasq(
+        name,
+        ["--dhcp-range=198.18.0.50,198.18.0.50,255.255.255.0,2m", "--port=0"],
+        async (dnsmasq) => {
+          const line = await command.line(/message=lease/)
+          expect(line).toContain("address=198.18.0.50/24")
+          expect(line).toContain(`server=${KERNEL}`)
+          expect(dnsmasq.leases()[0]).toContain(" 198.18.0.50 folded ")
+          const socket = await KernelSocket.begin({ host: "198.18.0.50", port: 7 }).connected()
+          await socket.write(text("hello"))
+          expect(string(await readExactly(socket, 5))).toBe("hello")
+          socket.close()
+        },
+      )
+    })
+  }, 60_000)
+
+  needing(every, "udhcpc")(
+    "dhcpd: gives an address of its range, and says to whom",
+    async () => {
+      const words = ["--device", "tap:nf-dhcpd", "--address", "198.18.0.1/24", "--range", "198.18.0.70-198.18.0.71"]
+      await withCommand(["dhcpd", ...words, "--dns", "198.18.0.3", "--lease", "120", "--json"], async (command) => {
+        await command.line(/"start"/)
+        const client = ["udhcpc", "-f", "-q", "-n", "-i", "nf-dhcpd", "-s", "/bin/true", "-x", "hostname:kernel"]
+        const { status, stderr } = await program(client)
+        expect(status).toBe(0)
+        expect(stderr).toMatch(/lease of 198\.18\.0\.7[01] obtained(?: from 198\.18\.0\.1)?, lease time 120/)
+        const { message, annotations } = JSON.parse(await command.line(/"bound"/))
+        expect({ message, ...annotations }).toMatchObject({
+          message: "bound",
+          address: expect.stringMatching(/^198\.18\.0\.7[01]$/),
+          mac: formatMac((interfaceMac("nf-dhcpd") ?? 0) as MacAddress),
+          hostName: "kernel",
+        })
+      })
+    },
+    60_000,
+  )
+
+  test("ping by name: resolved by --dns, shown with its address; without a server one line says what is missing", async () => {
+    const tap = persistentTap("nf-ping", { word: KERNEL_ADDRESS.address.d, prefixLength: 24 })
+    try {
+      await withDnsmasq("nf-ping", NAMES, async () => {
+        const words = ["ping", "--device", "tap:nf-ping", "-c", "1"]
+        const { status, stdout } = await netfold([...words, "--dns", KERNEL, "four.test"]).ended
+        expect(stdout).toStartWith(`PING four.test (${KERNEL}) 56(84) bytes of data.\n`)
+        expect(stdout).toContain("1 packets transmitted, 1 received")
+        expect(status).toBe(0)
+        expect(await netfold([...words, "four.test"]).ended).toMatchObject({
+          status: 1,
+          stderr: 'netfold: "four.test" is a name: give a name server, as --dns 198.18.0.1\n',
+        })
+        const unknown = await netfold([...words, "--dns", KERNEL, "none.test"]).ended
+        expect(unknown).toMatchObject({ status: 1, stderr: expect.stringContaining("none.test") })
+      })
+    } finally {
+      tap.remove()
+    }
+  }, 60_000)
 })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { Effect } from "effect"
+import { Effect, Fiber, Stream } from "effect"
 import { memoryPair } from "../../src/device/memory.ts"
 import * as Dhcp from "../../src/net/Dhcp.ts"
 import * as Tcp from "../../src/net/Tcp.ts"
@@ -53,6 +53,17 @@ describe("DHCP between two stacks", () => {
         const given = Effect.map(dhcp.bindings, ({ length }) => length === 0)
         yield* Effect.repeat(Effect.zipRight(Effect.sleep("5 millis"), given), { until: (back) => back, times: 400 })
         expect(yield* dhcp.bindings).toEqual([])
+      }),
+    ))
+
+  test("changes: none, an offer, a lease", () =>
+    run(
+      Effect.gen(function* () {
+        const { dhcp, client } = yield* world()
+        const seen = yield* Effect.fork(Stream.runCollect(Stream.take(dhcp.changes, 3)))
+        yield* client
+        const states = [...(yield* Fiber.join(seen))].map((bindings) => bindings.map(({ state }) => state))
+        expect(states).toEqual([[], ["offered"], ["bound"]])
       }),
     ))
 

@@ -101,7 +101,7 @@ describe("the statistics of ping", () => {
       "3 packets transmitted, 2 received, +1 duplicates, 33.3333% packet loss, time 2003ms",
       "rtt min/avg/max/mdev = 1.000/3.000/5.000/1.633 ms",
     ])
-    expect(headingText(SERVER, 56)).toBe("PING 10.0.0.1 (10.0.0.1) 56(84) bytes of data.")
+    expect(headingText("www.example", SERVER, 56)).toBe("PING www.example (10.0.0.1) 56(84) bytes of data.")
     expect(events.map(eventText)).toEqual([
       undefined,
       "64 bytes from 10.0.0.1: icmp_seq=1 ttl=64 time=1.00 ms",
