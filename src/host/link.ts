@@ -306,7 +306,9 @@ export class Link {
 
   /** Packets are as large as the interfaces were configured for, wherever they go. */
   get hasConfiguredMtus(): boolean {
-    return this.pathMtus.isEmpty && !this.interfaces.some(({ isNarrowed }) => isNarrowed)
+    if (!this.pathMtus.isEmpty) return false
+    for (const { isNarrowed } of this.interfaces) if (isNarrowed) return false
+    return true
   }
 
   routeViews(): ReadonlyArray<RouteView> {
