@@ -22,7 +22,15 @@ export const withDnsmasq = async (
   const leaseFile = join(directory, "leases")
   const child = Bun.spawn(
     [
-      ...["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--pid-file="],
+      ...[
+        "dnsmasq",
+        "--keep-in-foreground",
+        "--conf-file=/dev/null",
+        "--no-resolv",
+        "--no-hosts",
+        "--no-ping",
+        "--pid-file=",
+      ],
       ...["--user=root", "--group=root", "--log-facility=-", "--log-dhcp", "--log-queries", "--dhcp-authoritative"],
       ...[`--interface=${device}`, "--except-interface=lo", "--bind-interfaces", `--dhcp-leasefile=${leaseFile}`],
       ...options,

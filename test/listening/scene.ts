@@ -167,7 +167,7 @@ export class Scene {
     const moved: Record<string, number> = {}
     for (const [name, value] of Object.entries(this.host.counters)) {
       const by = value - (this.seen[name] ?? 0)
-      if (by !== 0 && name !== "InSegs" && name !== "OutSegs") moved[name] = by
+      if (by !== 0 && name !== "InSegs" && name !== "OutSegs" && !name.startsWith("Ip")) moved[name] = by
     }
     this.seen = { ...this.host.counters }
     return moved
