@@ -1,12 +1,7 @@
 import { expect } from "bun:test"
-import { Effect, Exit, Scope } from "effect"
-import { interfaceMac, setInterfaceMtu } from "../../ffi/interface.ts"
-import { openTap } from "../../src/device/tap.ts"
+import { interfaceMac } from "../../ffi/interface.ts"
 import type { AddressView } from "../../src/host/types.ts"
-import { echo, serviceCounters } from "../../src/net/services.ts"
-import * as Tcp from "../../src/net/Tcp.ts"
-import { Stack } from "../../src/runtime/stack.ts"
-import { type IpAddress, ipv4, ipv6, type MacAddress, UNSPECIFIED4, UNSPECIFIED6 } from "../../src/wire/address.ts"
+import { type IpAddress, ipv6, type MacAddress } from "../../src/wire/address.ts"
 import { formatAddress, parseIpv6 } from "../../src/wire/addressText.ts"
 import { ETHERNET_HEADER, ETHERTYPE_IPV6, writeEthernet } from "../../src/wire/ethernet.ts"
 import { IPV6_HEADER, NEXT_HEADER_ICMPV6, writeIpv6 } from "../../src/wire/ipv6.ts"
@@ -16,7 +11,7 @@ import { kernelSuite } from "./namespace.ts"
 import { hashAll, octets, readExactly, sha256, text } from "./octets.ts"
 import { KERNEL, KERNEL6, STACK, STACK6, type StackPeer, withPeers } from "./peers.ts"
 import * as posix from "./posix.ts"
-import { needing, output, program, withSysctls } from "./programs.ts"
+import { needing, output, program } from "./programs.ts"
 import { found, until } from "./wait.ts"
 
 const MANY = octets(16 * 1_048_576)
@@ -367,73 +362,4 @@ print(struct.unpack("!HH", data[4:8]), data[8:].decode())
       expect({ stdout, stderr }).toEqual({ stdout: "(77, 1) options\n", stderr: "" })
     })
   })
-})
-
-kernelSuite("a path through the kernel that carries less than its ends", import.meta.path, (test) => {
-  const FAR = "2001:db8:8::2"
-  const FAR_KERNEL = address("2001:db8:8::1")
-  const NARROW = 1300
-
-  for (const [version, near, far] of [
-    ["IPv6", STACK6, FAR],
-    ["IPv4", STACK, "198.18.8.2"],
-  ] as const) {
-    test(`the first connection over ${version} learns it from the kernel, the next one keeps to it`, async () => {
-      const forwarding = { "net.ipv6.conf.all.forwarding": 1, "net.ipv4.conf.all.forwarding": 1 }
-      await withSysctls(forwarding, () =>
-        withPeers({ family: 6 }, async ({ stack }) => {
-          const scope = Effect.runSync(Scope.make())
-          try {
-            const device = await Effect.runPromise(
-              openTap({
-                addresses: [
-                  { address: FAR_KERNEL, prefixLength: 64 },
-                  { address: ipv4(0xc6120801), prefixLength: 24 },
-                ],
-              }).pipe(Scope.extend(scope)),
-            )
-            // The far end believes in 1500 octets; only the kernel between the two knows better.
-            setInterfaceMtu(device.name, NARROW)
-            const other = await Effect.runPromise(
-              Stack.make({
-                interfaces: [{ device, addresses: [`${FAR}/64`, "198.18.8.2/24"], dadTransmits: 0 }],
-                routes: [
-                  { prefix: UNSPECIFIED6, prefixLength: 0, via: FAR_KERNEL, interface: 0 },
-                  { prefix: UNSPECIFIED4, prefixLength: 0, via: ipv4(0xc6120801), interface: 0 },
-                ],
-                closeGrace: 0,
-              }).pipe(Scope.extend(scope)),
-            )
-            stack.network.addRoute({
-              prefix: address("2001:db8:8::"),
-              prefixLength: 64,
-              via: address(KERNEL6),
-              interface: 0,
-            })
-            stack.network.addRoute({ prefix: ipv4(0xc6120800), prefixLength: 24, via: ipv4(0xc6120001), interface: 0 })
-            const listener = await Effect.runPromise(
-              Tcp.listen({ port: 7 }).pipe(Effect.provideService(Stack, other), Scope.extend(scope)),
-            )
-            listener.onConnection(echo(serviceCounters()))
-            const mssOf = (end: Awaited<ReturnType<typeof stack.dial>>): number =>
-              "snd" in end.status.tcb ? end.status.tcb.snd.mss : 0
-            const headers = version === "IPv6" ? 72 : 52
-            const first = await stack.dial(7, { host: far })
-            const destination = first.status.remote?.address ?? UNSPECIFIED6
-            expect(formatAddress(first.status.local.address)).toBe(near)
-            expect(mssOf(first)).toBe(1500 - headers)
-            await first.write(octets(4000))
-            await until("the kernel's report reaching the stack", () => stack.network.pathMtu(destination) === NARROW)
-            const second = await stack.dial(7, { host: far })
-            expect(mssOf(second)).toBe(NARROW - headers)
-            await second.write(octets(4000))
-            expect(await readExactly(second, 4000)).toEqual(octets(4000))
-            first.abort()
-          } finally {
-            await Effect.runPromise(Scope.close(scope, Exit.void))
-          }
-        }),
-      )
-    })
-  }
 })
