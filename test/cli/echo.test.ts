@@ -133,7 +133,8 @@ describe("netfold echo over memory", () => {
     expect(stderr).toBe("")
     expect(status).toBe(0)
     const last = JSON.parse(stdout.trim().split("\n").at(-1) ?? "{}")
-    expect(last).toMatchObject({ message: "stop", annotations: { open: 1, retransmits: 0 } })
+    // Segments sent again are none of this: an event loop that is late lets a tail loss probe go out (RFC 8985 section 7.2).
+    expect(last).toMatchObject({ message: "stop", annotations: { open: 1 } })
   }, 30_000)
 })
 
