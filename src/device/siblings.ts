@@ -1,12 +1,15 @@
 import { ETHERNET_HEADER, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6 } from "../wire/ethernet.ts"
 import { PROTOCOL_TCP, PROTOCOL_UDP } from "../wire/ipv4.ts"
+import { IPV6_HEADER, NEXT_HEADER_ICMPV6 } from "../wire/ipv6.ts"
+import { DESTINATION_OPTIONS, HOP_BY_HOP, ROUTING } from "../wire/ipv6Extension.ts"
 import { type Device, noCounters, type Offload, type ReceivedFrame } from "./device.ts"
 
 /**
  * One device of several that together are one link (the queues of a TAP, the rings of a NIC), each with a stack of
  * its own on a thread of its own. What the kernel's choice of a queue gets wrong is put right here:
  *
- * - An answer about a neighbour, and an ICMP error, concern all stacks: they are told to all.
+ * - What is said about neighbours, routers and addresses, ICMP errors and echo replies, and questions after groups
+ *   concern all stacks: they are told to all. A neighbour's own question is answered by whoever hears it.
  * - What answers a connection or a datagram that one of the stacks has begun belongs to that stack. Their port ranges do
  *   not overlap, so that the destination port tells which (the kernel forgets an idle flow's queue after
  *   seconds, and goes by a hash from then on).
@@ -39,15 +42,22 @@ export interface SiblingChannel {
 /** Frames that wait for this sibling; more are lost, as on any full wire. */
 const CAPACITY = 1024
 
+/** Those that only stand before an upper layer; a Fragment header is not among them. */
+const EXTENSIONS: ReadonlySet<number> = new Set([HOP_BY_HOP, ROUTING, DESTINATION_OPTIONS])
+const MOST_EXTENSIONS = 8
+const ARP_LENGTH = 28
 const PROTOCOL_ICMP = 1
-const PROTOCOL_ICMPV6 = 58
-const ARP_REPLY = 2
-const IPV6_HEADER = 40
-/** RFC 792 (and 1191): unreachable, source quench, time exceeded, parameter problem. */
-const ICMP_ERRORS: ReadonlySet<number> = new Set([3, 4, 11, 12])
-/** RFC 4443 errors are below this; a neighbour advertisement (RFC 4861) is 136. */
+const PROTOCOL_IGMP = 2
+const ARP_REQUEST = 1
+/** More fragments to come, or an offset (RFC 791 section 3.1). */
+const IS_FRAGMENT = 0x3fff
+/** RFC 792 (and 1191): echo reply, unreachable, source quench, time exceeded, parameter problem. */
+const ICMP_FOR_ALL: ReadonlySet<number> = new Set([0, 3, 4, 11, 12])
+/** RFC 4443 errors are below this. */
 const FIRST_ICMPV6_INFORMATIONAL = 128
-const NEIGHBOUR_ADVERTISEMENT = 136
+/** Echo reply, MLD query (RFC 3810), router and neighbour advertisement, redirect (RFC 4861). */
+const ICMPV6_FOR_ALL: ReadonlySet<number> = new Set([129, 130, 134, 136, 137])
+const NEIGHBOUR_SOLICITATION = 135
 
 /** `concernOf`: the frame concerns nobody but the stack that has received it. */
 export const OWN = -1
@@ -56,7 +66,8 @@ export const ALL = -2
 
 /**
  * Whom a frame concerns: OWN, ALL, or the TCP or UDP port that it is for. Looks at the fields that decide, no more:
- * whatever is wrong with a frame, its own stack says so.
+ * whatever is wrong with a frame, its own stack says so. Fragments stay together where they came, since only
+ * the first of them has ports.
  */
 export const concernOf = (bytes: Uint8Array, offset: number, length: number, layer: "ethernet" | "ip"): number => {
   const ip = layer === "ethernet" ? offset + ETHERNET_HEADER : offset
@@ -64,28 +75,57 @@ export const concernOf = (bytes: Uint8Array, offset: number, length: number, lay
   const type = layer === "ethernet" ? u16(bytes, offset + 12) : etherTypeOf(bytes[ip] ?? 0)
   switch (type) {
     case ETHERTYPE_ARP:
-      return ip + 8 <= end && u16(bytes, ip + 6) === ARP_REPLY ? ALL : OWN
+      return ip + ARP_LENGTH <= end ? concernOfArp(bytes, ip) : OWN
     case ETHERTYPE_IPV4: {
       const transport = ip + ((bytes[ip] ?? 0) & 0x0f) * 4
-      if (transport + 4 > end || (u16(bytes, ip + 6) & 0x1fff) !== 0) return OWN
+      if (transport + 4 > end || (u16(bytes, ip + 6) & IS_FRAGMENT) !== 0) return OWN
       const protocol = bytes[ip + 9] ?? 0
       if (protocol === PROTOCOL_TCP || protocol === PROTOCOL_UDP) return u16(bytes, transport + 2)
-      return protocol === PROTOCOL_ICMP && ICMP_ERRORS.has(bytes[transport] ?? 0) ? ALL : OWN
+      // Each stack has groups of its own to report.
+      if (protocol === PROTOCOL_IGMP) return ALL
+      return protocol === PROTOCOL_ICMP && ICMP_FOR_ALL.has(bytes[transport] ?? 0) ? ALL : OWN
     }
-    case ETHERTYPE_IPV6: {
-      const transport = ip + IPV6_HEADER
-      if (transport + 4 > end) return OWN
-      const next = bytes[ip + 6] ?? 0
-      if (next === PROTOCOL_TCP || next === PROTOCOL_UDP) return u16(bytes, transport + 2)
-      const icmp = bytes[transport] ?? 0
-      const error = icmp < FIRST_ICMPV6_INFORMATIONAL || icmp === NEIGHBOUR_ADVERTISEMENT
-      return next === PROTOCOL_ICMPV6 && error ? ALL : OWN
-    }
+    case ETHERTYPE_IPV6:
+      return ip + IPV6_HEADER + 4 > end ? OWN : concernOfIpv6(bytes, ip, end)
     default:
       return OWN
   }
 }
 
+/**
+ * Whoever hears a request answers it. But a probe for an address and the announcement of one (RFC 5227) may
+ * be in conflict with what all have.
+ */
+const concernOfArp = (bytes: Uint8Array, at: number): number => {
+  const sender = u32(bytes, at + 14)
+  const isOrdinary = u16(bytes, at + 6) === ARP_REQUEST && sender !== 0 && sender !== u32(bytes, at + 24)
+  return isOrdinary ? OWN : ALL
+}
+
+const concernOfIpv6 = (bytes: Uint8Array, ip: number, end: number): number => {
+  let protocol = bytes[ip + 6] ?? 0
+  let transport = ip + IPV6_HEADER
+  // An MLD query stands behind a Router Alert (RFC 3810 section 5).
+  for (let headers = 0; EXTENSIONS.has(protocol); headers++) {
+    if (headers === MOST_EXTENSIONS) return OWN
+    protocol = bytes[transport] ?? 0
+    transport += ((bytes[transport + 1] ?? 0) + 1) * 8
+    if (transport + 4 > end) return OWN
+  }
+  if (protocol === PROTOCOL_TCP || protocol === PROTOCOL_UDP) return u16(bytes, transport + 2)
+  if (protocol !== NEXT_HEADER_ICMPV6) return OWN
+  const type = bytes[transport] ?? 0
+  if (type < FIRST_ICMPV6_INFORMATIONAL || ICMPV6_FOR_ALL.has(type)) return ALL
+  // From nobody it asks whether an address is taken, which all may be asking too (RFC 4862 section 5.4.3).
+  return type === NEIGHBOUR_SOLICITATION && isUnspecified6(bytes, ip + 8) ? ALL : OWN
+}
+
+const isUnspecified6 = (bytes: Uint8Array, at: number): boolean => {
+  for (let word = 0; word < 4; word++) if (u32(bytes, at + word * 4) !== 0) return false
+  return true
+}
+
+const u32 = (bytes: Uint8Array, at: number): number => u16(bytes, at) * 0x10000 + u16(bytes, at + 2)
 const u16 = (bytes: Uint8Array, at: number): number => ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)
 const etherTypeOf = (first: number): number => (first >> 4 === 6 ? ETHERTYPE_IPV6 : ETHERTYPE_IPV4)
 

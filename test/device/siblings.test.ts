@@ -5,15 +5,27 @@ import { ALL, concernOf, OWN, type PassedFrame, type SiblingChannel, sibling } f
 import { shares } from "../../src/net/Workers.ts"
 
 const ETHERNET = [2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1]
-const arp = (operation: number) => [...ETHERNET, 0x08, 0x06, 0, 1, 8, 0, 6, 4, 0, operation, ...new Array(20).fill(0)]
+const PEER = [192, 0, 2, 1]
+const OURS = [192, 0, 2, 2]
+const arp = (operation: number, sender: ReadonlyArray<number> = PEER, target: ReadonlyArray<number> = OURS) => [
+  ...[...ETHERNET, 0x08, 0x06, 0, 1, 8, 0, 6, 4, 0, operation],
+  ...[...ETHERNET.slice(6), ...sender, 0, 0, 0, 0, 0, 0, ...target],
+]
 const ipv4 = (protocol: number, transport: ReadonlyArray<number>, fragment = 0) => [
   ...[...ETHERNET, 0x08, 0x00],
   ...[0x45, 0, 0, 20 + transport.length, 0, 0, fragment >> 8, fragment & 255, 64, protocol, 0, 0],
   ...[192, 0, 2, 1, 192, 0, 2, 2],
   ...transport,
 ]
-const ipv6 = (next: number, transport: ReadonlyArray<number>) => [
-  ...[...ETHERNET, 0x86, 0xdd, 0x60, 0, 0, 0, 0, transport.length, next, 64, ...new Array(32).fill(1)],
+const ipv6 = (next: number, transport: ReadonlyArray<number>, source = 1) => [
+  ...[...ETHERNET, 0x86, 0xdd, 0x60, 0, 0, 0, 0, transport.length, next, 64],
+  ...[...new Array(16).fill(source), ...new Array(16).fill(1), ...transport],
+]
+/** Hop-by-Hop Options with a Router Alert (RFC 2711), and what follows. */
+const alerted = (next: number, transport: ReadonlyArray<number>) => [next, 0, 5, 2, 0, 0, 1, 0, ...transport]
+/** A Fragment header at an offset, in octets. */
+const fragment = (next: number, offset: number, transport: ReadonlyArray<number>) => [
+  ...[next, 0, offset >> 8, (offset & 0xf8) | 1, 0, 0, 0, 7],
   ...transport,
 ]
 const tcp = (port: number) => [0, 7, port >> 8, port & 255, ...new Array(16).fill(0)]
@@ -23,17 +35,35 @@ describe("whom a frame concerns", () => {
   const cases: ReadonlyArray<readonly [string, ReadonlyArray<number>, number]> = [
     ["an ARP request: whoever has it answers", arp(1), OWN],
     ["an ARP reply: all stacks have the same neighbours", arp(2), ALL],
+    ["an ARP probe: all may be asking for the same address", arp(1, [0, 0, 0, 0]), ALL],
+    ["an ARP announcement: all may have the address", arp(1, OURS, OURS), ALL],
     ["TCP: its destination port", ipv4(6, tcp(40_000)), 40_000],
     ["TCP over IPv6", ipv6(6, tcp(443)), 443],
     ["a later fragment has no port", ipv4(6, tcp(40_000), 100), OWN],
+    ["the first fragment stays with the later ones", ipv4(17, tcp(40_000), 0x2000), OWN],
+    ["IPv6: the same", ipv6(44, fragment(17, 0, tcp(40_000))), OWN],
+    ["a later fragment of IPv6", ipv6(44, fragment(17, 1448, tcp(40_000))), OWN],
+    ["TCP behind destination options", ipv6(60, alerted(6, tcp(443))), 443],
     ["UDP", ipv4(17, tcp(40_000)), 40_000],
     ["an echo request", ipv4(1, icmp(8)), OWN],
+    ["an echo reply: who has asked is not to be seen", ipv4(1, icmp(0)), ALL],
+    ["an IGMP query: all have groups of their own", ipv4(2, icmp(0x11)), ALL],
     ["ICMP unreachable: its connection may be anybody's", ipv4(1, icmp(3)), ALL],
     ["time exceeded", ipv4(1, icmp(11)), ALL],
     ["ICMPv6 packet too big", ipv6(58, icmp(2)), ALL],
     ["ICMPv6 echo request", ipv6(58, icmp(128)), OWN],
     ["a neighbour solicitation", ipv6(58, icmp(135)), OWN],
+    ["a neighbour solicitation from nobody: all may be asking for the same address", ipv6(58, icmp(135), 0), ALL],
     ["a neighbour advertisement", ipv6(58, icmp(136)), ALL],
+    ["a router solicitation", ipv6(58, icmp(133)), OWN],
+    ["a router advertisement", ipv6(58, icmp(134)), ALL],
+    ["a redirect", ipv6(58, icmp(137)), ALL],
+    ["an ICMPv6 echo reply", ipv6(58, icmp(129)), ALL],
+    ["ICMPv6 unreachable", ipv6(58, icmp(1)), ALL],
+    ["an MLD query, behind its Router Alert", ipv6(0, alerted(58, icmp(130))), ALL],
+    ["another host's MLD report", ipv6(0, alerted(58, icmp(143))), OWN],
+    ["an extension header that goes beyond the end", ipv6(0, [58, 9, 5, 2, 0, 0, 1, 0]), OWN],
+    ["extension headers without an end", ipv6(60, Array.from({ length: 9 }, () => alerted(60, [])).flat()), OWN],
     ["an EtherType that nobody knows", [...ETHERNET, 0x88, 0xb5, 0, 0], OWN],
     ["cut off before the ports", ipv4(6, [0, 7]), OWN],
     ["nothing", [], OWN],
@@ -116,12 +146,13 @@ describe("siblings", () => {
     expect(receive(third.device)).toEqual([frame])
   })
 
-  test("all learn of an answer about a neighbour", () => {
+  test("all learn of neighbours and routers, and are all asked for their groups", () => {
     const { members } = family(RANGES)
     const [first] = members
     if (first === undefined) return expect.unreachable()
-    send(first.far, arp(2))
-    for (const { device } of members) expect(receive(device)).toEqual([arp(2)])
+    const frames = [arp(2), ipv6(58, icmp(136)), ipv6(58, icmp(134)), ipv6(0, alerted(58, icmp(130)))]
+    for (const frame of frames) send(first.far, frame)
+    for (const { device } of members) expect(receive(device)).toEqual(frames)
   })
 
   test("what was passed on keeps to the budget, and comes before the device's own frames", () => {
