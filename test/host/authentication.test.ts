@@ -7,13 +7,14 @@ import { ipv4 } from "../../src/wire/address.ts"
 import { parseCidr } from "../../src/wire/addressText.ts"
 import { ICMP_HEADER } from "../../src/wire/icmp.ts"
 import { ACK, EMPTY, NO_OPTIONS, PSH, RST, SYN, type TcpOptions } from "../../src/wire/tcpSegment.ts"
-import { A, B, digest, type Node, Pair, pattern, SECOND, text } from "./lab.ts"
+import { A, B, digest, type Node, Pair, pattern, SECOND, text, VERSIONS } from "./lab.ts"
 import { brief, icmpFrame, ipFrame, Stranger, segmentOf, type TcpFields, tcpFrame } from "./stranger.ts"
 
 const everybody = parseCidr("198.18.0.0/16") ?? expect.unreachable()
+const everybody6 = parseCidr("2001:db8::/32") ?? expect.unreachable()
 
-const md5 = (key = "secret"): Partial<SocketOptions> => ({
-  authentication: { ...NO_AUTHENTICATION, md5: [{ peer: everybody, key: text(key) }] },
+const md5 = (key = "secret", peer = everybody): Partial<SocketOptions> => ({
+  authentication: { ...NO_AUTHENTICATION, md5: [{ peer, key: text(key) }] },
 })
 
 const mkt = (sendId: number, recvId: number, more: Partial<AoKey> = {}): AoKey => ({
@@ -37,14 +38,15 @@ const ends = (more: Partial<AoKey> = {}): readonly [Partial<SocketOptions>, Part
 
 type Kind = readonly [string, Partial<SocketOptions>, Partial<SocketOptions>]
 
-const kinds: ReadonlyArray<Kind> = [
-  ["TCP-MD5", md5(), md5()],
-  ["TCP-AO, SHA1", ...ends()],
-  ["TCP-AO, AES128", ...ends({ algorithm: "aes128" })],
-  ["TCP-AO, options not covered", ...ends({ coverOptions: false })],
-  ["TCP-AO, MAC of 16 octets", ...ends({ algorithm: "aes128", macLength: 16 })],
-  ["TCP-AO, MAC of 5 octets", ...ends({ macLength: 5 })],
+const kindsFor = (peer: typeof everybody): ReadonlyArray<Kind> => [
+  ["TCP-MD5", md5("secret", peer), md5("secret", peer)],
+  ["TCP-AO, SHA1", ...ends({ peer })],
+  ["TCP-AO, AES128", ...ends({ peer, algorithm: "aes128" })],
+  ["TCP-AO, options not covered", ...ends({ peer, coverOptions: false })],
+  ["TCP-AO, MAC of 16 octets", ...ends({ peer, algorithm: "aes128", macLength: 16 })],
+  ["TCP-AO, MAC of 5 octets", ...ends({ peer, macLength: 5 })],
 ]
+const kinds = kindsFor(everybody)
 
 /** Moves octets between two sockets, in virtual time; what has arrived. */
 const transfer = (pair: Pair, from: Node, sender: SocketId, to: Node, receiver: SocketId, data: Uint8Array) => {
@@ -79,95 +81,105 @@ const nothingRefused = (node: Node): void => {
   }
 }
 
-describe("signed connections between two hosts", () => {
-  for (const [name, client, server] of kinds) {
-    test(`${name}: opened, used both ways, closed in order to the end of TIME-WAIT`, () => {
-      const pair = new Pair()
-      const open = pair.open(179, client, server)
-      const data = pattern(200_000)
-      expect(digest(transfer(pair, pair.a, open.client, pair.b, open.server, data))).toBe(digest(data))
-      expect(digest(transfer(pair, pair.b, open.server, pair.a, open.client, data))).toBe(digest(data))
-      pair.a.close(open.client)
-      pair.settle()
-      pair.b.close(open.server)
-      pair.settle()
-      expect(pair.a.states()).toEqual(["TIME-WAIT"])
-      pair.wait(61 * SECOND)
-      expect([pair.a.states(), pair.b.states()]).toEqual([[], []])
-      nothingRefused(pair.a)
-      nothingRefused(pair.b)
-    })
+/** What a segment carries beside its options, where a packet's payload has `whole` octets for text. */
+const mssOf = (whole: number, peer: typeof everybody) =>
+  [
+    ["TCP-MD5: no timestamps, 20 octets", md5("secret", peer), md5("secret", peer), whole - 20],
+    ["TCP-AO: timestamps too", ...ends({ peer }), whole - 12 - 16],
+    ["TCP-AO, MAC of 16: no room for timestamps and a SACK block", ...ends({ peer, macLength: 16 }), whole - 20],
+  ] as const
+const mssOver4 = mssOf(1460, everybody)
+const mssOver6 = mssOf(1440, everybody6)
 
-    test(`${name}: loss both ways, and out-of-order data reported`, () => {
-      const pair = new Pair()
-      const open = pair.open(179, client, server)
-      lossy(pair.b, 13)
-      lossy(pair.a, 29)
-      const data = pattern(400_000)
-      expect(digest(transfer(pair, pair.a, open.client, pair.b, open.server, data))).toBe(digest(data))
-      expect(pair.b.counter("TCPOFOQueue")).toBeGreaterThan(0)
-      nothingRefused(pair.a)
-      nothingRefused(pair.b)
-    })
+for (const { version, a, b } of VERSIONS) {
+  describe(`signed connections between two hosts, over ${version}`, () => {
+    for (const [name, client, server] of kindsFor(version === "IPv4" ? everybody : everybody6)) {
+      test(`${name}: opened, used both ways, closed in order to the end of TIME-WAIT`, () => {
+        const pair = new Pair(a, b)
+        const open = pair.open(179, client, server)
+        const data = pattern(200_000)
+        expect(digest(transfer(pair, pair.a, open.client, pair.b, open.server, data))).toBe(digest(data))
+        expect(digest(transfer(pair, pair.b, open.server, pair.a, open.client, data))).toBe(digest(data))
+        pair.a.close(open.client)
+        pair.settle()
+        pair.b.close(open.server)
+        pair.settle()
+        expect(pair.a.states()).toEqual(["TIME-WAIT"])
+        pair.wait(61 * SECOND)
+        expect([pair.a.states(), pair.b.states()]).toEqual([[], []])
+        nothingRefused(pair.a)
+        nothingRefused(pair.b)
+      })
 
-    test(`${name}: a device that cuts and sums gets whole, signed frames instead`, () => {
-      const pair = new Pair({ burst: 65_000 }, { burst: 65_000 })
-      const open = pair.open(179, client, server)
-      const data = pattern(300_000)
-      expect(digest(transfer(pair, pair.a, open.client, pair.b, open.server, data))).toBe(digest(data))
-      expect(pair.a.device.counters.txBytes / pair.a.device.counters.txPackets).toBeLessThan(1514)
-      nothingRefused(pair.b)
-    })
+      test(`${name}: loss both ways, and out-of-order data reported`, () => {
+        const pair = new Pair(a, b)
+        const open = pair.open(179, client, server)
+        lossy(pair.b, 13)
+        lossy(pair.a, 29)
+        const data = pattern(400_000)
+        expect(digest(transfer(pair, pair.a, open.client, pair.b, open.server, data))).toBe(digest(data))
+        expect(pair.b.counter("TCPOFOQueue")).toBeGreaterThan(0)
+        nothingRefused(pair.a)
+        nothingRefused(pair.b)
+      })
 
-    test(`${name}: by SYN cookies`, () => {
-      const pair = new Pair({}, { settings: { tcpSyncookies: 2 } })
-      const open = pair.open(179, client, server)
-      pair.a.write(open.client, "hello")
-      pair.settle()
-      expect(pair.b.read(open.server)).toBe("hello")
-      expect(pair.b.counter("SyncookiesRecv")).toBe(1)
-      nothingRefused(pair.a)
-      nothingRefused(pair.b)
-    })
+      test(`${name}: a device that cuts and sums gets whole, signed frames instead`, () => {
+        const pair = new Pair({ ...a, burst: 65_000 }, { ...b, burst: 65_000 })
+        const open = pair.open(179, client, server)
+        const data = pattern(300_000)
+        expect(digest(transfer(pair, pair.a, open.client, pair.b, open.server, data))).toBe(digest(data))
+        expect(pair.a.device.counters.txBytes / pair.a.device.counters.txPackets).toBeLessThan(1514)
+        nothingRefused(pair.b)
+      })
 
-    test(`${name}: to ourselves`, () => {
-      const pair = new Pair()
-      const listener = pair.a.listen(179, server)
-      const socket = pair.a.connect(A, 179, client)
-      pair.settle()
-      const accepted = pair.a.accept(listener)
-      pair.a.write(socket, pattern(5000))
-      pair.settle()
-      expect(pair.a.readBytes(accepted)).toEqual(pattern(5000))
-      nothingRefused(pair.a)
-    })
+      test(`${name}: by SYN cookies`, () => {
+        const pair = new Pair(a, { ...b, settings: { tcpSyncookies: 2 } })
+        const open = pair.open(179, client, server)
+        pair.a.write(open.client, "hello")
+        pair.settle()
+        expect(pair.b.read(open.server)).toBe("hello")
+        expect(pair.b.counter("SyncookiesRecv")).toBe(1)
+        nothingRefused(pair.a)
+        nothingRefused(pair.b)
+      })
 
-    test(`${name}: a reset is signed, and believed`, () => {
-      const pair = new Pair()
-      const open = pair.open(179, client, server)
-      pair.a.abort(open.client)
-      pair.settle()
-      expect(pair.b.reason(open.server)).toBe("ConnectionReset")
-    })
-  }
+      test(`${name}: to ourselves`, () => {
+        const pair = new Pair(a, b)
+        const listener = pair.a.listen(179, server)
+        const socket = pair.a.connect(a.address, 179, client)
+        pair.settle()
+        const accepted = pair.a.accept(listener)
+        pair.a.write(socket, pattern(5000))
+        pair.settle()
+        expect(pair.a.readBytes(accepted)).toEqual(pattern(5000))
+        nothingRefused(pair.a)
+      })
 
-  test.each([
-    ["TCP-MD5: no timestamps, 20 octets", md5(), md5(), 1460 - 20],
-    ["TCP-AO: timestamps too", ...ends(), 1460 - 12 - 16],
-    ["TCP-AO, MAC of 16: no room for timestamps and a SACK block", ...ends({ macLength: 16 }), 1460 - 20],
-  ] as const)("MSS, %s", (_, client, server, expected) => {
-    const pair = new Pair()
-    const open = pair.open(179, client, server)
-    for (const [node, socket] of [
-      [pair.a, open.client],
-      [pair.b, open.server],
-    ] as const) {
-      const tcb = node.host.status(socket)?.tcb
-      if (tcb === undefined || !isSynchronized(tcb)) throw new Error("not open")
-      expect(tcb.snd.mss).toBe(expected)
+      test(`${name}: a reset is signed, and believed`, () => {
+        const pair = new Pair(a, b)
+        const open = pair.open(179, client, server)
+        pair.a.abort(open.client)
+        pair.settle()
+        expect(pair.b.reason(open.server)).toBe("ConnectionReset")
+      })
     }
-  })
 
+    test.each(version === "IPv4" ? mssOver4 : mssOver6)("MSS, %s", (_, client, server, expected) => {
+      const pair = new Pair(a, b)
+      const open = pair.open(179, client, server)
+      for (const [node, socket] of [
+        [pair.a, open.client],
+        [pair.b, open.server],
+      ] as const) {
+        const tcb = node.host.status(socket)?.tcb
+        if (tcb === undefined || !isSynchronized(tcb)) throw new Error("not open")
+        expect(tcb.snd.mss).toBe(expected)
+      }
+    })
+  })
+}
+
+describe("signed connections between two hosts", () => {
   test("Fast Open gives way: a SYN has no room for a cookie beside a signature", () => {
     const settings = { tcpFastopen: 3 }
     const pair = new Pair({ settings }, { settings })

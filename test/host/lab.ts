@@ -14,13 +14,15 @@ import type {
 import { defaultSettings, type TcpSettings } from "../../src/tcp/settings.ts"
 import { defaultSocketOptions, type SocketOptions, type State } from "../../src/tcp/tcb.ts"
 import type { Micros } from "../../src/tcp/time.ts"
-import { type IpAddress, ipv4, type MacAddress, UNSPECIFIED4 } from "../../src/wire/address.ts"
+import { type IpAddress, ipv4, ipv6, type MacAddress, UNSPECIFIED4, UNSPECIFIED6 } from "../../src/wire/address.ts"
 
 export const SECOND: Micros = 1_000_000
 export const A = ipv4(0xc6120001)
 export const B = ipv4(0xc6120002)
 /** In the same network, and nobody's. */
 export const C = ipv4(0xc6120063)
+export const A6 = ipv6(0x20010db8, 0, 0, 1)
+export const B6 = ipv6(0x20010db8, 0, 0, 2)
 export const MAC_A = 0x02_00_00_00_00_0a as MacAddress
 export const MAC_B = 0x02_00_00_00_00_0b as MacAddress
 
@@ -38,6 +40,20 @@ export interface NodeOptions {
   readonly secret?: number
   readonly more?: Partial<HostConfig>
 }
+
+/** The two hosts of a pair with an address of one version each, in use at once. */
+export const VERSIONS: ReadonlyArray<{
+  readonly version: "IPv4" | "IPv6"
+  readonly a: NodeOptions & { readonly address: IpAddress }
+  readonly b: NodeOptions & { readonly address: IpAddress }
+}> = [
+  { version: "IPv4", a: { address: A }, b: { address: B } },
+  {
+    version: "IPv6",
+    a: { address: A6, prefixLength: 64, iface: { dadTransmits: 0 } },
+    b: { address: B6, prefixLength: 64, iface: { dadTransmits: 0 } },
+  },
+]
 
 const configOf = (o: NodeOptions): HostConfig => {
   const iface: InterfaceConfig = {
@@ -88,7 +104,8 @@ export class Node {
 
   listen(port: number | "every", options: Partial<SocketOptions> & { backlog?: number } = {}): SocketId {
     const { backlog = 128, ...rest } = options
-    const call = { address: UNSPECIFIED4, port, backlog, options: { ...defaultSocketOptions, ...rest } }
+    const address = this.options.address?.family === 6 ? UNSPECIFIED6 : UNSPECIFIED4
+    const call = { address, port, backlog, options: { ...defaultSocketOptions, ...rest } }
     return ok(this.host.listen(call, this.now))
   }
 

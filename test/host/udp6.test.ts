@@ -2,10 +2,8 @@ import { describe, expect, test } from "bun:test"
 import type { SocketId } from "../../src/host/types.ts"
 import { defaultUdpOptions, type UdpDatagram, type UdpOptions } from "../../src/host/udp/types.ts"
 import { type Endpoint, type IpAddress, ipv4, ipv6, UNSPECIFIED4, UNSPECIFIED6 } from "../../src/wire/address.ts"
-import { A, B, digest, type Node, type NodeOptions, Pair, pattern, SECOND, string, text } from "./lab.ts"
+import { A, A6, B, B6, digest, type Node, type NodeOptions, Pair, pattern, SECOND, string, text } from "./lab.ts"
 
-const A6 = ipv6(0x20010db8, 0, 0, 1)
-const B6 = ipv6(0x20010db8, 0, 0, 2)
 const GROUP = ipv6(0xff050000, 0, 0, 0x1234)
 
 const at = (address: IpAddress, port: number): Endpoint => ({ address, port })
