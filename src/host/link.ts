@@ -24,11 +24,13 @@ import { type NeighbourEntry, Neighbours } from "./neighbours.ts"
 import { NetInterface } from "./netInterface.ts"
 import { type DatagramOptions, Output, type Packet, type Unaddressed } from "./output.ts"
 import { PathMtus } from "./pathMtus.ts"
+import { refuse } from "./refusal.ts"
 import { Routes } from "./routes.ts"
 import type {
   AddressView,
   HostConfig,
   HostEffect,
+  HostRefusal,
   InterfaceConfig,
   NeighbourView,
   RouteView,
@@ -189,6 +191,12 @@ export class Link {
   /** The same, by an interface that the sender has chosen. */
   wayTo(destination: IpAddress, chosen?: number): Hop | undefined {
     return this.routes.hop(destination, chosen)
+  }
+
+  /** For what has no way to go: counted as Linux counts what a socket cannot send or connect to. */
+  noRoute(destination: IpAddress, why: HostRefusal["why"]): HostRefusal {
+    this.upper.counters.ip[destination.family].outNoRoutes++
+    return refuse("ENETUNREACH", why)
   }
 
   /** One of our addresses, everybody's on some link, or a group's; undefined: somebody else's. */

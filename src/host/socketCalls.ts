@@ -105,7 +105,7 @@ export class SocketCalls {
     if (unfit !== undefined) return unfit
     const own = this.link.isLocal(remote.address)
     const hop = this.link.route(remote.address)
-    if (hop === undefined) return refuse("ENETUNREACH", "Linux:tcp_v4_connect:no-route")
+    if (hop === undefined) return this.link.noRoute(remote.address, "Linux:tcp_v4_connect:no-route")
     const { bound, options } = socket
     if (!isUsable(options)) return BAD_KEYS
     const named = bound !== undefined && !isUnspecified(bound.address) ? bound.address : undefined

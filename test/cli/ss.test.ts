@@ -57,6 +57,15 @@ describe("the table of ss", () => {
     expect(table([owned(v6)], { ...options, header: false })[0]).toBe("LISTEN 5      4      [::]:* [::]:*")
   })
 
+  test("a socket of both IP versions: an asterisk for the address, as the peer's of a listener", () => {
+    const dual: SocketRow = { ...listener, local: { family: 6, address: "::", port: 80 }, dual: true }
+    const only: SocketRow = { ...dual, dual: false }
+    expect(table([owned(dual), owned(only)], { ...options, header: false })).toEqual([
+      "LISTEN 5      4         *:80    *:*",
+      "LISTEN 5      4      [::]:80 [::]:*",
+    ])
+  })
+
   test("durations: as iproute2 writes them", () => {
     const cases: ReadonlyArray<readonly [millis: number, text: string]> = [
       [0, "000ms"],

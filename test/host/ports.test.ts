@@ -128,6 +128,19 @@ describe("an ephemeral port", () => {
     expect(errno(listen(pair, UNSPECIFIED4, 0))).toBe("EADDRINUSE")
   })
 
+  test("of a listener begins anywhere, and elsewhere for another secret (RFC 6056 section 3.3.1)", () => {
+    const bound = (secret: number) => {
+      const pair = new Pair({}, { secret })
+      return Array.from({ length: 20 }, () => pair.b.host.status(pair.b.listen(0))?.local.port ?? 0)
+    }
+    const ports = bound(5)
+    const steps = ports.slice(1).map((port, index) => port - (ports[index] ?? 0))
+    expect(new Set(steps).size).toBeGreaterThan(15)
+    expect(Math.min(...steps.map(Math.abs))).toBeGreaterThan(1)
+    expect(bound(5)).toEqual(ports)
+    expect(bound(6).filter((port) => ports.includes(port)).length).toBeLessThan(3)
+  })
+
   test("held by a listener: not chosen for a connection", () => {
     const pair = new Pair({ settings: { ipLocalPortRange: [40_000, 40_001] } })
     pair.a.listen(40_000)

@@ -263,6 +263,18 @@ describe("bind", () => {
     expect(tryBind(a, at(A, 0))?.errno).toBe("EADDRINUSE")
   })
 
+  test("port 0 begins anywhere each time, and elsewhere for another secret (RFC 6056 section 3.3.1)", () => {
+    const bound = (secret: number) => {
+      const { a } = new Pair({ secret })
+      return Array.from({ length: 20 }, () => a.host.udp.status(opened(a, at(A, 0)))?.local.port ?? 0)
+    }
+    const ports = bound(5)
+    const steps = ports.slice(1).map((port, index) => port - (ports[index] ?? 0))
+    expect(Math.min(...steps.map(Math.abs))).toBeGreaterThan(1)
+    expect(bound(5)).toEqual(ports)
+    expect(bound(6).filter((port) => ports.includes(port)).length).toBeLessThan(3)
+  })
+
   test("TCP's ports and UDP's are not the same", () => {
     const { a } = paired()
     a.listen(7)

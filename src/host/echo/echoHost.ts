@@ -102,7 +102,7 @@ export class EchoHost implements EchoApi {
     const isForMany = reach !== undefined && reach !== "unicast"
     if (isForMany && to.family === 4) return refuse("EACCES", "Linux:ping_v4_sendmsg:SO_BROADCAST")
     const hop = link.wayTo(to)
-    if (hop === undefined) return refuse("ENETUNREACH", "Linux:ip_route_output:no-route")
+    if (hop === undefined) return link.noRoute(to, "Linux:ip_route_output:no-route")
     const source = request.source ?? (reach === "unicast" ? to : link.sourceFor(hop.interface, to))
     if (source === undefined || !link.isLocal(source)) return refuse("EADDRNOTAVAIL", "RFC6724:no-source-address")
     const length = ICMP_HEADER + payload.length

@@ -100,7 +100,7 @@ export class UdpHost implements UdpApi {
     if (refusal !== undefined) return refusal
     const { link } = this.shell
     const hop = link.wayTo(remote.address, this.leaving(socket, remote))
-    if (hop === undefined) return refuse("ENETUNREACH", "Linux:ip_route_connect:no-route")
+    if (hop === undefined) return link.noRoute(remote.address, "Linux:ip_route_connect:no-route")
     const own = link.isLocal(remote.address) ? remote.address : link.sourceFor(hop.interface, remote.address)
     const address = isUnspecified(socket.local.address) ? own : socket.local.address
     if (address === undefined) return refuse("EADDRNOTAVAIL", "RFC6724:no-source-address")
@@ -247,7 +247,7 @@ export class UdpHost implements UdpApi {
     const { options, local } = socket
     const chosen = this.leaving(socket, remote)
     const hop = link.wayTo(remote.address, chosen)
-    if (hop === undefined) return refuse("ENETUNREACH", "Linux:ip_route_output:no-route")
+    if (hop === undefined) return link.noRoute(remote.address, "Linux:ip_route_output:no-route")
     const own = link.isLocal(remote.address) ? remote.address : link.sourceFor(hop.interface, remote.address)
     // A group cannot speak: a socket that is bound to one speaks as its interface.
     const named = isUnspecified(local.address) || link.reachOf(local.address) !== "unicast" ? undefined : local.address
