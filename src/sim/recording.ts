@@ -6,7 +6,8 @@ import { type Recorded, recorded } from "./replay.ts"
 
 /**
  * A recording as text: a line of JSON that says what it is and how the host was configured, then one
- * line for each call. Octets are {"$octets": hex}, what JSON has no number for is {"$number": name}.
+ * line for each call. Octets are {"$octets": hex}, what JSON has no number for is {"$number": name}, and an
+ * argument that was left out is {"$undefined": true}, which JSON would make null.
  */
 export interface Recording {
   readonly config: HostConfig
@@ -78,6 +79,7 @@ const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
 
 const toLine = (value: unknown): string =>
   JSON.stringify(value, (_, part: unknown) => {
+    if (Array.isArray(part)) return part.map((each: unknown) => (each === undefined ? { $undefined: true } : each))
     if (part instanceof Uint8Array) return { $octets: bytesToHex(part) }
     return typeof part === "number" && !Number.isFinite(part) ? { $number: String(part) } : part
   })
@@ -87,6 +89,8 @@ const fromLine = (line: string): unknown => {
   try {
     return JSON.parse(line, (_, part: unknown) => {
       if (!isRecord(part)) return part
+      // A place in an array that the reviver empties reads as undefined.
+      if (part["$undefined"] === true) return undefined
       if (typeof part["$octets"] === "string") return hexToBytes(part["$octets"])
       return typeof part["$number"] === "string" ? Number(part["$number"]) : part
     })

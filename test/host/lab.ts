@@ -39,6 +39,8 @@ export interface NodeOptions {
   readonly settings?: Partial<TcpSettings>
   readonly secret?: number
   readonly more?: Partial<HostConfig>
+  /** Where somebody listens to what is done to it. */
+  readonly makeHost?: (config: HostConfig) => HostApi
 }
 
 /** The two hosts of a pair with an address of one version each, in use at once. */
@@ -95,7 +97,7 @@ export class Node {
     readonly options: NodeOptions,
     private readonly clock: { now: Micros },
   ) {
-    this.host = makeHost(configOf(options))
+    this.host = (options.makeHost ?? makeHost)(configOf(options))
   }
 
   get now(): Micros {

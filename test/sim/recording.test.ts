@@ -1,10 +1,13 @@
 import { describe, expect, test } from "bun:test"
 import type { HostConfig } from "../../src/host/types.ts"
+import { defaultUdpOptions } from "../../src/host/udp/types.ts"
 import { Explainer } from "../../src/sim/explainReplay.ts"
 import { bulk, sink } from "../../src/sim/network/apps/bulk.ts"
 import { World } from "../../src/sim/network/world.ts"
 import { Recorder, readRecording } from "../../src/sim/recording.ts"
 import { replay } from "../../src/sim/replay.ts"
+import { ipv4, ipv6, UNSPECIFIED4, UNSPECIFIED6 } from "../../src/wire/address.ts"
+import { Pair, pattern, VERSIONS } from "../host/lab.ts"
 import { B, PORT, pairSpec } from "./network/scene.ts"
 
 const recordTransfer = (): string => {
@@ -68,5 +71,70 @@ describe("a recording as text", () => {
   ] as const
   for (const [name, given, problem] of refused) {
     test(`${name}: refused`, () => expect(String(readRecording(given))).toStartWith(problem))
+  }
+})
+
+/** All that UDP's calls can do, with a host that answers: unconnected and connected, in fragments, to a group, refused. */
+const recordDatagrams = (a: (typeof VERSIONS)[number]["a"], b: (typeof VERSIONS)[number]["b"]): string => {
+  const recorder = new Recorder()
+  const pair = new Pair({ ...a, makeHost: recorder.makeHost }, b)
+  const { udp } = pair.a.host
+  const any = a.address.family === 4 ? UNSPECIFIED4 : UNSPECIFIED6
+  const group = a.address.family === 4 ? ipv4(0xef010203) : ipv6(0xff050000, 0, 0, 0x1234)
+  const server = pair.b.host.udp.socket(defaultUdpOptions)
+  pair.b.host.udp.bind(server, { address: any, port: 7 })
+  const answer = (): void => {
+    pair.settle()
+    for (let one = pair.b.host.udp.receive(server); one !== "empty" && !("errno" in one); ) {
+      pair.b.host.udp.send(server, one.payload, one.source, pair.now)
+      one = pair.b.host.udp.receive(server)
+    }
+    pair.settle()
+  }
+  const socket = udp.socket(defaultUdpOptions)
+  expect(udp.bind(socket, { address: any, port: 0 })).toBeUndefined()
+  expect(udp.join(socket, group, undefined, pair.now)).toBeUndefined()
+  pair.wait(3_000_000)
+  udp.send(socket, pattern(100), { address: b.address, port: 7 }, pair.now)
+  answer()
+  expect(udp.receive(socket)).toMatchObject({ payload: pattern(100) })
+  expect(udp.connect(socket, { address: b.address, port: 7 })).toBeUndefined()
+  expect(udp.send(socket, pattern(5000), undefined, pair.now)).toBeUndefined()
+  answer()
+  expect(udp.receive(socket)).toMatchObject({ payload: pattern(5000) })
+  expect(udp.receive(socket)).toBe("empty")
+  expect(udp.connect(socket, undefined)).toBeUndefined()
+  udp.send(socket, pattern(1), { address: b.address, port: 8 }, pair.now)
+  pair.settle()
+  expect(udp.takeError(socket)).toMatchObject({ errno: "ECONNREFUSED" })
+  expect(udp.setOptions(socket, { dontFragment: true })).toBeUndefined()
+  expect(udp.send(socket, pattern(5000), { address: b.address, port: 7 }, pair.now)?.errno).toBe("EMSGSIZE")
+  expect(udp.leave(socket, group, undefined, pair.now)).toBeUndefined()
+  pair.a.close(socket)
+  pair.wait(10_000_000)
+  return recorder.text()
+}
+
+describe("a recording of datagrams", () => {
+  for (const { version, a, b } of VERSIONS) {
+    test(`over ${version}, read and replayed: every effect and every result as recorded`, () => {
+      const { config, steps } = read(recordDatagrams(a, b))
+      for (const call of ["socket", "bind", "join", "send", "receive", "connect", "takeError", "setOptions", "leave"]) {
+        expect([call, steps.some((step) => step.call === `udp.${call}`)]).toEqual([call, true])
+      }
+      expect(replay(config, steps)).toBeUndefined()
+    })
+
+    test(`over ${version}, an octet of a datagram that came is another: the receive differs`, () => {
+      const { config, steps } = read(recordDatagrams(a, b))
+      const at = steps.findIndex(({ call }) => call === "udp.receive")
+      const from = steps.findLastIndex(({ call }, index) => index < at && call === "frame")
+      const altered = steps.map((step, index) => {
+        if (index !== from || step.call !== "frame" || !("bytes" in step)) return step
+        // Vouched for, so that the checksum is not asked.
+        return { ...step, vouched: true, bytes: step.bytes.map((o, i) => (i === step.bytes.length - 1 ? o ^ 1 : o)) }
+      })
+      expect(replay(config, altered)).toMatchObject({ index: at, call: "udp.receive" })
+    })
   }
 })
