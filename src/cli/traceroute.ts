@@ -77,16 +77,15 @@ const recordOf = ({ ttl, probes, isLast }: Traceroute.Hop): object => ({
   ),
 })
 
-const SIZE = 60
-
 export const command = Command.make("traceroute", { ...options, host }, (given) =>
   Effect.scoped(
     Effect.gen(function* () {
       const stack = yield* pathStack("traceroute", given)
       const address = yield* addressOfHost(stack, given.host)
       const name = formatAddress(address)
+      const size = Traceroute.DEFAULT_SIZE[address.family]
       if (!given.json) {
-        console.log(`traceroute to ${given.host} (${name}), ${given.maxHops} hops max, ${SIZE} byte packets`)
+        console.log(`traceroute to ${given.host} (${name}), ${given.maxHops} hops max, ${size} byte packets`)
       }
       let reached = false
       const tracing = Traceroute.traceroute({
@@ -95,7 +94,7 @@ export const command = Command.make("traceroute", { ...options, host }, (given) 
         maxHops: given.maxHops,
         queries: given.queries,
         timeout: `${given.wait} seconds`,
-        size: SIZE,
+        size,
       }).pipe(
         Stream.runForEach((hop) =>
           Effect.sync(() => {
