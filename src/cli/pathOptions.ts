@@ -7,7 +7,7 @@ import { Stack, type StackService } from "../runtime/stack.ts"
 import { type IpAddress, UNSPECIFIED4, UNSPECIFIED6 } from "../wire/address.ts"
 import { UserError } from "./errors.ts"
 import * as Own from "./options.ts"
-import { openDevice, serviceSettings } from "./services.ts"
+import { kernelsIn, openDevice, serviceSettings } from "./services.ts"
 
 interface PathOptions {
   readonly device: DeviceSpec
@@ -53,11 +53,12 @@ export const pathStack = (command: string, { device, address, kernelAddress, gat
       return yield* new UserError({ message: `${command}: nobody is at the other end of a memory device: use tap` })
     }
     const opened = yield* openDevice({ device, address, kernelAddress })
-    const via = Option.getOrElse(gateway, () => kernelAddress)
+    const via = Option.getOrElse(gateway, () => kernelsIn(address, kernelAddress))
     const prefix = via.family === 4 ? UNSPECIFIED4 : UNSPECIFIED6
     const everywhere: RouteConfig = { prefix, prefixLength: 0, via, interface: 0 }
     return yield* Stack.make({
-      interfaces: [{ device: opened, addresses: [address] }],
+      // As for the services: a question who has the address would hold the first requests back.
+      interfaces: [{ device: opened, addresses: [address], dadTransmits: 0 }],
       routes: [everywhere],
       nameServers,
       settings: yield* serviceSettings,

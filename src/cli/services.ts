@@ -87,7 +87,7 @@ export const stackOn = (options: StackOn) =>
   })
 
 /** The kernel's address on the link: the one given, or, where that is of the other IP version, the first of the network. */
-const kernelsIn = ({ address }: InterfaceAddress, given: IpAddress): IpAddress => {
+export const kernelsIn = ({ address }: InterfaceAddress, given: IpAddress): IpAddress => {
   if (given.family === address.family) return given
   return address.family === 4
     ? ipv4(((address.d & 0xffffff00) | (address.d % 256 === 1 ? 2 : 1)) >>> 0)

@@ -319,6 +319,17 @@ kernelSuite("the commands", import.meta.path, (test) => {
     expect(stdout).toMatch(/^ 1 {2}198\.18\.0\.1 {2}[\d.]+ ms {2}[\d.]+ ms$/m)
     expect(status).toBe(0)
   })
+
+  needing(test, "ip")("the same over IPv6, also of an address that only the kernel leads to", async () => {
+    await output("ip", "-6", "addr", "add", "2001:db8:b::1/128", "dev", "lo")
+    for (const host of ["2001:db8:9::1", "2001:db8:b::1"]) {
+      const ping = await command("ping", "--address", "2001:db8:9::2/64", "-c", "1", "-W", "15", host)
+      expect(ping.stdout).toContain(`64 bytes from ${host}: icmp_seq=1 ttl=64`)
+      const { status, stdout } = await command("traceroute", "--address", "2001:db8:9::2/64", "-q", "1", host)
+      expect(stdout).toStartWith(`traceroute to ${host} (${host}), 30 hops max, 80 byte packets\n 1  ${host}  `)
+      expect(status).toBe(0)
+    }
+  })
 })
 
 const MAIN = new URL("../../src/cli/main.ts", import.meta.url).pathname
