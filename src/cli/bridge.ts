@@ -94,7 +94,8 @@ export class Bridge {
         if (result === "end") {
           this.#outwardEnded = true
           // Half a close in Bun 1.4.5, whatever its argument is said to mean.
-          this.#kernel.shutdown()
+          if (connection.over) this.#kernel.end()
+          else this.#kernel.shutdown()
           return
         }
         this.#outward = result
@@ -112,6 +113,7 @@ export class Bridge {
     if (this.#kernelClosed) return
     // The kernel's peer learns of a reset by a reset.
     if (error !== undefined) this.#kernel.terminate()
-    else if (!this.#outwardEnded) this.#kernel.end()
+    // What was read from the connection, and not yet taken by the kernel, comes before the end.
+    else this.#carryOut()
   }
 }

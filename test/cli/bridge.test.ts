@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import { connect, type Socket as NodeSocket } from "node:net"
 import { Effect } from "effect"
+import { Bridge } from "../../src/cli/bridge.ts"
 import { kernelListener } from "../../src/cli/kernelListener.ts"
 import * as Tcp from "../../src/net/Tcp.ts"
 import { on, pair, run, SERVER, text } from "../net/support.ts"
@@ -36,6 +37,38 @@ const all = (connection: Tcp.Connection): Effect.Effect<string, Tcp.TcpError> =>
       got += new TextDecoder().decode(next.value)
     }
   })
+
+/** A kernel socket that takes a few octets at a time, and what has become of it. */
+class SlowKernel {
+  readonly done: Array<string> = []
+  write(bytes: Uint8Array): number {
+    const taken = Math.min(3, bytes.length)
+    this.done.push(new TextDecoder().decode(bytes.subarray(0, taken)))
+    return taken
+  }
+  end(): void {
+    this.done.push("end")
+  }
+  shutdown(): void {
+    this.done.push("shutdown")
+  }
+}
+
+test("a bridge whose connection is over while the kernel has not taken all: the end comes after the last octets", () => {
+  const kernel = new SlowKernel()
+  const chunks = [text("abcdefgh")]
+  const connection = { over: false, tryRead: () => chunks.shift() ?? (connection.over ? "end" : "empty") }
+  // biome-ignore lint/suspicious/noExplicitAny: only what the bridge calls is there
+  const bridge = new Bridge(kernel as any)
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  const plain = connection as any
+  bridge.attach(plain)
+  bridge.handlers.onReadable?.(plain)
+  connection.over = true
+  bridge.handlers.onClose?.(plain, undefined)
+  for (let turn = 0; turn < 3; turn++) bridge.kernelDrained()
+  expect(kernel.done).toEqual(["abc", "def", "gh", "end"])
+})
 
 describe("a bridge", () => {
   test("whose kernel client half-closes carries the FIN on, and answers after it", () =>
