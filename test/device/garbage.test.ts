@@ -31,7 +31,8 @@ const LIMIT = noise(FRAMES)
 test("the measure sees an object for each operation", () => {
   const held: Array<object> = new Array(FRAMES).fill({})
   const garbage = garbageOf(FRAMES, () => {
-    for (let n = 0; n < FRAMES; n++) held[n] = { n }
+    // Large enough not to fit holes that other tests have left in the heap.
+    for (let n = 0; n < FRAMES; n++) held[n] = new Array(1024).fill(n)
   })
   expect(garbage).toBeGreaterThan(4 * LIMIT)
 })
