@@ -39,6 +39,8 @@ export interface RunConfig {
   readonly tsTick: number
   readonly ignorePsh: boolean
   readonly strict: boolean
+  /** Expected packets match one packet each, and none that make them up together. */
+  readonly strictSegments: boolean
   readonly settings: TcpSettings
   readonly definitions: ReadonlyMap<string, string>
 }
@@ -73,6 +75,7 @@ export const FLAGS: Readonly<Record<string, FlagKind>> = {
   tcp_ts_tick_usecs: "value",
   ignore_psh: "switch",
   strict: "switch",
+  strict_segments: "switch",
   define: "value",
   D: "value",
   gateway_ip: "ignored",
@@ -81,6 +84,7 @@ export const FLAGS: Readonly<Record<string, FlagKind>> = {
   remote_linkaddr: "ignored",
   remote_prefix: "ignored",
   speed: "ignored",
+  mss: "ignored",
   verbose: "ignored-switch",
   debug: "ignored-switch",
   persistent_tun_dev: "ignored-switch",
@@ -126,6 +130,7 @@ export const configure = (script: Script, options: RunOptions): RunConfig => {
     tsTick: numberOf(value("tcp_ts_tick_usecs"), 0),
     ignorePsh: options.ignorePsh || value("ignore_psh") !== undefined,
     strict: options.strict || value("strict") !== undefined,
+    strictSegments: value("strict_segments") !== undefined,
     settings: baseline(options.profile),
     definitions: script.definitions,
   }

@@ -216,3 +216,21 @@ export const formatIp = (ip: IpSpec): string => {
   ].filter((part) => part !== undefined)
   return parts.length === 0 ? "" : `[${parts.join(", ")}]`
 }
+
+/** Two packets as the one that their data would have made together; undefined: the second is no continuation. */
+export const join = (first: Seen, second: Seen): SeenTcp | undefined => {
+  const [a, b] = [first.body, second.body]
+  if (a._tag !== "Tcp" || b._tag !== "Tcp" || first.faults.length + second.faults.length > 0) return undefined
+  const follows =
+    b.seq === (a.seq + a.length) >>> 0 &&
+    b.ack === a.ack &&
+    b.wnd === a.wnd &&
+    b.up === a.up &&
+    first.tos === second.tos
+  // Only the first says CWR, only the last FIN, and the last PSH at least.
+  const allowed = (b.flags & ~(PSH | FIN)) === (a.flags & ~(PSH | CWR)) && (a.flags & FIN) === 0
+  const options = a.options.map(({ _tag }) => _tag).join() === b.options.map(({ _tag }) => _tag).join()
+  return follows && allowed && options && b.length > 0
+    ? { ...a, flags: a.flags | b.flags, length: a.length + b.length }
+    : undefined
+}

@@ -27,7 +27,7 @@ import type { File } from "./files.ts"
 import { type Flow, makeFlow } from "./flow.ts"
 import { type Machine, type MakeMachine, makeVirtualMachine } from "./machine.ts"
 import { compareIcmp, compareTcp, expectedLine, icmpLine, issOf, learn, seenLine } from "./match.ts"
-import type { Seen } from "./packet.ts"
+import { join, type Seen } from "./packet.ts"
 import { parseScript } from "./parser.ts"
 import { type Failure, formatSeconds, type Outcome, type TcbView, viewTcb } from "./report.ts"
 import { ScriptError } from "./scriptError.ts"
@@ -275,8 +275,9 @@ class Runner {
       if (next === OFF || next > limit) return this.nothingCame(event, action, schedule)
       this.step(next)
     }
-    const seen = sent.shift()
-    if (seen === undefined) return
+    const first = sent.shift()
+    if (first === undefined) return
+    const seen = this.withWhatFollows(first, action, limit)
     const flow = this.flow()
     // What is compared first may be the SYN that our numbers are counted from.
     const differences = this.compare(seen, action, flow)
@@ -292,6 +293,30 @@ class Runner {
       this.fail(event, "timing", message, { expected, seen: found })
     }
     this.last = schedule.open ? seen.at : schedule.from
+  }
+
+  /**
+   * A stack may cut what it sends at once as it likes: an expected packet stands for as many in a row as make it
+   * up, unless the script is strict about segments.
+   */
+  private withWhatFollows(first: Seen, action: TcpAction | IcmpAction, limit: Micros): Seen {
+    if (action._tag === "Icmp" || this.config.strictSegments) return first
+    const { sent } = this.machine
+    let whole = first
+    while (whole.body._tag === "Tcp" && whole.body.length > 0 && whole.body.length < action.length) {
+      const next = this.next()
+      if (sent.length === 0 && (next === OFF || next > limit)) return whole
+      const [following] = sent
+      if (following === undefined) {
+        this.step(next)
+        continue
+      }
+      const joined = join(whole, following)
+      if (joined === undefined || joined.length > action.length) return whole
+      sent.shift()
+      whole = { ...whole, body: joined }
+    }
+    return whole
   }
 
   private compare(seen: Seen, action: TcpAction | IcmpAction, flow: Flow): ReadonlyArray<string> {
