@@ -2,6 +2,7 @@ import type { Candidate } from "../ip/sourceAddress.ts"
 import { abort, close, receive, release, send, sendRoom, shutReading } from "../tcp/calls.ts"
 import type { CloseReason, Refused } from "../tcp/effect.ts"
 import { AT_MARK, toMark } from "../tcp/mark.ts"
+import { clamped } from "../tcp/open.ts"
 import { optionsOf, refusal, setOptions } from "../tcp/setOptions.ts"
 import type { TcpSettings } from "../tcp/settings.ts"
 import type { SocketOptions, TcpContext } from "../tcp/tcb.ts"
@@ -362,7 +363,9 @@ class Host implements HostApi {
       return undefined
     }
     if (socket.kind === "listener") {
-      socket.tcb = { ...socket.tcb, options: { ...socket.tcb.options, ...options } }
+      const changed = { ...socket.tcb.options, ...options }
+      const path = clamped(this.tcp.path(0, socket.address.family), changed)
+      socket.tcb = { ...socket.tcb, options: changed, path }
       return undefined
     }
     if (!this.tcp.reguard(socket.flow, options)) return BAD_KEYS
@@ -391,13 +394,13 @@ class Host implements HostApi {
     if (this.datagrams.udp.close(id, now) || this.datagrams.echo.close(id)) return
     this.giveUp(
       id,
-      (flow) => this.carry(flow, lingersNot(flow.tcb) ? abort(flow.tcb) : release(flow.tcb, now), now),
+      (flow) => this.carry(flow, lingersNot(flow.tcb) ? abort(flow.tcb, now) : release(flow.tcb, now), now),
       now,
     )
   }
 
   abort(id: SocketId, now: Micros): void {
-    this.giveUp(id, (flow) => this.carry(flow, abort(flow.tcb), now), now)
+    this.giveUp(id, (flow) => this.carry(flow, abort(flow.tcb, now), now), now)
   }
 
   status(id: SocketId): SocketStatus | undefined {
@@ -444,7 +447,7 @@ class Host implements HostApi {
     if (socket === undefined) return
     if (socket.kind === "idle") return this.calls.forget(id)
     if (socket.kind === "listener") {
-      this.tcp.listening.close(socket, (flow) => this.carry(flow, abort(flow.tcb), now))
+      this.tcp.listening.close(socket, (flow) => this.carry(flow, abort(flow.tcb, now), now))
       return
     }
     this.tcp.sockets.delete(id)

@@ -189,6 +189,7 @@ export const refusalError = ({ errno, why }: HostRefusal, endpoint: string): Tcp
     case "EDESTADDRREQ":
     case "EAFNOSUPPORT":
     case "ENODEV":
+    case "ENOENT":
     case "EALREADY":
     case "EINVAL":
       return new InvalidArgument({ argument: endpoint, reason: `the call is not for this state (${errno}, ${why})` })

@@ -4,14 +4,14 @@ import { draftOf } from "./draft.ts"
 import { NO_EFFECTS, type Refused, type Step, type Why } from "./effect.ts"
 import { within } from "./fastOpen.ts"
 import { finTimeout } from "./patience.ts"
-import { reset } from "./reset.ts"
+import { reset, resetOf } from "./reset.ts"
 import { append, end } from "./sendQueue.ts"
 import { distance } from "./seq.ts"
 import { CLOSED, type SocketOptions, type Synchronized, type SynSent, type Tcb } from "./tcb.ts"
 import { consumed, owe } from "./text.ts"
 import type { Micros } from "./time.ts"
 import { arm, cancel, cancelAll, type Out } from "./timers.ts"
-import { announced, bareSeq, nextEdge } from "./window.ts"
+import { announced, nextEdge } from "./window.ts"
 
 /** User calls of a connection (RFC 9293 sections 3.10.2 to 3.10.6); OPEN is in open.ts. */
 export type CallResult = Step | Refused
@@ -180,12 +180,12 @@ export const release = (tcb: Tcb, now: Micros): CallResult => {
     case "FIN-WAIT-2":
     case "CLOSING":
     case "LAST-ACK": {
-      if (tcb.rcv.unread > 0) return resetAndForget(tcb, "RFC2525-2.17:unread-data-at-close", "TCPAbortOnClose")
+      if (tcb.rcv.unread > 0) return resetAndForget(tcb, now, "RFC2525-2.17:unread-data-at-close", "TCPAbortOnClose")
       const shut: Synchronized = { ...tcb, rcv: { ...tcb.rcv, shut: true } }
       if (tcb._tag === "ESTABLISHED" || tcb._tag === "CLOSE-WAIT") return close(shut)
       if (tcb._tag !== "FIN-WAIT-2") return step(shut)
       const wait = finTimeout(shut)
-      if (wait < 0) return resetAndForget(shut, "Linux:TCP_LINGER2", "TCPAbortOnLinger")
+      if (wait < 0) return resetAndForget(shut, now, "Linux:TCP_LINGER2", "TCPAbortOnLinger")
       const out: Out = []
       const timers = arm(cancel(shut.timers, "keepalive", out), "linger", now + wait, out)
       return { tcb: { ...shut, timers }, effects: out }
@@ -223,7 +223,7 @@ export const shutReading = (tcb: Tcb): CallResult => {
 }
 
 /** ABORT: <SEQ=SND.NXT><CTL=RST>, everything queued is thrown away. */
-export const abort = (tcb: Tcb): CallResult => {
+export const abort = (tcb: Tcb, now: Micros): CallResult => {
   switch (tcb._tag) {
     case "CLOSED":
       return refuse("ENOTCONN", "RFC9293-3.10.5:no-connection")
@@ -232,7 +232,7 @@ export const abort = (tcb: Tcb): CallResult => {
     case "TIME-WAIT":
       return gone(tcb, "RFC9293-3.10.5:ABORT")
     case "SYN-RECEIVED": {
-      if (tcb.open === "fast") return within(tcb, abort)
+      if (tcb.open === "fast") return within(tcb, (inner) => abort(inner, now))
       const step = gone(tcb, "RFC9293-3.10.5:ABORT")
       const { iss } = tcb.open === "active" ? tcb.sent : tcb
       return { tcb: CLOSED, effects: [reset((iss + 1) >>> 0, 0, RST, "RFC9293-3.10.5:ABORT"), ...step.effects] }
@@ -244,24 +244,22 @@ export const abort = (tcb: Tcb): CallResult => {
     case "FIN-WAIT-1":
     case "FIN-WAIT-2":
     case "CLOSE-WAIT":
-      return resetAndForget(tcb, "RFC9293-3.10.5:ABORT", undefined)
+      return resetAndForget(tcb, now, "RFC9293-3.10.5:ABORT", undefined)
   }
 }
 
 const resetAndForget = (
   tcb: Synchronized,
+  now: Micros,
   why: Why,
   counter: "TCPAbortOnClose" | "TCPAbortOnLinger" | undefined,
 ): Step => {
-  const out: Out = [reset(bareSeq(tcb.snd, tcb.link), tcb.rcv.nxt, RST | ACK_FLAG, why)]
+  const out: Out = [resetOf(tcb, now, why)]
   if (counter !== undefined) out.push({ _tag: "Count", counter })
   cancelAll(tcb.timers, out)
   out.push({ _tag: "Closed", reason: "ConnectionAborted", why })
   return { tcb: CLOSED, effects: out }
 }
-
-/** Our resets acknowledge too: RFC 9293's bare <CTL=RST> is accepted no better, and middleboxes expect it. */
-const ACK_FLAG = 0x10
 
 /** The block is deleted without a word to the peer. */
 const gone = (tcb: Exclude<Tcb, { _tag: "CLOSED" }>, why: Why): Step => {

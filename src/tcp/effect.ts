@@ -147,6 +147,6 @@ export const NO_EFFECTS: ReadonlyArray<TcpEffect> = []
 export interface Refused {
   readonly _tag: "Refused"
   /** POSIX errno name. */
-  readonly errno: "EISCONN" | "ENOTCONN" | "EPIPE" | "EINVAL" | "EALREADY" | "ESHUTDOWN" | "ENOBUFS"
+  readonly errno: "EISCONN" | "ENOTCONN" | "EPIPE" | "EINVAL" | "EALREADY" | "ESHUTDOWN" | "ENOBUFS" | "ENOENT"
   readonly why: Why
 }

@@ -59,15 +59,20 @@ export const sackLength = (tcb: Synchronized): number => {
 
 /**
  * Every segment acknowledges everything and announces the window: after one nothing is owed.
- * `quick` is how many ACKs are still to leave at once.
+ * `quick` is how many ACKs are still to leave at once, `pingpong` whether they wait all the same.
  */
-const acknowledged = (tcb: Synchronized, edge: Seq, quick: number, out: Out): Draft => {
+const acknowledged = (tcb: Synchronized, edge: Seq, quick: number, pingpong: boolean, out: Out): Draft => {
   const { rcv } = tcb
   const settled =
-    rcv.due === "none" && rcv.edge === edge && rcv.lastAck === rcv.nxt && rcv.dsack === undefined && rcv.quick === quick
+    rcv.due === "none" &&
+    rcv.edge === edge &&
+    rcv.lastAck === rcv.nxt &&
+    rcv.dsack === undefined &&
+    rcv.quick === quick &&
+    rcv.pingpong === pingpong
   const next = draftOf(tcb)
   if (tcb.timers.delayedAck !== OFF) next.timers = cancel(tcb.timers, "delayedAck", out)
-  if (!settled) next.rcv = { ...rcv, edge, lastAck: rcv.nxt, due: "none", dsack: undefined, quick }
+  if (!settled) next.rcv = { ...rcv, edge, lastAck: rcv.nxt, due: "none", dsack: undefined, quick, pingpong }
   return next
 }
 
@@ -88,7 +93,13 @@ export const sendAck = (tcb: Synchronized, now: Micros, why: Why, out: Out): Syn
     ecn: NOT_ECT,
     why,
   })
-  return acknowledged(tcb, edge, tcb.rcv.due === "none" ? tcb.rcv.quick : Math.max(0, tcb.rcv.quick - 1), out)
+  return acknowledged(
+    tcb,
+    edge,
+    tcb.rcv.due === "none" ? tcb.rcv.quick : Math.max(0, tcb.rcv.quick - 1),
+    tcb.rcv.pingpong,
+    out,
+  )
 }
 
 /** Payload and flags from `seq` on, `fresh` when for the first time; the ends of the application's writes decide PSH. */
@@ -129,7 +140,8 @@ export const sendSegment = (
   })
   // Data soon after data shows a dialogue: from now on ACKs wait for replies (Linux's pingpong mode).
   const answers = length > 0 && tcb.rcv.at !== OFF && now - tcb.rcv.at < tcb.link.context.settings.profile.delayedAck
-  const next = acknowledged(tcb, edge, answers ? 0 : tcb.rcv.quick, out)
+  const quick = tcb.rcv.due === "none" ? tcb.rcv.quick : Math.max(0, tcb.rcv.quick - 1)
+  const next = acknowledged(tcb, edge, quick, answers || tcb.rcv.pingpong, out)
   if (cwr) next.ecn = { ...ecn, cwr: false }
   return next
 }

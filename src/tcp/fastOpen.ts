@@ -6,7 +6,7 @@ import type { Refused, Step, TcpEffect, Why } from "./effect.ts"
 import { establish, fromRequest } from "./establish.ts"
 import { output } from "./output.ts"
 import { drop, resetFor } from "./reset.ts"
-import { interval, measured } from "./rto.ts"
+import { handshakeInterval, interval, measured } from "./rto.ts"
 import { after } from "./seq.ts"
 import { synAckFor } from "./synAck.ts"
 import * as synchronized from "./synchronized.ts"
@@ -20,7 +20,7 @@ import {
   type Synchronized,
   type TimerName,
 } from "./tcb.ts"
-import { type Micros, OFF, SYN_RTO_MAX } from "./time.ts"
+import { type Micros, OFF } from "./time.ts"
 import { arm, cancelAll, type Out } from "./timers.ts"
 import { withoutSyn } from "./withoutSyn.ts"
 
@@ -136,7 +136,7 @@ export const synAckTimeout = (fast: FastOpened, now: Micros): Step => {
     return { tcb: CLOSED, effects: out }
   }
   const retransmits = request.retransmits + 1
-  const deadline = now + Math.min(settings.profile.initialRto * 2 ** retransmits, SYN_RTO_MAX)
+  const deadline = now + handshakeInterval(settings, retransmits)
   const next: FastOpened = { ...fast, request: { ...request, retransmits, deadline } }
   return {
     tcb: next,

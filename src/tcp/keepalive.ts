@@ -1,12 +1,10 @@
-import { ACK, RST } from "../wire/tcpSegment.ts"
 import type { Step, Why } from "./effect.ts"
 import { sendOldSequence } from "./emit.ts"
-import { reset } from "./reset.ts"
+import { resetOf } from "./reset.ts"
 import { sendEnd } from "./sendEnd.ts"
 import { CLOSED, type Synchronized } from "./tcb.ts"
 import { type Micros, OFF } from "./time.ts"
 import { arm, cancel, cancelAll, type Out } from "./timers.ts"
-import { bareSeq } from "./window.ts"
 
 /**
  * Keep-alive (RFC 9293 section 3.8.4), as Linux's tcp_keepalive_timer does it: after a silence a
@@ -63,15 +61,15 @@ export const keepaliveTimeout = (tcb: Synchronized, now: Micros): Step => {
   if (silence < idleTime(tcb)) return again(rcv.heardAt + idleTime(tcb))
   const unanswered =
     options.userTimeout > 0 ? rto.probes > 0 && silence >= options.userTimeout : rto.probes >= mostProbes(tcb)
-  if (unanswered) return unreachable(tcb)
+  if (unanswered) return unreachable(tcb, now)
   out.push({ _tag: "Count", counter: "TCPKeepAlive" })
   sendOldSequence(tcb, now, "RFC9293-3.8.4:keep-alive", out)
   return again(now + probeInterval(tcb), { ...tcb, rto: { ...rto, probes: rto.probes + 1 } })
 }
 
-const unreachable = (tcb: Synchronized): Step => {
+const unreachable = (tcb: Synchronized, now: Micros): Step => {
   const why: Why = "RFC9293-3.8.4:no-answer-to-keep-alive"
-  const out: Out = [reset(bareSeq(tcb.snd, tcb.link), tcb.rcv.nxt, RST | ACK, why)]
+  const out: Out = [resetOf(tcb, now, why)]
   cancelAll(tcb.timers, out)
   out.push({ _tag: "Count", counter: "TCPAbortOnTimeout" }, { _tag: "Closed", reason: "ConnectionTimedOut", why })
   return { tcb: CLOSED, effects: out }

@@ -74,7 +74,7 @@ const received = (tcb: Synchronized, seg: Segment, now: Micros): Rcv => {
   }
   const nxt = add(rcv.nxt, payload.length)
   const mss = fullSize(rcv, seg, link.path.mss)
-  const due = ackFor(tcb, rcv, nxt, mss, false)
+  const due = ackFor(tcb, rcv, nxt, mss, false, false)
   const owed = rcv.due === "now" || rcv.due === due
   return {
     nxt,
@@ -85,6 +85,7 @@ const received = (tcb: Synchronized, seg: Segment, now: Micros): Rcv => {
     lastAck: rcv.lastAck,
     mss,
     quick: rcv.quick,
+    pingpong: rcv.pingpong,
     due: owed ? rcv.due : due,
     dueWhy: owed ? rcv.dueWhy : IN_ORDER,
     tsRecent,

@@ -102,7 +102,7 @@ const happen = (tcb: Tcb, event: TcpEvent, now: Micros): Step | Refused => {
     case "Release":
       return calls.release(tcb, now)
     case "Abort":
-      return calls.abort(tcb)
+      return calls.abort(tcb, now)
     case "Status":
       return tcb._tag === "CLOSED"
         ? { _tag: "Refused", errno: "ENOTCONN", why: "RFC9293-3.10.6:no-connection" }

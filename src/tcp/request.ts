@@ -6,12 +6,13 @@ import type { Step, Why } from "./effect.ts"
 import { establish, fromRequest } from "./establish.ts"
 import { synAckWindow } from "./handshake.ts"
 import { drop, reset, resetFor } from "./reset.ts"
+import { handshakeInterval } from "./rto.ts"
 import { add, atOrAfter } from "./seq.ts"
 import { synAck } from "./synAck.ts"
 import { afterHandshake } from "./synchronized.ts"
 import { CLOSED, isSynchronized, type Request, type Synchronized } from "./tcb.ts"
 import { agreedBy } from "./terms.ts"
-import { type Micros, OFF, SYN_RTO_MAX } from "./time.ts"
+import { type Micros, OFF } from "./time.ts"
 import type { Out } from "./timers.ts"
 import { pawsRejects } from "./timestamps.ts"
 import { withoutSyn } from "./withoutSyn.ts"
@@ -145,7 +146,7 @@ export const timeout = (request: Request, retries: number, now: Micros): Step =>
   }
   const again = deferred === 0 || !request.acked || request.retransmits >= deferred - 1
   const retransmits = request.retransmits + 1
-  const wait = Math.min(settings.profile.initialRto * 2 ** retransmits, SYN_RTO_MAX)
+  const wait = handshakeInterval(settings, retransmits)
   const next: Request = { ...request, retransmits, deadline: now + wait }
   const armed = { _tag: "ArmTimer", timer: "retransmit", at: next.deadline } as const
   return again
@@ -167,7 +168,7 @@ const again = (request: Request, now: Micros, why: Why): Step => {
   if (!rateAllows(request.oowAt, now, settings.tcpInvalidRatelimit)) {
     return { tcb: request, effects: [drop(why), { _tag: "Count", counter: "TCPACKSkippedSynRecv" }] }
   }
-  const deadline = now + Math.min(settings.profile.initialRto * 2 ** request.retransmits, SYN_RTO_MAX)
+  const deadline = now + handshakeInterval(settings, request.retransmits)
   return {
     tcb: { ...request, oowAt: now, since: OFF, deadline },
     effects: [

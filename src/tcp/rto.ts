@@ -26,6 +26,10 @@ export const measured = (rto: Rto, sample: Micros, settings: TcpSettings): Rto =
   return { srtt, rttvar, rto: bounded, backoff: 0, retransmits, since, probes }
 }
 
+/** The interval of a SYN or SYN-ACK that has been sent again so often: nothing is measured yet. */
+export const handshakeInterval = ({ profile }: TcpSettings, retransmits: number): Micros =>
+  Math.min(profile.initialRto * 2 ** retransmits, profile.maxRto)
+
 /** The interval now, doubled for every time-out in a row (section 5.5). */
 export const interval = (rto: Rto, settings: TcpSettings): Micros =>
   Math.min(rto.rto * 2 ** Math.min(rto.backoff, 30), settings.profile.maxRto)

@@ -55,7 +55,8 @@ export const optionsOf = (tcb: Tcb): SocketOptions | undefined => {
 /** Values that setsockopt(2) answers with EINVAL. */
 export const refusal = (changed: Partial<SocketOptions>): Refused | undefined => {
   const { congestion: name } = changed
-  if (name !== undefined && name !== "" && !isAlgorithm(name)) return refuse("netfold:no-such-congestion-control")
+  if (name !== undefined && name !== "" && !isAlgorithm(name))
+    return { ...refuse("netfold:no-such-congestion-control"), errno: "ENOENT" }
   const wrong = outOfRange(changed)
   return wrong === undefined ? undefined : refuse(`netfold:${wrong.name}-out-of-range`)
 }
@@ -163,8 +164,11 @@ const pushed = (tcb: Synchronized, { noDelay }: Partial<SocketOptions>): Synchro
 /** TCP_QUICKACK: an ACK that waits leaves, and the next ones do not wait; or they all do from here on. */
 const acks = (tcb: Synchronized, { quickAck }: Partial<SocketOptions>): Synchronized => {
   if (quickAck === undefined) return tcb
-  if (!quickAck) return { ...tcb, rcv: { ...tcb.rcv, quick: 0 } }
-  const quick: Synchronized = { ...tcb, rcv: { ...tcb.rcv, quick: Math.max(tcb.rcv.quick, QUICK_ACKS) } }
+  if (!quickAck) return { ...tcb, rcv: { ...tcb.rcv, pingpong: true } }
+  const quick: Synchronized = {
+    ...tcb,
+    rcv: { ...tcb.rcv, quick: Math.max(tcb.rcv.quick, QUICK_ACKS), pingpong: false },
+  }
   return tcb.rcv.due === "later" ? owe(quick, "now", "Linux:TCP_QUICKACK") : quick
 }
 

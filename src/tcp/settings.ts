@@ -134,8 +134,11 @@ export interface WireProfile {
   readonly initialWindow: "full" | "whole-segments"
   /** What a receive buffer becomes with the handshake: what it was, or that rounded up to whole segments. */
   readonly receiveBuffer: "as-asked" | "whole-segments"
-  /** The window's edge moves in steps worth a segment, or to wherever it may be with all that leaves. */
-  readonly windowStep: "segment" | "any"
+  /**
+   * The window's edge moves in steps worth a segment; or so only where less than half of the buffer is free, and else
+   * with all that leaves (Linux); or to wherever it may be.
+   */
+  readonly windowStep: "segment" | "sliding" | "any"
   /** Which arrival an ACK no longer waits at: the octets of a second full segment, or any second segment. */
   readonly ackEvery: "second-full-segment" | "second-segment"
   /** A SYN that carries FIN too: no one needs it but attackers (drop), or RFC 1644 (accept). */
@@ -144,6 +147,17 @@ export interface WireProfile {
   readonly missingTimestamp: "accept" | "drop"
   /** A RST just before RCV.NXT, after the peer's FIN, resets: some stacks forget to count their FIN (Linux's tcp_reset_check). */
   readonly resetAtFin: boolean
+  /** RFC 5961 section 3.2's exact match extends to the end of what SACK has reported: the peer may count from there (Linux). */
+  readonly resetAtSack: boolean
+  /** A timestamp this many ticks older than TS.Recent passes PAWS: the sender's clock may tick between two queues (Linux's TCP_PAWS_WINDOW). */
+  readonly pawsTolerance: number
+  /**
+   * TIME-WAIT: what is not empty, or not at RCV.NXT, is acknowledged (a RST: ignored), whatever the window says
+   * (Linux's tcp_timewait_state_process); or the checks of RFC 9293 section 3.10.7.4 in their order.
+   */
+  readonly timeWaitChecks: "RCV.NXT" | "window"
+  /** The ACK of a FIN waits as an ACK of data may, since a close mostly follows (Linux's tcp_fin), or leaves at once. */
+  readonly finAck: "delayed" | "at-once"
   /** What a window probe carries: nothing, at an old sequence number, or the next octet (RFC 9293 section 3.8.6.1). */
   readonly windowProbe: "old-sequence" | "next-octet"
 }
@@ -164,11 +178,15 @@ export const linux: WireProfile = {
   rtoSlop: 0,
   initialWindow: "whole-segments",
   receiveBuffer: "as-asked",
-  windowStep: "segment",
+  windowStep: "sliding",
   ackEvery: "second-full-segment",
   synFin: "drop",
   missingTimestamp: "accept",
   resetAtFin: true,
+  resetAtSack: true,
+  pawsTolerance: 1,
+  timeWaitChecks: "RCV.NXT",
+  finAck: "delayed",
   windowProbe: "old-sequence",
 }
 
@@ -191,6 +209,10 @@ export const freebsd: WireProfile = {
   synFin: "accept",
   missingTimestamp: "drop",
   resetAtFin: false,
+  resetAtSack: false,
+  pawsTolerance: 0,
+  timeWaitChecks: "window",
+  finAck: "at-once",
   windowProbe: "next-octet",
 }
 

@@ -9,10 +9,10 @@ import { heard } from "./keepalive.ts"
 import { finTimeout } from "./patience.ts"
 import { predicted } from "./predicted.ts"
 import { drop, resetFor } from "./reset.ts"
-import { add, after, before, distance, earliest } from "./seq.ts"
+import { add, after, before, distance, earliest, type Seq } from "./seq.ts"
 import { CLOSED, type Synchronized, type Tcb } from "./tcb.ts"
 import { finArrived, owe, reportsDuplicates, takeText } from "./text.ts"
-import type { Micros } from "./time.ts"
+import { type Micros, OFF } from "./time.ts"
 import { arm, cancel, cancelAll, type Out } from "./timers.ts"
 import { isRecent, pawsRejects, recentAt } from "./timestamps.ts"
 import { enterTimeWait } from "./timeWait.ts"
@@ -41,7 +41,7 @@ const process = (start: Synchronized, seg: Segment, now: Micros, out: Out): Tcb 
   if (link.agreed.timestamps && !hasRst(seg)) {
     if (seg.options.tsVal === undefined) {
       if (settings.profile.missingTimestamp === "drop") return dropped(tcb, "RFC7323-3.2:timestamp-missing", out)
-    } else if (pawsRejects(seg, rcv.tsRecent, rcv.tsRecentAt, now)) {
+    } else if (pawsRejects(seg, rcv.tsRecent, rcv.tsRecentAt, now, settings.profile.pawsTolerance)) {
       out.push({ _tag: "Count", counter: "PAWSEstab" })
       return answerUnacceptable(withDsack(tcb, seg), seg, now, "RFC7323-5.3:PAWS", "TCPACKSkippedPAWS", out)
     }
@@ -60,6 +60,8 @@ const process = (start: Synchronized, seg: Segment, now: Micros, out: Out): Tcb 
   }
   // Second: RST, believed only at exactly RCV.NXT (RFC 5961 section 3.2).
   if (hasRst(seg)) {
+    if (settings.profile.resetAtSack && seg.seq === highestReported(tcb))
+      return resetByPeer(tcb, "Linux:RST-at-SACK", out)
     return seg.seq === rcv.nxt
       ? resetByPeer(tcb, "RFC9293-3.10.7.4:RST-at-RCV.NXT", out)
       : challenge(tcb, now, "RFC5961-3.2:RST-not-at-RCV.NXT", out)
@@ -160,6 +162,15 @@ const enterFinWait2 = (
   return { ...tcb, _tag: "FIN-WAIT-2", timers: arm(cancel(tcb.timers, "keepalive", out), "linger", now + wait, out) }
 }
 
+/** The end of the highest block that our ACKs report; undefined: none is. */
+const highestReported = ({ link, rcv }: Synchronized): Seq | undefined =>
+  link.agreed.sack
+    ? rcv.queue.blocks.reduce<Seq | undefined>(
+        (highest, { right }) => (highest === undefined || after(right, highest) ? right : highest),
+        undefined,
+      )
+    : undefined
+
 /** Nobody will read: the application has gone, or has shut both directions down (Linux's tcp_rcv_state_process). */
 const isDeaf = ({ _tag, rcv }: Synchronized): boolean =>
   rcv.shut || (rcv.deaf && (_tag === "FIN-WAIT-1" || _tag === "FIN-WAIT-2"))
@@ -197,12 +208,15 @@ const refuseText = (tcb: Synchronized, seg: Segment, out: Out): Tcb => {
   return CLOSED
 }
 
-/** RCV.NXT moves over the FIN, the ACK leaves at once, the state follows. */
+/** RCV.NXT moves over the FIN, its ACK is owed, the state follows. */
 const takeFin = (tcb: Synchronized, now: Micros, out: Out): Tcb => {
-  const { rcv } = tcb
+  const { rcv, link } = tcb
   const why = "RFC9293-3.10.7.4:FIN"
   out.push({ _tag: "PeerClosed", why })
   const nxt = add(rcv.nxt, 1)
+  // Where no data has come an ACK has nothing that it could wait for (Linux's icsk_ack.ato is 0 then).
+  const delays = link.context.settings.profile.finAck === "delayed"
+  const waits = delays && tcb._tag === "ESTABLISHED" && rcv.at !== OFF
   const closed: Synchronized = owe(
     {
       ...tcb,
@@ -212,9 +226,10 @@ const takeFin = (tcb: Synchronized, now: Micros, out: Out): Tcb => {
         edge: after(nxt, rcv.edge) ? nxt : rcv.edge,
         fin: true,
         queue: { ...rcv.queue, fin: undefined },
+        pingpong: rcv.pingpong || waits,
       },
     },
-    "now",
+    waits ? "later" : "now",
     why,
   )
   switch (tcb._tag) {

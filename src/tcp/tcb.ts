@@ -320,6 +320,8 @@ export interface Rcv {
   readonly mss: number
   /** ACKs that are still sent at once, at the start of a connection. */
   readonly quick: number
+  /** Both ends talk: ACKs wait for data to go with, until one has waited in vain (Linux's pingpong mode). */
+  readonly pingpong: boolean
   readonly due: AckDue
   readonly dueWhy: Why
   readonly tsRecent: number

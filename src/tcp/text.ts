@@ -57,21 +57,25 @@ const inOrder = (tcb: Synchronized, seg: Segment, from: Seq, to: Seq, now: Micro
     unread: rcv.unread + delivered,
     queue,
     mss: full,
-    at: now,
+    at: length > 0 ? now : rcv.at,
   }
-  return owe({ ...tcb, rcv: next }, ackFor(tcb, rcv, nxt, full, filledHole), "RFC9293-3.10.7.4:text-in-order")
+  const due = ackFor(tcb, rcv, nxt, full, filledHole, hasFin(seg))
+  return owe({ ...tcb, rcv: next }, due, "RFC9293-3.10.7.4:text-in-order")
 }
 
 /** RFC 5681 section 4.2: at least every second full segment, and at once where a hole is filled. */
 export const ackFor = (
   { link, timers }: Synchronized,
-  { quick, lastAck }: Rcv,
+  rcv: Rcv,
   nxt: Seq,
   mss: number,
   filledHole: boolean,
+  fin: boolean,
 ): AckDue => {
-  const second = link.context.settings.profile.ackEvery === "second-segment" && timers.delayedAck !== OFF
-  return filledHole || second || quick > 0 || distance(nxt, lastAck) > mss ? "now" : "later"
+  const { profile } = link.context.settings
+  const second = profile.ackEvery === "second-segment" && timers.delayedAck !== OFF
+  const quick = rcv.quick > 0 && !rcv.pingpong && !(fin && profile.finAck === "delayed")
+  return filledHole || second || quick || distance(nxt, rcv.lastAck) > mss ? "now" : "later"
 }
 
 /** The peer's full segment, as far as seen; a segment joined by the device counts as announced. */

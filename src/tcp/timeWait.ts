@@ -61,6 +61,7 @@ export const segmentArrives = (tw: TimeWait, seg: Segment, now: Micros): Step =>
     const step = answer(tw, seg, now, "RFC7323-5.3:PAWS")
     return { tcb: step.tcb, effects: [{ _tag: "Count", counter: "PAWSEstab" }, ...step.effects] }
   }
+  if (settings.profile.timeWaitChecks === "RCV.NXT") return ofExpected(tw, seg, now)
   if (!acceptable(seg.seq, segmentLength(seg), tw.rcvNxt, tw.rcvWnd)) {
     return hasRst(seg)
       ? nothing(tw, "RFC9293-3.10.7.4:RST-outside-window")
@@ -70,10 +71,7 @@ export const segmentArrives = (tw: TimeWait, seg: Segment, now: Micros): Step =>
     // RFC 1337: a reset must not cut the quiet time short, where the setting says so.
     if (settings.tcpRfc1337) return nothing(tw, "RFC1337-3:RST-in-TIME-WAIT-ignored")
     if (seg.seq !== tw.rcvNxt) return answer(tw, seg, now, "RFC5961-3.2:RST-not-at-RCV.NXT")
-    return {
-      tcb: CLOSED,
-      effects: [{ _tag: "CancelTimer", timer: "linger" }, drop("RFC9293-3.10.7.4:RST-in-TIME-WAIT")],
-    }
+    return assassinated
   }
   const heard = withTimestamp(tw, seg, now)
   if (hasSyn(seg)) return answer(heard, seg, now, "RFC5961-4.2:SYN-in-window")
@@ -81,6 +79,27 @@ export const segmentArrives = (tw: TimeWait, seg: Segment, now: Micros): Step =>
   return segmentLength(seg) > 0
     ? answer(heard, seg, now, "RFC9293-3.10.7.4:text-in-TIME-WAIT")
     : nothing(heard, "RFC9293-3.10.7.4:ACK-in-TIME-WAIT")
+}
+
+/** The RST that RFC 1337 warns of. */
+const assassinated: Step = {
+  tcb: CLOSED,
+  effects: [{ _tag: "CancelTimer", timer: "linger" }, drop("RFC9293-3.10.7.4:RST-in-TIME-WAIT")],
+}
+
+/** Linux: an ACK or RST at RCV.NXT is expected; all else is acknowledged, since the last ACK may be what was lost. */
+const ofExpected = (tw: TimeWait, seg: Segment, now: Micros): Step => {
+  const expected = seg.seq === tw.rcvNxt && (segmentLength(seg) === 0 || hasRst(seg))
+  if (hasRst(seg)) {
+    if (!expected) return nothing(tw, "Linux:RST-not-at-RCV.NXT-in-TIME-WAIT")
+    return tw.context.settings.tcpRfc1337 ? nothing(tw, "RFC1337-3:RST-in-TIME-WAIT-ignored") : assassinated
+  }
+  if (!expected) return answer(tw, seg, now, "RFC9293-3.10.7.4:text-in-TIME-WAIT")
+  const deadline = now + tw.context.settings.timeWait
+  return {
+    tcb: { ...withTimestamp(tw, seg, now), deadline },
+    effects: [drop("RFC9293-3.10.7.4:ACK-in-TIME-WAIT"), { _tag: "ArmTimer", timer: "linger", at: deadline }],
+  }
 }
 
 /** TS.Recent moves on here too: a new SYN is judged by it (RFC 7323 section 4.3, RFC 6191). */

@@ -8,7 +8,7 @@ import { sendFrom } from "./output.ts"
 import { endOfProbes, endOfRetransmissions, hopDoubtful, startUserTimeout, synRetries } from "./patience.ts"
 import { probeTimeout, reorderTimeout, timeOut } from "./recovery/timeouts.ts"
 import * as request from "./request.ts"
-import { interval } from "./rto.ts"
+import { handshakeInterval, interval } from "./rto.ts"
 import { sendEnd } from "./sendEnd.ts"
 import { distance } from "./seq.ts"
 import { synAckOf } from "./synSent.ts"
@@ -22,7 +22,7 @@ import {
   type TimerName,
   type Timers,
 } from "./tcb.ts"
-import { type Micros, OFF, SYN_RTO_MAX } from "./time.ts"
+import { type Micros, OFF } from "./time.ts"
 import { arm, cancelAll, type Out } from "./timers.ts"
 import * as timeWait from "./timeWait.ts"
 
@@ -77,7 +77,10 @@ const ofConnection = (tcb: Synchronized, timer: TimerName, now: Micros): Step =>
       return probe(tcb, now)
     case "delayedAck": {
       const out: Out = [{ _tag: "Count", counter: "DelayedACKs" }]
-      return { tcb: tcb.rcv.due === "none" ? tcb : sendAck(tcb, now, "RFC9293-3.8.6.3:delayed-ACK", out), effects: out }
+      if (tcb.rcv.due === "none") return { tcb, effects: out }
+      const sent = sendAck(tcb, now, "RFC9293-3.8.6.3:delayed-ACK", out)
+      // No reply came: this is no dialogue any more (Linux's tcp_delack_timer_handler).
+      return { tcb: { ...sent, rcv: { ...sent.rcv, pingpong: false } }, effects: out }
     }
     case "linger": {
       const out: Out = []
@@ -163,8 +166,7 @@ const SYN_COUNTS = [
   { _tag: "Count", counter: "TCPTimeouts" },
 ] as const
 
-const synInterval = (sent: SynSent): Micros =>
-  Math.min(sent.context.settings.profile.initialRto * 2 ** sent.retransmits, SYN_RTO_MAX)
+const synInterval = ({ context, retransmits }: SynSent): Micros => handshakeInterval(context.settings, retransmits)
 
 /** All queues are flushed, the application is told (RFC 9293 section 3.10.8). */
 const giveUp = (timers: Timers, why: Why): Step => {

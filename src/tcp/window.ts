@@ -10,9 +10,23 @@ export const announced = (rcv: Rcv): number => Math.max(0, distance(rcv.edge, rc
  */
 export const nextEdge = (rcv: Rcv, link: Link): Seq => {
   const now = announced(rcv)
-  const free = Math.min(Math.max(0, rcv.buf - rcv.unread), maxWindow(link), rcv.clamp)
+  const room = Math.max(0, rcv.buf - rcv.unread)
+  const free = Math.min(room, maxWindow(link), rcv.clamp)
+  if (link.context.settings.profile.windowStep === "sliding" && room >= rcv.buf >> 1) {
+    return add(rcv.nxt, Math.max(now, sliding(rcv, link, free)))
+  }
   const gain = free - now
   return gain > 0 && gain >= leastGain(rcv, link, free) ? add(rcv.nxt, free) : add(rcv.nxt, now)
+}
+
+/**
+ * While half of the buffer is free there is no silly window to avoid, and the edge moves with every ACK; a
+ * window without a scale keeps its width as long as that is possible (Linux's __tcp_select_window).
+ */
+const sliding = (rcv: Rcv, link: Link, free: number): number => {
+  if (link.agreed.rcvScale > 0) return free
+  const width = distance(rcv.edge, rcv.lastAck)
+  return width <= free && width > free - rcv.mss ? width : free - (free % rcv.mss)
 }
 
 /** FreeBSD's tcp_output keeps to the clause only while the window is small. */

@@ -349,7 +349,8 @@ describe("a peer that takes and gives nothing back", () => {
     const { stranger, socket, mine, theirs } = connected()
     const tcb = stranger.host.host.status(socket)?.tcb
     if (tcb === undefined || !("rcv" in tcb)) throw new Error("no connection")
-    const window = distance(tcb.rcv.edge, tcb.rcv.nxt)
+    // The window may slide while the buffer has room; the buffer is what bounds it.
+    const window = tcb.rcv.buf
     const bytes = pattern(window + 5000)
     let acked = 0
     for (let at = 0; at < bytes.length; at += 1400) {

@@ -182,7 +182,7 @@ describe("closing", () => {
     const { client, server } = pair.open()
     pair.a.write(client, "question")
     pair.a.shutdown(client)
-    pair.settle()
+    pair.wait(50_000)
     expect([pair.a.state(client), pair.b.state(server)]).toEqual(["FIN-WAIT-2", "CLOSE-WAIT"])
     expect(pair.b.read(server)).toBe("question")
     expect(pair.b.readEnd(server)).toBe("end")

@@ -35,9 +35,9 @@ const gaveUp = (why: string) => ({ _tag: "Closed", reason: "ConnectionTimedOut",
 const closing = (scene: Happened): unknown => scene.effects.find((e) => e._tag === "Closed")
 
 describe("SYN", () => {
-  test("no answer: again after 1, 2, 4, 8, 16, 32 s, the end 60 s later", () => {
+  test("no answer: again after 1, 2, 4, 8, 16, 32 s, the end 64 s later", () => {
     const { at, end } = silence(made([[0, "OPEN active"]]), "retransmit")
-    expect(at).toEqual([1, 3, 7, 15, 31, 63, 123])
+    expect(at).toEqual([1, 3, 7, 15, 31, 63, 127])
     expect(closing(end)).toEqual(gaveUp("RFC9293-3.8.3:R2-of-SYN"))
     expect(transmits(end.effects)).toEqual([])
   })
@@ -77,8 +77,8 @@ describe("SYN,ACK", () => {
     expect(transmits(end.effects)).toEqual([])
   })
 
-  test("tcpSynackRetries 8: intervals stop growing at 60 s", () => {
-    expect(silence(half({ tcpSynackRetries: 8 }), "retransmit").at).toEqual([1, 3, 7, 15, 31, 63, 123, 183, 243])
+  test("tcpSynackRetries 8: intervals stop growing at 120 s", () => {
+    expect(silence(half({ tcpSynackRetries: 8 }), "retransmit").at).toEqual([1, 3, 7, 15, 31, 63, 127, 247, 367])
   })
 
   test("of crossed SYNs: again after 1, 2, 4, 8, 16 s, the end 32 s later", () => {

@@ -45,6 +45,7 @@ const PROFILE: Readonly<Record<string, readonly [field: string, unit: number]>> 
   "net.inet.tcp.rexmit_slop": ["rtoSlop", MILLISECONDS],
   "net.inet.tcp.initcwnd_segments": ["initialWindowSegments", 1],
   "net.ipv4.tcp_rto_min_us": ["minRto", 1],
+  "net.ipv4.tcp_rto_max_ms": ["maxRto", MILLISECONDS],
 }
 
 /** Fields of the wire profile that a sysctl chooses a value of: the one for 0, and the one for 1. */

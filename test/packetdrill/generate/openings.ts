@@ -523,15 +523,9 @@ const TIME_WAIT_CASES: ReadonlyArray<Case> = [
   },
   {
     slug: "rst-elsewhere",
-    section: "RFC 5961 section 3.2",
-    comment:
-      "A RST in the window but not at RCV.NXT: a challenge ACK, and TIME-WAIT goes on. (Linux says nothing here.)",
-    events: [
-      "  +.1 < R 1000:1000(0) win 0",
-      "   +0 > . 2:2(0) ack 2",
-      "  +.1 < F. 1:1(0) ack 2 win 32792",
-      "   +0 > . 2:2(0) ack 2",
-    ],
+    section: "RFC 1337 section 3",
+    comment: "A RST in the window but not at RCV.NXT is ignored, as by Linux: TIME-WAIT goes on.",
+    events: ["  +.1 < R 1000:1000(0) win 0", "  +.1 < F. 1:1(0) ack 2 win 32792", "   +0 > . 2:2(0) ack 2"],
   },
 ]
 

@@ -118,7 +118,9 @@ const reset = (at: StateAt, stimulus: string): ReadonlyArray<string> => [
   "   +0 write(4, ..., 100) = -1 EPIPE (Broken pipe)",
 ]
 
-const fin = (at: StateAt, length: number): string => `   +0 > . ${at.nxt}:${at.nxt}(0) ack ${at.rcv + length + 1}`
+/** The ACK of the peer's FIN. In ESTABLISHED it waits, where data came first, for data to go with (Linux's tcp_fin). */
+const fin = (at: StateAt, length: number): string =>
+  `${at.slug === "established" && length > 0 ? " +.04" : "   +0"} > . ${at.nxt}:${at.nxt}(0) ack ${at.rcv + length + 1}`
 
 const SEQUENCE = "first check: an unacceptable segment is answered with an ACK and dropped."
 

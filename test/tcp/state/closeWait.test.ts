@@ -196,14 +196,14 @@ matrix("CLOSE-WAIT", CLOSE_WAIT_SCENES, [
   [
     "RELEASE, unread",
     "CLOSED",
-    ["<RST,ACK> seq=snd.nxt ack=rcv.nxt"],
+    ["<RST,ACK> seq=snd.nxt ack=rcv.nxt ecr=ts.recent"],
     "closed ConnectionAborted, cancel retransmit",
     "RFC2525-2.17:unread-data-at-close",
   ],
   [
     "ABORT",
     "CLOSED",
-    ["<RST,ACK> seq=snd.nxt ack=rcv.nxt"],
+    ["<RST,ACK> seq=snd.nxt ack=rcv.nxt ecr=ts.recent"],
     "closed ConnectionAborted, cancel retransmit",
     "RFC9293-3.10.5:ABORT",
   ],

@@ -194,7 +194,7 @@ matrix("CLOSING", CLOSING_SCENES, [
   [
     "RELEASE, unread",
     "CLOSED",
-    ["<RST,ACK> seq=snd.nxt ack=rcv.nxt"],
+    ["<RST,ACK> seq=snd.nxt ack=rcv.nxt ecr=ts.recent"],
     "closed ConnectionAborted, cancel retransmit",
     "RFC2525-2.17:unread-data-at-close",
   ],

@@ -271,14 +271,14 @@ matrix("ESTABLISHED", ESTABLISHED_SCENES, [
   [
     "RELEASE, unread",
     "CLOSED",
-    ["<RST,ACK> seq=snd.nxt ack=rcv.nxt"],
+    ["<RST,ACK> seq=snd.nxt ack=rcv.nxt ecr=ts.recent"],
     "closed ConnectionAborted, cancel retransmit, cancel delayedAck",
     "RFC2525-2.17:unread-data-at-close",
   ],
   [
     "ABORT",
     "CLOSED",
-    ["<RST,ACK> seq=snd.nxt ack=rcv.nxt"],
+    ["<RST,ACK> seq=snd.nxt ack=rcv.nxt ecr=ts.recent"],
     "closed ConnectionAborted, cancel retransmit",
     "RFC9293-3.10.5:ABORT",
   ],

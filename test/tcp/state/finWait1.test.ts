@@ -272,14 +272,14 @@ matrix("FIN-WAIT-1", FIN_WAIT_1_SCENES, [
   [
     "RELEASE, unread",
     "CLOSED",
-    ["<RST,ACK> seq=snd.nxt ack=rcv.nxt"],
+    ["<RST,ACK> seq=snd.nxt ack=rcv.nxt ecr=ts.recent"],
     "closed ConnectionAborted, cancel retransmit, cancel delayedAck",
     "RFC2525-2.17:unread-data-at-close",
   ],
   [
     "ABORT",
     "CLOSED",
-    ["<RST,ACK> seq=snd.nxt ack=rcv.nxt"],
+    ["<RST,ACK> seq=snd.nxt ack=rcv.nxt ecr=ts.recent"],
     "closed ConnectionAborted, cancel retransmit",
     "RFC9293-3.10.5:ABORT",
   ],

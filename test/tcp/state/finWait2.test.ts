@@ -255,11 +255,17 @@ matrix("FIN-WAIT-2", FIN_WAIT_2_SCENES, [
   [
     "RELEASE, unread",
     "CLOSED",
-    ["<RST,ACK> seq=snd.nxt ack=rcv.nxt"],
+    ["<RST,ACK> seq=snd.nxt ack=rcv.nxt ecr=ts.recent"],
     "closed ConnectionAborted, cancel delayedAck",
     "RFC2525-2.17:unread-data-at-close",
   ],
-  ["ABORT", "CLOSED", ["<RST,ACK> seq=snd.nxt ack=rcv.nxt"], "closed ConnectionAborted", "RFC9293-3.10.5:ABORT"],
+  [
+    "ABORT",
+    "CLOSED",
+    ["<RST,ACK> seq=snd.nxt ack=rcv.nxt ecr=ts.recent"],
+    "closed ConnectionAborted",
+    "RFC9293-3.10.5:ABORT",
+  ],
   ["STATUS", "FIN-WAIT-2", [], "", ""],
 
   // Timeouts

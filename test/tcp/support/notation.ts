@@ -185,7 +185,8 @@ export interface Manners {
 
 /**
  * A segment that ought to be sent, in full. Where not said otherwise: WND is what remains up to
- * RCV.EDGE, the right edge as the peer was last told; TSecr is TS.Recent; a RST has neither.
+ * RCV.EDGE, the right edge as the peer was last told; TSecr is TS.Recent; a RST has neither,
+ * unless it says what it echoes.
  */
 export const expected = (notation: string, env: Env, manners: Manners): string => {
   const { flags, fields } = read(notation)
@@ -198,7 +199,7 @@ export const expected = (notation: string, env: Env, manners: Manners): string =
   const ack = of("ack", 0) >>> 0
   const left = syn ? (env["rcv.nxt"] ?? 0) : ack
   const edge = env["rcv.edge"] ?? 0
-  const stamped = manners.timestamps && !rst
+  const stamped = manners.timestamps && (!rst || fields.ecr !== undefined)
   return show({
     seq: of("seq", 0) >>> 0,
     ack,

@@ -64,6 +64,16 @@ export interface World {
   readonly peerScale: number | undefined
 }
 
+/** What Linux does in its own way, as the RFCs would have it: the tables below test/tcp are theirs. */
+const BY_THE_CLAUSES: Partial<WireProfile> = {
+  initialQuickAcks: 0,
+  initialWindow: "full",
+  windowStep: "segment",
+  timeWaitChecks: "window",
+  finAck: "at-once",
+  pawsTolerance: 0,
+}
+
 /**
  * No window scaling and the whole buffer announced, so that windows read as they are; no ACKs at once
  * at the start of a connection, so that the delayed-ACK rules show from the first segment on.
@@ -75,7 +85,7 @@ export const world = (options: WorldOptions = {}): World => {
       settings: {
         ...defaultSettings,
         tcpWindowScaling: options.peerScale !== undefined,
-        profile: { ...linux, initialQuickAcks: 0, initialWindow: "full", ...options.profile },
+        profile: { ...linux, ...BY_THE_CLAUSES, ...options.profile },
         ...options.settings,
       },
       keys: {
