@@ -26,7 +26,7 @@ import { Flow } from "./flow.ts"
 import { fragment4Arrives, fragment6Arrives } from "./fragmentInput.ts"
 import { isUsable } from "./guards.ts"
 import { IcmpHost } from "./icmpHost.ts"
-import { type IcmpReport, reasonOf } from "./icmpReport.ts"
+import type { IcmpReport } from "./icmpReport.ts"
 import { type HostKeys, makeKeys } from "./keyedHash.ts"
 import { type Cast, Link } from "./link.ts"
 import { NeighbourEntry } from "./neighbours.ts"
@@ -476,7 +476,7 @@ class Host implements HostApi {
     if (quote.ip.protocol !== PROTOCOL_TCP) {
       if (!this.datagrams.icmpError(quote, report, now)) this.link.drop("icmp:nobody-asked")
     } else if (report.problem === "MessageTooBig") this.tcp.icmpTooBig(quote, report.mtu, now)
-    else this.tcp.icmpError(quote, reasonOf(report), now)
+    else this.tcp.icmpError(quote, report.errno, now)
   }
 
   private datagram(

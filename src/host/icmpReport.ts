@@ -1,4 +1,4 @@
-import type { CloseReason } from "../tcp/effect.ts"
+import type { IcmpErrno } from "../tcp/effect.ts"
 import type { IpAddress } from "../wire/address.ts"
 import {
   ADMINISTRATIVELY_PROHIBITED,
@@ -39,7 +39,7 @@ export interface IcmpReport {
   readonly problem: IcmpProblem
   /** Who says so: the destination, or a router on the way. */
   readonly from: IpAddress
-  readonly errno: "EACCES" | "ECONNREFUSED" | "EHOSTUNREACH" | "ENETUNREACH" | "ENOPROTOOPT" | "EMSGSIZE" | "EPROTO"
+  readonly errno: IcmpErrno
   /** It will not pass by itself: a connected socket fails with it (Linux's icmp_err_convert). */
   readonly isHard: boolean
   /** Octets that the next hop takes, with MessageTooBig; 0: it did not say. */
@@ -92,10 +92,6 @@ export const reportOf6 = (message: Icmpv6Message, from: IpAddress): IcmpReport |
   }
 }
 
-/** What ends a connection: nobody listens there, or nobody can be reached there. */
-export const reasonOf = ({ problem }: IcmpReport): CloseReason =>
-  problem === "PortUnreachable" || problem === "ProtocolUnreachable" ? "ConnectionRefused" : "HostUnreachable"
-
 /** What a host says to itself where nobody answers for the next hop. */
 export const hostUnreachable = (from: IpAddress): IcmpReport => ({
   ...unreachable(HOST_UNREACHABLE),
@@ -121,10 +117,32 @@ const unreachable = (code: number): Unreachable => {
       return { problem: "MessageTooBig", errno: "EMSGSIZE", isHard: true }
     case ADMINISTRATIVELY_PROHIBITED:
       return { problem: "AdministrativelyProhibited", errno: "EHOSTUNREACH", isHard: true }
+    case SOURCE_ROUTE_FAILED:
+      return { problem: "OtherUnreachable", errno: "EOPNOTSUPP", isHard: false }
+    case NET_UNKNOWN:
+    case NET_PROHIBITED:
+      return { problem: "NetUnreachable", errno: "ENETUNREACH", isHard: true }
+    case NET_UNREACHABLE_FOR_TOS:
+      return { problem: "NetUnreachable", errno: "ENETUNREACH", isHard: false }
+    case HOST_UNKNOWN:
+      return { problem: "HostUnreachable", errno: "EHOSTDOWN", isHard: true }
+    case HOST_ISOLATED:
+      return { problem: "HostUnreachable", errno: "ENONET", isHard: true }
+    case HOST_PROHIBITED:
+      return { problem: "AdministrativelyProhibited", errno: "EHOSTUNREACH", isHard: true }
     default:
       return { problem: "OtherUnreachable", errno: "EHOSTUNREACH", isHard: false }
   }
 }
+
+/** Codes of Destination Unreachable that are only errors here (RFC 1122 section 3.2.2.1). */
+const SOURCE_ROUTE_FAILED = 5
+const NET_UNKNOWN = 6
+const HOST_UNKNOWN = 7
+const HOST_ISOLATED = 8
+const NET_PROHIBITED = 9
+const HOST_PROHIBITED = 10
+const NET_UNREACHABLE_FOR_TOS = 11
 
 const unreachable6 = (code: number): Unreachable => {
   switch (code) {

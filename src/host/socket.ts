@@ -1,4 +1,4 @@
-import type { CloseReason, Why } from "../tcp/effect.ts"
+import type { CloseReason, IcmpErrno, Why } from "../tcp/effect.ts"
 import type { Listen, SocketOptions } from "../tcp/tcb.ts"
 import { type Endpoint, type IpAddress, sameAddress } from "../wire/address.ts"
 import type { TcpPacket } from "../wire/tcpSegment.ts"
@@ -14,7 +14,8 @@ export class ConnectionSocket {
   readonly received = new ReceiveQueue()
   /** The peer's FIN is behind what is queued. */
   ended = false
-  closed: { readonly reason: CloseReason; readonly why: Why } | undefined = undefined
+  closed: { readonly reason: CloseReason; readonly errno?: IcmpErrno | undefined; readonly why: Why } | undefined =
+    undefined
   /** SHUT_RD: after what is queued comes the end. */
   shut = false
   /** SO_ERROR has been read. */

@@ -1,7 +1,7 @@
 import { worthWaking } from "../tcp/calls.ts"
 import { deadlineOf } from "../tcp/deadline.ts"
-import type { CloseReason, Step, TcpEffect } from "../tcp/effect.ts"
-import { icmpArrives } from "../tcp/icmpError.ts"
+import type { IcmpErrno, Step, TcpEffect } from "../tcp/effect.ts"
+import { icmpArrives, isRefusal } from "../tcp/icmpError.ts"
 import { pathMtuArrives } from "../tcp/pathMtu.ts"
 import { outputOf, synReceivedArrives } from "../tcp/reduce.ts"
 import { answerNobody } from "../tcp/reset.ts"
@@ -170,10 +170,10 @@ export class TcpHost {
   }
 
   /** An ICMP error about a segment that went out (RFC 5927 section 4.1: its sequence number must be in flight). */
-  icmpError(quote: Quote, reason: CloseReason, now: Micros): void {
-    const block = this.quoted(quote, reason === "ConnectionRefused", now)
-    if (block instanceof HalfOpen) this.listening.apply(block, icmpArrives(block.request, quote.seq, reason), now)
-    else if (block !== undefined) this.apply(block, icmpArrives(block.tcb, quote.seq, reason), now)
+  icmpError(quote: Quote, errno: IcmpErrno, now: Micros): void {
+    const block = this.quoted(quote, isRefusal(errno), now)
+    if (block instanceof HalfOpen) this.listening.apply(block, icmpArrives(block.request, quote.seq, errno), now)
+    else if (block !== undefined) this.apply(block, icmpArrives(block.tcb, quote.seq, errno), now)
   }
 
   /**
@@ -212,10 +212,10 @@ export class TcpHost {
   unreachable(lost: SendSegment, now: Micros): void {
     const { source, sourcePort, destination, destinationPort, segment } = lost
     const flow = this.flows.find(source, sourcePort, destination, destinationPort)
-    if (flow !== undefined) return this.apply(flow, icmpArrives(flow.tcb, segment.seq, "HostUnreachable"), now)
+    if (flow !== undefined) return this.apply(flow, icmpArrives(flow.tcb, segment.seq, "EHOSTUNREACH"), now)
     const half = this.listening.find(source, sourcePort, destination, destinationPort, now)
     if (half !== undefined) {
-      this.listening.apply(half, icmpArrives(half.request, segment.seq, "HostUnreachable"), now)
+      this.listening.apply(half, icmpArrives(half.request, segment.seq, "EHOSTUNREACH"), now)
     }
   }
 
@@ -383,7 +383,7 @@ export class TcpHost {
         return this.notify(socket, "readable")
       case "Closed":
         if (socket === undefined || socket.closed !== undefined) return
-        socket.closed = { reason: effect.reason, why: effect.why }
+        socket.closed = { reason: effect.reason, errno: effect.errno, why: effect.why }
         return this.notify(socket, "closed")
       case "Drop":
         return this.shell.link.drop(effect.why)

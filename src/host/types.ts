@@ -2,7 +2,7 @@ import type { DhcpClient } from "../ip/dhcpClient.ts"
 import type { DhcpLease } from "../ip/dhcpLease.ts"
 import type { Origin } from "../ip/ownAddress.ts"
 import type { Candidate } from "../ip/sourceAddress.ts"
-import type { CloseReason, Refused, Transmit, Why } from "../tcp/effect.ts"
+import type { CloseReason, IcmpErrno, Refused, Transmit, Why } from "../tcp/effect.ts"
 import type { TcpSettings } from "../tcp/settings.ts"
 import type { SocketOptions, State, Tcb } from "../tcp/tcb.ts"
 import type { Micros } from "../tcp/time.ts"
@@ -216,7 +216,9 @@ export interface SocketStatus {
   /** Octets that `write` would take now. */
   readonly room: number
   /** Set once the connection is over. */
-  readonly closed: { readonly reason: CloseReason; readonly why: Why } | undefined
+  readonly closed:
+    | { readonly reason: CloseReason; readonly errno?: IcmpErrno | undefined; readonly why: Why }
+    | undefined
   /** How its segments are signed; absent where they are not. */
   readonly authentication?: AuthenticationStatus | undefined
   readonly tcb: Tcb

@@ -129,7 +129,7 @@ export type ConnectionError =
 
 /** The destination does not know the protocol, or what the datagram's header asks for. */
 export class ProtocolUnreachable extends Data.TaggedError("ProtocolUnreachable")<
-  Detail & { readonly errno: "ENOPROTOOPT" | "EPROTO" }
+  Detail & { readonly errno: "ENOPROTOOPT" | "EOPNOTSUPP" | "EPROTO" }
 > {
   override get message(): string {
     return `${this.endpoint} does not speak the protocol (${this.why})`

@@ -40,7 +40,9 @@ export const unreachableError = ({ errno, problem, mtu }: IcmpReport, endpoint: 
   switch (errno) {
     case "ECONNREFUSED":
       return new ConnectionRefused(detail)
+    case "EHOSTDOWN":
     case "EHOSTUNREACH":
+    case "ENONET":
       return new HostUnreachable(detail)
     case "ENETUNREACH":
       return new NetworkUnreachable(detail)
@@ -49,6 +51,7 @@ export const unreachableError = ({ errno, problem, mtu }: IcmpReport, endpoint: 
     case "EACCES":
       return new PermissionDenied(detail)
     case "ENOPROTOOPT":
+    case "EOPNOTSUPP":
     case "EPROTO":
       return new ProtocolUnreachable({ ...detail, errno })
   }

@@ -148,14 +148,24 @@ const queuedCwr = (a: Ack): Synchronized["ecn"] => {
 const tellCongestionControl = (a: Ack, rto: Rto, rtt: Micros | undefined): void => {
   const rate = generate(a)
   const lost = a.rec.totalLost - a.priorLost
-  const recovering = isReducing(a)
   if (!governsRecovery(a.cc)) {
-    if (recovering) return reduce(a, (a.del.delivered - a.priorDelivered) / a.mss, lost)
+    if (isReducing(a)) return reduce(a, (a.del.delivered - a.priorDelivered) / a.mss, lost)
     // Where a path reorders, SACKed data is progress too.
     const progress = a.dataAcked || (a.rec.reordering > a.settings.tcpReordering && a.dataSacked)
     if (!progress) return
   }
-  const sample = sampleOf(a.tcb, a.cc, a.del, a.board.una, inFlight(a), lost, recovering, rto, rtt, rate)
+  const sample = sampleOf(
+    a.tcb,
+    a.cc,
+    a.del,
+    a.board.una,
+    inFlight(a),
+    lost,
+    a.rec.phase === "recovery",
+    rto,
+    rtt,
+    rate,
+  )
   a.cc = onAck(a.cc, sample, a.mss, a.now)
 }
 

@@ -117,10 +117,25 @@ export type CloseReason =
   | "ConnectionAborted"
   | "HostUnreachable"
 
+/** What ICMP errors come to, for sockets (Linux's icmp_err_convert and icmpv6_err_convert). */
+export type IcmpErrno =
+  | "EACCES"
+  | "ECONNREFUSED"
+  | "EHOSTDOWN"
+  | "EHOSTUNREACH"
+  | "EMSGSIZE"
+  | "ENETUNREACH"
+  | "ENONET"
+  | "ENOPROTOOPT"
+  | "EOPNOTSUPP"
+  | "EPROTO"
+
 /** The block is deleted, or has become TIME-WAIT: the application hears nothing more. */
 export interface ConnectionClosed {
   readonly _tag: "Closed"
   readonly reason: CloseReason
+  /** More exact than the reason, where an ICMP error was it. */
+  readonly errno?: IcmpErrno
   readonly why: Why
 }
 

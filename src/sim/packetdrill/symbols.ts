@@ -21,6 +21,7 @@ export const ERRNO: Readonly<Record<string, number>> = {
   EDESTADDRREQ: 89,
   EMSGSIZE: 90,
   EPROTOTYPE: 91,
+  ENONET: 64,
   ENOPROTOOPT: 92,
   EPROTONOSUPPORT: 93,
   ESOCKTNOSUPPORT: 94,

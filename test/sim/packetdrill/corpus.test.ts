@@ -7,7 +7,7 @@ import { corpus, ROOT } from "./corpus.ts"
 import { knownFailures } from "./knownFailures.ts"
 
 describe("the corpus", async () => {
-  for (const { name, source, options } of await corpus(["ipv4"])) {
+  for (const { name, source, options } of await corpus(["ipv4", "ipv6"])) {
     test(name, () => {
       const outcome = runScript(source, options)
       const report = outcome._tag === "Failed" ? formatFailure(name, outcome.failure) : outcome._tag

@@ -88,7 +88,7 @@ export const pendingError = (context: CallContext, file: SocketFile): string | u
   if (closed === undefined) return undefined
   // Linux's tcp_reset says EPIPE where the peer had already closed its side.
   if (closed.reason === "ConnectionReset" && file.flow?.peerClosed === true && !file.writeShut) return "EPIPE"
-  return ERRNO_OF[closed.reason]
+  return closed.errno ?? ERRNO_OF[closed.reason]
 }
 
 export const takeError = (context: CallContext, file: SocketFile): string | undefined => {

@@ -36,12 +36,14 @@ const checkFlags = (action: CallAction, flags: number, more = 0): void => {
 }
 
 export const read: Call = (context, action) =>
+  intoNowhere(context, action) ??
   receive(context, action, numberOf(action.args[2], context.config.definitions, "a length"), 0)
 
 export const recv: Call = (context, action) => {
   const { definitions } = context.config
   const flags = numberOr(action.args[3], definitions, "flags", 0)
-  return receive(context, action, numberOf(action.args[2], definitions, "a length"), flags)
+  const nowhere = intoNowhere(context, action)
+  return nowhere ?? receive(context, action, numberOf(action.args[2], definitions, "a length"), flags)
 }
 
 export const readv: Call = (context, action) => receive(context, action, vectorLength(context, action.args[1]), 0)
@@ -149,11 +151,13 @@ const take = (
 }
 
 export const write: Call = (context, action) =>
-  transmit(context, action, payload(context, action.args[1], action.args[2]), 0)
+  fromNowhere(context, action) ?? transmit(context, action, payload(context, action.args[1], action.args[2]), 0)
 
 export const send: Call = (context, action) => {
   const flags = numberOr(action.args[3], context.config.definitions, "flags", 0)
-  return transmit(context, action, payload(context, action.args[1], action.args[2]), flags)
+  return (
+    fromNowhere(context, action) ?? transmit(context, action, payload(context, action.args[1], action.args[2]), flags)
+  )
 }
 
 export const writev: Call = (context, action) => transmit(context, action, vectorPayload(context, action.args[1]), 0)
@@ -172,6 +176,20 @@ export const sendfile: Call = (context, action) => {
   if (from.kind !== "plain") return unsupported(action.at, "sendfile from anything but a file")
   return transmit(context, action, new Uint8Array(numberOf(action.args[3], definitions, "a length")), 0)
 }
+
+/** A script asks what happens without a buffer: EFAULT, where there is an octet to be copied. */
+const fromNowhere = (context: CallContext, action: CallAction): Attempt | undefined =>
+  isNull(action.args[1]) && numberOf(action.args[2], context.config.definitions, "a length") > 0
+    ? immediate(failed("EFAULT"))
+    : undefined
+
+const intoNowhere = (context: CallContext, action: CallAction): Attempt | undefined => {
+  const file = isNull(action.args[1]) ? socketOf(context, action.args[0]) : undefined
+  const waiting = file === undefined || isResult(file) ? 0 : (statusOf(context, file)?.recvQ ?? 0)
+  return waiting > 0 ? fromNowhere(context, action) : undefined
+}
+
+const isNull = (argument: Expression | undefined): boolean => argument?._tag === "Name" && argument.name === "NULL"
 
 /** `length` octets, beginning with the text where one is given. */
 const payload = (context: CallContext, data: Expression | undefined, length: Expression | undefined): Uint8Array => {
