@@ -94,6 +94,7 @@ const SACK = 2
 const WSCALE = 4
 const ECN = 8
 const ECN_SEEN = 16
+const SYN_DATA = 32
 
 /** TCP_CA_*. */
 const CA_STATES: Readonly<Record<Phase, number>> = { open: 0, disorder: 1, cwr: 2, recovery: 3, loss: 4 }
@@ -104,6 +105,7 @@ export const tcpInfo = (status: SocketStatus, now: Micros): TcpInfo => {
   const fields: Fields = {
     ...(tcb._tag === "LISTEN" ? { unacked: status.recvQ, sacked: status.sendQ } : {}),
     ...("snd" in tcb ? ofConnection(tcb, now) : {}),
+    ...(tcb._tag === "SYN-RECEIVED" && tcb.open === "fast" ? ofConnection(tcb.tcb, now) : {}),
     ...(tcb._tag === "SYN-SENT" ? { retransmits: tcb.retransmits, backoff: tcb.retransmits } : {}),
     ...(totals === undefined || optionsOf(tcb) === undefined ? {} : ofTotals(totals, now)),
   }
@@ -166,7 +168,8 @@ const optionBits = ({ link, ecn }: Synchronized): number => {
     (sack ? SACK : 0) |
     (scaling ? WSCALE : 0) |
     (marks ? ECN : 0) |
-    (ecn.seen ? ECN_SEEN : 0)
+    (ecn.seen ? ECN_SEEN : 0) |
+    (link.synData ? SYN_DATA : 0)
   )
 }
 

@@ -49,7 +49,8 @@ export const fromSent = (
 ): Handshake => {
   const { context, path, local, remote, iss, tsOffset, options, rcvBuf, retransmits, since, queue, up, closing, shut } =
     sent
-  const link: Link = { context, path, local, remote, iss, irs, agreed, tsOffset, open: "active", establishedAt: now }
+  const ends = { context, path, local, remote, iss, irs, agreed, tsOffset }
+  const link: Link = { ...ends, open: "active", establishedAt: now, synData: false }
   return { link, options, rcvBuf, announced, tsRecent, retransmits, since, queue, up, closing, shut }
 }
 
@@ -57,7 +58,8 @@ export const fromSent = (
 export const fromRequest = (request: Request, tsRecent: number, now: Micros): Handshake => {
   const { context, path, local, remote, iss, irs, tsOffset, options, rcvBuf, retransmits, since } = request
   const agreed = agreedBy(request.terms)
-  const link: Link = { context, path, local, remote, iss, irs, agreed, tsOffset, open: "passive", establishedAt: now }
+  const ends = { context, path, local, remote, iss, irs, agreed, tsOffset }
+  const link: Link = { ...ends, open: "passive", establishedAt: now, synData: false }
   const announced = synAckWindow(context.settings, rcvBuf, path, agreed)
   return {
     link,

@@ -7,7 +7,7 @@ import { establish, fromRequest } from "./establish.ts"
 import { output } from "./output.ts"
 import { drop, resetFor } from "./reset.ts"
 import { handshakeInterval, interval, measured } from "./rto.ts"
-import { after } from "./seq.ts"
+import { add, after, distance } from "./seq.ts"
 import { synAckFor } from "./synAck.ts"
 import * as synchronized from "./synchronized.ts"
 import { afterHandshake } from "./synchronized.ts"
@@ -86,7 +86,8 @@ export const accept = (
   // Nothing is measured yet, and the window of a SYN is never scaled (RFC 7323 section 2.2).
   const fresh = establish(fromRequest({ ...request, since: OFF }, request.tsRecent, now), seg, seg.wnd, now, out)
   const taken = seg.payload.length > 0 || hasFin(seg) ? afterHandshake(fresh, seg, now, out) : fresh
-  const inner = acknowledgedBySynAck(isSynchronized(taken) ? taken : fresh)
+  const ready = acknowledgedBySynAck(isSynchronized(taken) ? taken : fresh)
+  const inner: Synchronized = { ...ready, link: { ...ready.link, synData: seg.payload.length > 0 } }
   const tcb: FastOpened = { _tag: "SYN-RECEIVED", open: "fast", request, tcb: inner }
   const deadline = { _tag: "ArmTimer", timer: "retransmit", at: request.deadline } as const
   return { tcb, effects: [synAckFor(request, inner.rcv.nxt, now, "RFC7413-4.2.2:SYN-with-cookie"), deadline, ...out] }
@@ -174,10 +175,11 @@ const wrap = (fast: FastOpened, step: Step): Step => {
   return { tcb: { ...fast, tcb: inner }, effects }
 }
 
-const acknowledgedBySynAck = (tcb: Synchronized): Synchronized => ({
-  ...tcb,
-  rcv: { ...tcb.rcv, due: "none", lastAck: tcb.rcv.nxt },
-})
+/** The SYN-ACK announces the whole window from behind the SYN's data on. */
+const acknowledgedBySynAck = (tcb: Synchronized): Synchronized => {
+  const { nxt, edge, lastAck } = tcb.rcv
+  return { ...tcb, rcv: { ...tcb.rcv, due: "none", lastAck: nxt, edge: add(edge, distance(nxt, lastAck)) } }
+}
 
 const ordinary = (cookie: Request["cookie"], why: Extract<FastAnswer, { _tag: "Ordinary" }>["why"]): FastAnswer => ({
   _tag: "Ordinary",

@@ -2,10 +2,10 @@ import { NOT_ECT } from "../wire/ecn.ts"
 import { ACK, hasAck, hasRst, NO_OPTIONS, RST, type Segment, segmentLength } from "../wire/tcpSegment.ts"
 import type { Drop, Transmit, Why } from "./effect.ts"
 import { timestamp } from "./handshake.ts"
-import { add, type Seq } from "./seq.ts"
+import { add, distance, type Seq } from "./seq.ts"
 import type { Synchronized } from "./tcb.ts"
 import type { Micros } from "./time.ts"
-import { bareSeq } from "./window.ts"
+import { bareSeq, nextEdge, windowField } from "./window.ts"
 
 export const drop = (why: Why): Drop => ({ _tag: "Drop", why })
 
@@ -31,6 +31,10 @@ export const reset = (seq: Seq, ack: Seq, flags: number, why: Why): Transmit => 
 /** A reset of our own accord carries what the connection's segments do (RFC 7323 section 3.2: SHOULD). */
 export const resetOf = (tcb: Synchronized, now: Micros, why: Why): Transmit => ({
   ...reset(bareSeq(tcb.snd, tcb.link), tcb.rcv.nxt, RST | ACK, why),
+  wnd:
+    tcb.link.context.settings.profile.resetWindow === "zero"
+      ? 0
+      : windowField(tcb.link, distance(nextEdge(tcb.rcv, tcb.link), tcb.rcv.nxt)),
   options: tcb.link.agreed.timestamps
     ? { ...NO_OPTIONS, tsVal: timestamp(tcb.link.context, tcb.link.tsOffset, now), tsEcr: tcb.rcv.tsRecent }
     : NO_OPTIONS,

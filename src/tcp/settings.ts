@@ -149,6 +149,8 @@ export interface WireProfile {
   readonly resetAtFin: boolean
   /** RFC 5961 section 3.2's exact match extends to the end of what SACK has reported: the peer may count from there (Linux). */
   readonly resetAtSack: boolean
+  /** Window field of a reset of our own accord: as of any segment, or zero. */
+  readonly resetWindow: "announced" | "zero"
   /** A timestamp this many ticks older than TS.Recent passes PAWS: the sender's clock may tick between two queues (Linux's TCP_PAWS_WINDOW). */
   readonly pawsTolerance: number
   /**
@@ -184,6 +186,7 @@ export const linux: WireProfile = {
   missingTimestamp: "accept",
   resetAtFin: true,
   resetAtSack: true,
+  resetWindow: "announced",
   pawsTolerance: 1,
   timeWaitChecks: "RCV.NXT",
   finAck: "delayed",
@@ -210,6 +213,7 @@ export const freebsd: WireProfile = {
   missingTimestamp: "drop",
   resetAtFin: false,
   resetAtSack: false,
+  resetWindow: "zero",
   pawsTolerance: 0,
   timeWaitChecks: "window",
   finAck: "at-once",

@@ -87,6 +87,7 @@ const withSynData = (tcb: Synchronized, sent: SynSent, seg: Segment, out: Out): 
   if (taken > 0) out.push({ _tag: "Acknowledged", count: taken })
   return {
     ...tcb,
+    link: { ...tcb.link, synData: taken > 0 },
     queue: dropBefore(sent.queue, seg.ack),
     flight: emptyFlight(seg.ack),
     snd: { ...tcb.snd, una: seg.ack, nxt: seg.ack, small: seg.ack },

@@ -278,6 +278,8 @@ export interface Link {
   readonly tsOffset: number
   readonly open: "active" | "passive"
   readonly establishedAt: Micros
+  /** Data of the SYN was taken (Linux's TCPI_OPT_SYN_DATA). */
+  readonly synData: boolean
 }
 
 /** RFC 9293 section 3.3.1's send variables. */

@@ -41,6 +41,10 @@ const FREEBSD: ReadonlyArray<readonly [name: string, value: string]> = [
   ["net.ipv4.tcp_rmem", "4096 131072 2097152"],
   ["net.ipv4.tcp_wmem", "4096 32768 2097152"],
   ["net.ipv4.tcp_rfc1337", "1"],
+  // Its default stack finds losses as RFC 6675 does: RACK and tail loss probes are another stack's.
+  ["net.ipv4.tcp_recovery", "0"],
+  ["net.ipv4.tcp_early_retrans", "0"],
+  ["net.ipv4.tcp_frto", "0"],
 ]
 
 /** The machine that a script finds. */

@@ -72,6 +72,7 @@ const BY_THE_CLAUSES: Partial<WireProfile> = {
   timeWaitChecks: "window",
   finAck: "at-once",
   pawsTolerance: 0,
+  resetWindow: "zero",
 }
 
 /**

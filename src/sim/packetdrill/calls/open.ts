@@ -1,6 +1,7 @@
 import type { ConnectCall } from "../../../host/types.ts"
 import { OFF } from "../../../tcp/time.ts"
 import { type Endpoint, type IpAddress, UNSPECIFIED4, UNSPECIFIED6 } from "../../../wire/address.ts"
+import type { Expression } from "../ast.ts"
 import { isRefused, makeSocket, type SocketFile } from "../files.ts"
 import type { Flow } from "../flow.ts"
 import { unsupported } from "../scriptError.ts"
@@ -152,10 +153,24 @@ export const withTimeout =
     return result === "blocks" && deadline !== OFF && context.machine.now >= deadline ? failed("EAGAIN") : result
   }
 
+const isUnspecifiedFamily = (address: Expression | undefined): boolean =>
+  address?._tag === "Name" && address.name === "AF_UNSPEC"
+
+/** connect(2) to nobody: the connection is reset, the socket may be used anew (Linux's tcp_disconnect). */
+const disconnect = (context: CallContext, file: SocketFile): CallResult => {
+  const { machine } = context
+  if (file.id !== undefined) machine.host.abort(file.id, machine.now)
+  machine.settle()
+  file.id = undefined
+  file.role = "new"
+  return done(0)
+}
+
 export const connect: Call = (context, action) => {
   const file = socketOf(context, action.args[0])
   if (isResult(file)) return immediate(file)
   if (file.role === "listener") return immediate(failed("EISCONN"))
+  if (isUnspecifiedFamily(action.args[1])) return immediate(disconnect(context, file))
   const fresh = file.role === "new"
   if (fresh) {
     const refused = openTo(context, file, action.args[1])
