@@ -12,7 +12,7 @@ export const nextEdge = (rcv: Rcv, link: Link): Seq => {
   const now = announced(rcv)
   const room = Math.max(0, rcv.buf - rcv.unread)
   const free = Math.min(room, maxWindow(link), rcv.clamp)
-  if (link.context.settings.profile.windowStep === "sliding" && room >= rcv.buf >> 1) {
+  if (link.context.settings.profile.windowStep === "sliding" && room >= rcv.buf >> 1 && free >= link.path.mss) {
     return add(rcv.nxt, Math.max(now, sliding(rcv, link, free)))
   }
   const gain = free - now
@@ -20,7 +20,7 @@ export const nextEdge = (rcv: Rcv, link: Link): Seq => {
 }
 
 /**
- * While half of the buffer is free there is no silly window to avoid, and the edge moves with every ACK; a
+ * While half of the buffer is free, and that is a segment, there is no silly window to avoid, and the edge moves with every ACK; a
  * window without a scale keeps its width as long as that is possible (Linux's __tcp_select_window).
  */
 const sliding = (rcv: Rcv, link: Link, free: number): number => {

@@ -457,7 +457,7 @@ const checkReceive = (tcb: Synchronized, before: Tcb): void => {
   // Silly-window avoidance of a receiver (RFC 9293 section 3.8.6.2.2); the peer's FIN may take one beyond it.
   const { mss } = tcb.link.path
   const small = distance(rcv.edge, before.rcv.nxt) < Math.min(rcv.buf >> 2, mss)
-  const worth = tcb.link.context.settings.profile.windowStep === "any" && !small ? 1 : Math.min(rcv.buf >> 1, mss)
+  const worth = tcb.link.context.settings.profile.windowStep !== "segment" && !small ? 1 : Math.min(rcv.buf >> 1, mss)
   must(gain === 0 || gain >= worth || rcv.fin, `a window update of ${gain} octets, in a buffer of ${rcv.buf}`)
 }
 
