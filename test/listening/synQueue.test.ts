@@ -257,8 +257,8 @@ describe("SYN-ACKs", () => {
     [0, 1],
     [1, 3],
     [2, 7],
-    // From here on the cap of 60 s counts.
-    [8, 243],
+    // From here on the cap of 120 s counts.
+    [8, 367],
   ] as const) {
     test(`tcpSynackRetries ${retries}: the request ends after ${seconds} s`, () => {
       const { scene } = halfOpen({ settings: { tcpSynackRetries: retries } })
