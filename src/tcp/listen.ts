@@ -1,5 +1,5 @@
 import type { Endpoint } from "../wire/address.ts"
-import { hasAck, hasFin, hasRst, hasSyn, type Segment } from "../wire/tcpSegment.ts"
+import { CWR, ECE, hasAck, hasFin, hasRst, hasSyn, type Segment } from "../wire/tcpSegment.ts"
 import type { Counter } from "./counters.ts"
 import { ecnAccepted } from "./ecn.ts"
 import type { Step, TcpEffect, Transmit, Why } from "./effect.ts"
@@ -69,7 +69,11 @@ const synArrives = (
     return refuse(listen, "Linux:SYN-queue-kept-for-proven-peers", counts)
   }
   if (cookie) {
-    const half = requestFrom(listen, { ...seg, options: cookieOffers(listen, remote, seg.options) }, local, remote, now)
+    const options = cookieOffers(listen, remote, seg.options)
+    // ECN is remembered in the timestamp too (Linux's cookie_ecn_ok).
+    const remembers = options.tsVal !== undefined && listen.context.settings.tcpTimestamps
+    const flags = remembers ? seg.flags : seg.flags & ~(ECE | CWR)
+    const half = requestFrom(listen, { ...seg, flags, options }, local, remote, now)
     const iss = cookieIss(listen.context, local, remote, seg.seq, agreedBy(half.terms).peerMss, now)
     const answer = cookieSynAck({ ...half, iss }, now)
     return { tcb: { ...listen, cookiesAt: now }, effects: [...counts, answer, count("SyncookiesSent")] }

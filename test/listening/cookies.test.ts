@@ -8,7 +8,18 @@ import { defaultSettings, type TcpSettings } from "../../src/tcp/settings.ts"
 import { defaultSocketOptions, type Listen, type Synchronized } from "../../src/tcp/tcb.ts"
 import type { Micros } from "../../src/tcp/time.ts"
 import type { Endpoint } from "../../src/wire/address.ts"
-import { ACK, EMPTY, FIN, NO_OPTIONS, PSH, type Segment, SYN, type TcpOptions } from "../../src/wire/tcpSegment.ts"
+import {
+  ACK,
+  CWR,
+  ECE,
+  EMPTY,
+  FIN,
+  NO_OPTIONS,
+  PSH,
+  type Segment,
+  SYN,
+  type TcpOptions,
+} from "../../src/wire/tcpSegment.ts"
 import { HOST, MINUTE, OFFER, octets, Peer, PORT, peerAddress, Scene, SECOND } from "./scene.ts"
 
 const LOCAL: Endpoint = { address: HOST, port: PORT }
@@ -51,8 +62,8 @@ class Baker {
   }
 
   /** The cookie SYN-ACK that a SYN gets. */
-  bake(now: Micros, options: Partial<TcpOptions> = {}, seq = 5000, remote = REMOTE) {
-    const step = this.hear({ flags: SYN, seq, options: { ...NO_OPTIONS, ...options } }, now, remote)
+  bake(now: Micros, options: Partial<TcpOptions> = {}, seq = 5000, remote = REMOTE, flags = SYN) {
+    const step = this.hear({ flags, seq, options: { ...NO_OPTIONS, ...options } }, now, remote)
     const [answer] = step.effects.filter((effect) => effect._tag === "Transmit")
     if (answer === undefined) throw new Error("no SYN-ACK")
     return answer
@@ -117,6 +128,18 @@ describe("what a cookie keeps", () => {
       expect([tcb?.snd.una, tcb?.rcv.nxt]).toEqual([(synAck.seq + 1) >>> 0, 5001])
       expect(whys(step)).toEqual(["SyncookiesRecv", "RFC4987-3.6:cookie"])
     })
+
+  test.each([
+    ["with timestamps", { mss: 1460, tsVal: 1, tsEcr: 0 }, true],
+    ["without, where no bit of a clock can hold it", { mss: 1460 }, false],
+  ] as const)("ECN that a SYN asks for, %s", (_, offer, kept) => {
+    const baker = new Baker()
+    const synAck = baker.bake(SECOND, offer, 5000, REMOTE, SYN | ECE | CWR)
+    expect((synAck.flags & ECE) !== 0).toBe(kept)
+    const options = { ...NO_OPTIONS, tsVal: "tsVal" in offer ? 1 : undefined, tsEcr: synAck.options.tsVal }
+    const step = baker.hear({ flags: ACK, seq: 5001, ack: synAck.seq + 1, options }, 2 * SECOND)
+    expect(spawned(step)?.link.agreed.ecn).toBe(kept)
+  })
 
   test("what is offered back is what will be kept", () => {
     const baker = new Baker()
