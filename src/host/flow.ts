@@ -33,6 +33,8 @@ export class Flow implements Scheduled, Way {
   guard: Guard | undefined = undefined
   /** When something last happened to it; OFF: it is not among those that may be put to rest. */
   stirredAt: Micros = OFF
+  /** When its progress last told of the next hop. */
+  confirmedAt: Micros = OFF
   private live: Connection | TimeWait | Closed | undefined
   private resting: Resting | undefined = undefined
 

@@ -18,6 +18,7 @@ export class ReceiveQueue {
 
   /** Keeps `bytes`, which nobody else may change any more. */
   take(bytes: Uint8Array): void {
+    if (bytes.length < SMALL && this.head < this.chunks.length) return this.push(bytes)
     this.length += bytes.length
     this.spare = undefined
     this.chunks.push(bytes)
@@ -35,7 +36,8 @@ export class ReceiveQueue {
     this.length -= chunk.length
     this.head++
     if (this.head === this.chunks.length) {
-      this.chunks = []
+      if (this.head === 1) this.chunks.pop()
+      else this.chunks = []
       this.head = 0
       this.spare = undefined
     } else if (this.head > 32 && this.head * 2 > this.chunks.length) {

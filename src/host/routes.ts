@@ -36,6 +36,9 @@ export class Routes {
   private table: ReadonlyArray<Route> = []
   private given: ReadonlyArray<RouteConfig>
   private readonly redirects: AddressMap<Hop>
+  /** The destination that was last looked up, and what was found. */
+  private last: IpAddress | undefined = undefined
+  private lastHop: Hop | undefined = undefined
 
   constructor(
     private readonly interfaces: ReadonlyArray<NetInterface>,
@@ -52,6 +55,7 @@ export class Routes {
   rebuild(): void {
     this.table = [...this.connected(), ...this.given]
     this.redirects.clear()
+    this.last = undefined
   }
 
   /** The way to a destination; `iface` where the sender has chosen one. */
@@ -63,12 +67,21 @@ export class Routes {
       const redirected = this.redirects.get(destination)
       if (redirected !== undefined) return redirected
     }
-    if (iface === undefined) return lookup(this.table, destination) ?? this.byDefault(destination, iface)
+    if (iface === undefined) return this.byTable(destination) ?? this.byDefault(destination, iface)
     const table = this.table.filter((route) => route.interface === iface)
     // A sender that has chosen the link means its neighbours where no route says otherwise (Linux's SO_BINDTODEVICE).
     return (
       lookup(table, destination) ?? this.byDefault(destination, iface) ?? { interface: iface, neighbour: destination }
     )
+  }
+
+  /** Packets that follow each other mostly go to the same destination. */
+  private byTable(destination: IpAddress): Hop | undefined {
+    if (this.last === undefined || !sameAddress(this.last, destination)) {
+      this.last = destination
+      this.lastHop = lookup(this.table, destination)
+    }
+    return this.lastHop
   }
 
   /** A router has said so (RFC 4861 section 8.3). */

@@ -29,6 +29,7 @@ import type { Endpoint, IpAddress } from "../wire/address.ts"
 import { IPV4_HEADER } from "../wire/ipv4.ts"
 import { IPV6_HEADER, IPV6_MIN_MTU } from "../wire/ipv6.ts"
 import type { Quote } from "../wire/quote.ts"
+import { COPIED_PAYLOAD } from "../wire/tcp.ts"
 import type { Segment, TcpPacket } from "../wire/tcpSegment.ts"
 import type { Counters } from "./counters.ts"
 import type { Deadlines, Scheduled } from "./deadlines.ts"
@@ -53,6 +54,9 @@ const SMALLEST_MTU = { 4: 576, 6: IPV6_MIN_MTU } as const
 
 /** Segments that a host sends to itself and handles in one flush; the rest waits for the next. */
 const LOOPBACK_BUDGET = 1024
+
+/** How often a connection's progress tells of its next hop: a small part of the least time that one counts as reachable. */
+const CONFIRMATION: Micros = 1_000_000
 
 /** Why a host reports a state of a socket, as bits of `reported`. */
 const EVENT_BITS = {
@@ -88,12 +92,12 @@ export class TcpHost {
   readonly cookies = new Remembered<FastOpenCookie>()
   private readonly guards: Guards
   private readonly trains = new Trains((flow, segment, now, gathered) => {
-    this.gathered = gathered ? segment.payload : undefined
+    this.own = gathered || isCopy(segment.payload) ? segment.payload : undefined
     this.arrives(flow, segment, now)
-    this.gathered = undefined
+    this.own = undefined
   })
   /** The payload at hand is an array of its own, which the receive queue may keep. */
-  private gathered: Uint8Array | undefined = undefined
+  private own: Uint8Array | undefined = undefined
   private dirty: Array<Flow> = []
   private reported: Array<ConnectionSocket | ListenerSocket> = []
   private timeWaits = 0
@@ -121,7 +125,10 @@ export class TcpHost {
         if (this.trains.takes(flow, segment, now)) return
       } else this.trains.end(flow)
       if (this.listening.reopens(flow, packet, now)) return
-      return this.arrives(flow, segment, now)
+      this.own = isCopy(segment.payload) ? segment.payload : undefined
+      this.arrives(flow, segment, now)
+      this.own = undefined
+      return
     }
     const { listeners } = this.listening
     const half = this.listening.find(destination, destinationPort, source, sourcePort, now)
@@ -358,12 +365,12 @@ export class TcpHost {
       case "Deliver":
         if (socket === undefined) return
         socket.totals.bytesReceived += effect.bytes.length
-        if (effect.bytes === this.gathered) socket.received.take(effect.bytes)
+        if (effect.bytes === this.own) socket.received.take(effect.bytes)
         else socket.received.push(effect.bytes)
         if (socket.received.length >= socket.lowWater || cannotFill(flow.tcb)) this.notify(socket, "readable")
         return
       case "Acknowledged":
-        this.shell.link.progress(flow.remote.address, now)
+        this.confirm(flow, now)
         if (socket === undefined) return
         socket.totals.bytesAcked += effect.count
         if (socket.wantsRoom) this.offerRoom(socket)
@@ -401,6 +408,13 @@ export class TcpHost {
       case "Spawn":
         return
     }
+  }
+
+  /** The next hop is alive, which need not be said for every segment. */
+  private confirm(flow: Flow, now: Micros): void {
+    if (flow.confirmedAt !== OFF && now - flow.confirmedAt < CONFIRMATION) return
+    flow.confirmedAt = now
+    this.shell.link.progress(flow.remote.address, now)
   }
 
   /** What a socket keeps of its options beside the block. */
@@ -463,5 +477,8 @@ const isInFlight = (tcb: Tcb, seq: Seq): boolean => {
   if (tcb.open === "fast") return isInFlight(tcb.tcb, seq)
   return seq === (tcb.open === "active" ? tcb.sent.iss : tcb.iss)
 }
+
+/** Not in device memory: the receive queue may keep it (see `COPIED_PAYLOAD`). */
+const isCopy = ({ length }: Uint8Array): boolean => length > 0 && length <= COPIED_PAYLOAD
 
 const isFast = (tcb: Tcb): tcb is FastOpened => tcb._tag === "SYN-RECEIVED" && tcb.open === "fast"

@@ -71,7 +71,7 @@ const isDubious = (a: Ack): boolean =>
   a.rec.phase !== "open" || a.dataSacked || a.ece || a.dsack || !(a.notDuplicate || a.dataAcked)
 
 /** It moves the window, so it is no duplicate (RFC 5681 section 2). */
-const isUpdate = (tcb: Synchronized, seg: Segment): boolean => seg.wnd * 2 ** tcb.link.agreed.sndScale !== tcb.snd.wnd
+const isUpdate = (tcb: Synchronized, seg: Segment): boolean => seg.wnd << tcb.link.agreed.sndScale !== tcb.snd.wnd
 
 /** From the newest segment so far, as SND.WL1 and SND.WL2 have it. */
 export const tellsWindow = ({ una, wl1, wl2 }: Snd, { seq, ack }: Segment): boolean =>
@@ -83,7 +83,7 @@ export const isKnownWindow = ({ wnd, wl1, wl2 }: Snd, { seq, ack }: Segment, tol
 /** SND.WND from the newest segment, SND.WL1 and SND.WL2 telling which that is. */
 const takeWindow = (tcb: Synchronized, seg: Segment, out: Out): Synchronized => {
   const { snd, link } = tcb
-  const wnd = seg.wnd * 2 ** link.agreed.sndScale
+  const wnd = seg.wnd << link.agreed.sndScale
   if (!tellsWindow(snd, seg) || isKnownWindow(snd, seg, wnd)) return tcb
   const opened = snd.wnd === 0 && wnd > 0
   const timers = opened ? cancel(cancel(tcb.timers, "persist", out), "user", out) : tcb.timers

@@ -1,7 +1,7 @@
 import { ECT0, NOT_ECT } from "../wire/ecn.ts"
 import { OPTION_SPACE } from "../wire/tcpOptionKind.ts"
 import { ACK, CWR, ECE, NO_OPTIONS, PSH, type SackBlock, type TcpOptions, URG } from "../wire/tcpSegment.ts"
-import { type Draft, draftOf } from "./draft.ts"
+import { type Draft, draftOf, rcvDraft } from "./draft.ts"
 import type { Why } from "./effect.ts"
 import { TIMESTAMP_LENGTH, timestamp } from "./handshake.ts"
 import { isWriteEnd } from "./sendQueue.ts"
@@ -72,7 +72,15 @@ const acknowledged = (tcb: Synchronized, edge: Seq, quick: number, pingpong: boo
     rcv.pingpong === pingpong
   const next = draftOf(tcb)
   if (tcb.timers.delayedAck !== OFF) next.timers = cancel(tcb.timers, "delayedAck", out)
-  if (!settled) next.rcv = { ...rcv, edge, lastAck: rcv.nxt, due: "none", dsack: undefined, quick, pingpong }
+  if (settled) return next
+  const told = rcvDraft(rcv)
+  told.edge = edge
+  told.lastAck = rcv.nxt
+  told.due = "none"
+  told.dsack = undefined
+  told.quick = quick
+  told.pingpong = pingpong
+  next.rcv = told
   return next
 }
 

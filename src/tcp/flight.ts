@@ -76,6 +76,7 @@ export const pipe = (f: {
 
 /** Appends what is sent for the first time: it bears no mark but its FIN's. */
 export const appendSent = (f: Flight, record: Sent): Flight => {
+  if (f.first === f.last) return alone(f, record)
   const shared = f.last === f.records.length
   const records = shared ? f.records : f.records.slice(f.first, f.last)
   const first = shared ? f.first : 0
@@ -83,6 +84,17 @@ export const appendSent = (f: Flight, record: Sent): Flight => {
   const { una, out, sacked, lost, retrans } = f
   return { records, first, last: records.length, una, out: out + segmentsOf(record), sacked, lost, retrans }
 }
+
+const alone = ({ una, out, sacked, lost, retrans }: Flight, record: Sent): Flight => ({
+  records: [record],
+  first: 0,
+  last: 1,
+  una,
+  out: out + segmentsOf(record),
+  sacked,
+  lost,
+  retrans,
+})
 
 /** The first record, from SND.UNA on; undefined: nothing is outstanding. */
 export const headOf = (f: Flight): Sent | undefined => {

@@ -1,7 +1,7 @@
 import { FIN } from "../wire/tcpSegment.ts"
 import { initialWindow } from "./congestion/initial.ts"
 import { onIdle } from "./congestion/registry.ts"
-import { type Draft, draftOf } from "./draft.ts"
+import { type Draft, deliveryDraft, draftOf, sndDraft } from "./draft.ts"
 import { NO_EFFECTS, type Step, type Why } from "./effect.ts"
 import { sackLength, sendAck, sendSegment } from "./emit.ts"
 import { appendSent, pipe, type Sent, WITH_FIN } from "./flight.ts"
@@ -26,12 +26,17 @@ import { noteUse } from "./usage.ts"
 export const output = (tcb: Synchronized, now: Micros): Step<Synchronized> => {
   if (tcb.rcv.due === "none" && !hasWork(tcb)) return { tcb, effects: NO_EFFECTS }
   const out: Out = []
-  let next = sendWaiting(tcb, now, out)
-  if (next.rcv.due === "now") next = sendAck(next, now, next.rcv.dueWhy, out)
-  else if (next.rcv.due === "later" && next.timers.delayedAck === OFF) {
-    next = { ...next, timers: arm(next.timers, "delayedAck", now + next.link.context.settings.profile.delayedAck, out) }
-  }
-  return { tcb: next, effects: out }
+  const sent = sendWaiting(tcb, now, out)
+  return { tcb: acknowledge(sent, now, out), effects: out }
+}
+
+/** The ACK that nothing which left has carried, or the wait for something that will. */
+const acknowledge = (tcb: Synchronized, now: Micros, out: Out): Synchronized => {
+  if (tcb.rcv.due === "now") return sendAck(tcb, now, tcb.rcv.dueWhy, out)
+  if (tcb.rcv.due === "none" || tcb.timers.delayedAck !== OFF) return tcb
+  const next = draftOf(tcb)
+  next.timers = arm(tcb.timers, "delayedAck", now + tcb.link.context.settings.profile.delayedAck, out)
+  return next
 }
 
 /** Waiting to be sent, or to be sent again. */
@@ -58,21 +63,25 @@ const sendWaiting = (start: Synchronized, now: Micros, out: Out): Synchronized =
 
 const sendNew = (start: Synchronized, now: Micros, out: Out): Draft => {
   let tcb = start
+  /** The last of what was made here, and nobody else's yet. */
+  let draft: Draft | undefined
   let held = false
   while (before(tcb.snd.nxt, sendEnd(tcb)) && !mustWait(tcb)) {
     const probed = mtuProbe(tcb, now, out)
     if (probed === "wait") break
     if (probed !== undefined) {
       tcb = probed
+      draft = undefined
       continue
     }
     const quota = quotaOf(tcb)
     held = quota <= 0
     const n = allowance(tcb, quota)
     if (n === 0) break
-    tcb = sendFrom(tcb, n, now, reason(tcb), out)
+    draft = sendFrom(tcb, n, now, reason(tcb), out)
+    tcb = draft
   }
-  const next = draftOf(tcb)
+  const next = draft ?? draftOf(tcb)
   const { flight, cc, snd } = tcb
   held ||= pipe(flight) >= segmentsIn(cc.cwnd, snd.mss)
   if (snd.nxt !== start.snd.nxt || held) noteUse(next, held, now)
@@ -90,7 +99,10 @@ const pausing = (tcb: Synchronized): Delivery => {
     flight.lost <= flight.retrans
   if (!pauses) return delivery
   const appLimited = Math.max(1, delivery.delivered + inFlight * snd.mss)
-  return appLimited === delivery.appLimited ? delivery : { ...delivery, appLimited }
+  if (appLimited === delivery.appLimited) return delivery
+  const next = deliveryDraft(delivery)
+  next.appLimited = appLimited
+  return next
 }
 
 /** Segments that congestion control lets go now. */
@@ -171,24 +183,19 @@ export const sendFrom = (
   const length = fin ? n - 1 : n
   const next = sendSegment(tcb, from, length, fin ? FIN : 0, size, true, now, why, out)
   const { snd, flight, recovery } = next
-  if (flight.out === 0) next.delivery = { ...next.delivery, at: now, firstAt: now }
+  if (flight.out === 0) {
+    const delivery = deliveryDraft(next.delivery)
+    delivery.at = now
+    delivery.firstAt = now
+    next.delivery = delivery
+  }
   const record = recordOf(from, to, size, fin ? WITH_FIN : 0, next.delivery, now)
   next.flight = appendSent(flight, record)
-  next.snd = {
-    una: snd.una,
-    nxt: to,
-    wnd: snd.wnd,
-    wl1: snd.wl1,
-    wl2: snd.wl2,
-    maxWnd: snd.maxWnd,
-    mss: snd.mss,
-    up: snd.up,
-    small: length % size !== 0 ? to : snd.small,
-    fin: snd.fin,
-    at: now,
-    more: snd.more,
-    push: snd.push,
-  }
+  const left = sndDraft(snd)
+  left.nxt = to
+  if (length % size !== 0) left.small = to
+  left.at = now
+  next.snd = left
   if (isReducing({ rec: recovery })) {
     next.recovery = { ...recovery, prrOut: recovery.prrOut + Math.max(1, Math.ceil(length / size)) }
   }

@@ -1,16 +1,16 @@
 import type { Segment } from "../wire/tcpSegment.ts"
 import { acknowledgedOf, restarted, sampleOf } from "./ackField.ts"
 import { onAck } from "./congestion/registry.ts"
-import { draftOf } from "./draft.ts"
+import { deliveryDraft, draftOf, sndDraft } from "./draft.ts"
 import { type Flight, passed, segmentsFrom } from "./flight.ts"
-import { type Mutable, noSample } from "./recovery/ack.ts"
+import { noSample } from "./recovery/ack.ts"
 import { withSample } from "./recovery/minFilter.ts"
 import { advance } from "./recovery/rack.ts"
 import { generate, take } from "./recovery/rate.ts"
 import { measured } from "./rto.ts"
 import { dropBefore } from "./sendQueue.ts"
 import { add, after, atOrBefore, distance, latest } from "./seq.ts"
-import type { Delivery, Drs, Rcv, Recovery, Snd, Synchronized } from "./tcb.ts"
+import type { Drs, Rcv, Recovery, Snd, Synchronized } from "./tcb.ts"
 import { type Micros, OFF } from "./time.ts"
 import type { Out } from "./timers.ts"
 
@@ -50,7 +50,7 @@ export const takePlainAck = (
   const { snd, flight, delivery, link, queue } = tcb
   const { settings } = link.context
   const una = seg.ack
-  const del = copyOf(delivery)
+  const del = deliveryDraft(delivery)
   const a = { now, del, rec: tcb.recovery, prior: noSample(), priorDelivered: delivery.delivered, rackAdvanced: false }
 
   let firstAt = OFF
@@ -101,33 +101,16 @@ export const takePlainAck = (
   return next
 }
 
-const copyOf = (d: Delivery): Mutable<Delivery> => ({
-  delivered: d.delivered,
-  at: d.at,
-  firstAt: d.firstAt,
-  appLimited: d.appLimited,
-  rate: d.rate,
-  rateAppLimited: d.rateAppLimited,
-  rackAt: d.rackAt,
-  rackEnd: d.rackEnd,
-  rackRtt: d.rackRtt,
-  minRtt: d.minRtt,
-  ce: d.ce,
-})
-
 /** SND.UNA moves, the marks in the stream along with it; the segment tells the window. */
-const acknowledged = (snd: Snd, { seq, ack }: Segment, wnd: number): Snd => ({
-  una: ack,
-  nxt: snd.nxt,
-  wnd,
-  wl1: seq,
-  wl2: ack,
-  maxWnd: Math.max(wnd, snd.maxWnd),
-  mss: snd.mss,
-  up: latest(snd.up, ack),
-  small: latest(snd.small, ack),
-  fin: snd.fin,
-  at: snd.at,
-  more: snd.more,
-  push: latest(snd.push, ack),
-})
+const acknowledged = (snd: Snd, { seq, ack }: Segment, wnd: number): Snd => {
+  const next = sndDraft(snd)
+  next.una = ack
+  next.wnd = wnd
+  next.wl1 = seq
+  next.wl2 = ack
+  next.maxWnd = Math.max(wnd, snd.maxWnd)
+  next.up = latest(snd.up, ack)
+  next.small = latest(snd.small, ack)
+  next.push = latest(snd.push, ack)
+  return next
+}

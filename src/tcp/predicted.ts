@@ -1,6 +1,6 @@
 import { ACK, PSH, type Segment } from "../wire/tcpSegment.ts"
 import { isKnownWindow, tellsWindow } from "./ackField.ts"
-import { draftOf } from "./draft.ts"
+import { draftOf, rcvDraft, sndDraft } from "./draft.ts"
 import type { Step, Why } from "./effect.ts"
 import { takePlainAck } from "./plainAck.ts"
 import { measureTrip } from "./receiveBuffer.ts"
@@ -26,7 +26,7 @@ export const predicted = (tcb: Synchronized, seg: Segment, now: Micros): Step | 
   if (after(seg.ack, snd.nxt)) return undefined
 
   const out: Out = []
-  const wnd = seg.wnd * 2 ** tcb.link.agreed.sndScale
+  const wnd = seg.wnd << tcb.link.agreed.sndScale
   const rcv = received(tcb, seg, now)
   const drs = length > 0 ? measureTrip(tcb, seg, now) : tcb.drs
   const next = advances
@@ -75,31 +75,19 @@ const received = (tcb: Synchronized, seg: Segment, now: Micros): Rcv => {
   const nxt = add(rcv.nxt, payload.length)
   const mss = fullSize(rcv, seg, link.path.mss)
   const due = ackFor(tcb, rcv, nxt, mss, false, false)
-  const owed = rcv.due === "now" || rcv.due === due
-  return {
-    nxt,
-    edge: rcv.edge,
-    buf: rcv.buf,
-    unread: rcv.unread + payload.length,
-    up: rcv.up,
-    lastAck: rcv.lastAck,
-    mss,
-    quick: rcv.quick,
-    pingpong: rcv.pingpong,
-    due: owed ? rcv.due : due,
-    dueWhy: owed ? rcv.dueWhy : IN_ORDER,
-    tsRecent,
-    tsRecentAt,
-    oowAt: rcv.oowAt,
-    queue: rcv.queue,
-    dsack: rcv.dsack,
-    at: now,
-    fin: rcv.fin,
-    shut: rcv.shut,
-    deaf: rcv.deaf,
-    clamp: rcv.clamp,
-    heardAt,
+  const next = rcvDraft(rcv)
+  next.nxt = nxt
+  next.unread = rcv.unread + payload.length
+  next.mss = mss
+  if (rcv.due !== "now" && rcv.due !== due) {
+    next.due = due
+    next.dueWhy = IN_ORDER
   }
+  next.tsRecent = tsRecent
+  next.tsRecentAt = tsRecentAt
+  next.at = now
+  next.heardAt = heardAt
+  return next
 }
 
 const IN_ORDER: Why = "RFC9293-3.10.7.4:text-in-order"
@@ -107,19 +95,10 @@ const IN_ORDER: Why = "RFC9293-3.10.7.4:text-in-order"
 /** SND after a segment that acknowledges nothing anew. */
 const windowed = (snd: Snd, seg: Segment, wnd: number): Snd => {
   if (!tellsWindow(snd, seg) || isKnownWindow(snd, seg, wnd)) return snd
-  return {
-    una: snd.una,
-    nxt: snd.nxt,
-    wnd,
-    wl1: seg.seq,
-    wl2: seg.ack,
-    maxWnd: Math.max(wnd, snd.maxWnd),
-    mss: snd.mss,
-    up: snd.up,
-    small: snd.small,
-    fin: snd.fin,
-    at: snd.at,
-    more: snd.more,
-    push: snd.push,
-  }
+  const next = sndDraft(snd)
+  next.wnd = wnd
+  next.wl1 = seg.seq
+  next.wl2 = seg.ack
+  next.maxWnd = Math.max(wnd, snd.maxWnd)
+  return next
 }

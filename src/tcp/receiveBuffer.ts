@@ -61,11 +61,11 @@ export const sizeBuffer = (tcb: Synchronized, n: number, now: Micros): { drs: Dr
   const copied = drs.copied + n
   // Before the first measurement the sender's own, from the handshake, must do.
   const trip = drs.rtt === 0 ? tcb.rto.srtt : drs.rtt
-  if (trip === 0 || now - drs.at < trip) {
-    const { at, space, rtt, echo, windowAt, windowEnd } = drs
-    return { drs: { at, copied, space, rtt, echo, windowAt, windowEnd }, buf: rcv.buf }
+  const { at, rtt, echo, windowAt, windowEnd } = drs
+  if (trip === 0 || now - at < trip) {
+    return { drs: { at, copied, space: drs.space, rtt, echo, windowAt, windowEnd }, buf: rcv.buf }
   }
-  const next: Drs = { ...drs, at: now, copied: 0, space: Math.max(drs.space, copied) }
+  const next: Drs = { at: now, copied: 0, space: Math.max(drs.space, copied), rtt, echo, windowAt, windowEnd }
   if (copied <= drs.space || !settings.tcpModerateRcvbuf || options.receiveBuffer > 0)
     return { drs: next, buf: rcv.buf }
   return {

@@ -32,4 +32,6 @@ export const handshakeInterval = ({ profile }: TcpSettings, retransmits: number)
 
 /** The interval now, doubled for every time-out in a row (section 5.5). */
 export const interval = (rto: Rto, settings: TcpSettings): Micros =>
-  Math.min(rto.rto * 2 ** Math.min(rto.backoff, 30), settings.profile.maxRto)
+  rto.backoff === 0
+    ? Math.min(rto.rto, settings.profile.maxRto)
+    : Math.min(rto.rto * 2 ** Math.min(rto.backoff, 30), settings.profile.maxRto)

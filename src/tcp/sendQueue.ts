@@ -1,3 +1,4 @@
+import { viewOf } from "../wire/bytes.ts"
 import { EMPTY } from "../wire/tcpSegment.ts"
 import { add, distance, type Seq } from "./seq.ts"
 
@@ -23,13 +24,18 @@ interface Chunk {
   readonly bytes: Uint8Array
 }
 
-export const emptyQueue = (start: Seq): SendQueue => ({ chunks: [], first: 0, last: 0, start, length: 0 })
+export const emptyQueue = (start: Seq): SendQueue => ({ chunks: NO_CHUNKS, first: 0, last: 0, start, length: 0 })
+
+/** Of every empty queue: nothing is ever appended to it. */
+const NO_CHUNKS: Array<Chunk> = []
 
 export const end = (q: SendQueue): Seq => add(q.start, q.length)
 
 /** The queue owns `bytes` from here on: they must not change until they are acknowledged. */
 export const append = (q: SendQueue, bytes: Uint8Array): SendQueue => {
   if (bytes.length === 0) return q
+  if (q.length === 0)
+    return { chunks: [{ seq: q.start, bytes }], first: 0, last: 1, start: q.start, length: bytes.length }
   const chunks = q.last === q.chunks.length ? q.chunks : q.chunks.slice(q.first, q.last)
   const first = chunks === q.chunks ? q.first : 0
   chunks.push({ seq: end(q), bytes })
@@ -59,7 +65,7 @@ export const copyTo = (q: SendQueue, seq: Seq, length: number, out: Uint8Array, 
     if (chunk === undefined) return
     const skip = distance(from, chunk.seq)
     const n = Math.min(chunk.bytes.length - skip, left)
-    out.set(skip === 0 && n === chunk.bytes.length ? chunk.bytes : chunk.bytes.subarray(skip, skip + n), to)
+    out.set(skip === 0 && n === chunk.bytes.length ? chunk.bytes : viewOf(chunk.bytes, skip, n), to)
     left -= n
     to += n
     from = add(from, n)

@@ -1,5 +1,5 @@
 import { hasFin, type Segment } from "../wire/tcpSegment.ts"
-import { draftOf } from "./draft.ts"
+import { draftOf, rcvDraft } from "./draft.ts"
 import type { Why } from "./effect.ts"
 import { sendAck } from "./emit.ts"
 import { heldPart, insert, takeAt } from "./reassembly.ts"
@@ -139,7 +139,10 @@ export const consumed = (tcb: Synchronized, n: number, now: Micros): Synchronize
   const { rcv } = tcb
   const { drs, buf } = sizeBuffer(tcb, n, now)
   const next = draftOf(tcb)
-  next.rcv = { ...rcv, unread: Math.max(0, rcv.unread - n), buf }
+  const read = rcvDraft(rcv)
+  read.unread = Math.max(0, rcv.unread - n)
+  read.buf = buf
+  next.rcv = read
   next.drs = drs
   return next
 }

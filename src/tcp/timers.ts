@@ -1,3 +1,4 @@
+import { timersDraft } from "./draft.ts"
 import type { CancelTimer, TcpEffect } from "./effect.ts"
 import type { TimerName, Timers } from "./tcb.ts"
 import { type Micros, OFF } from "./time.ts"
@@ -22,13 +23,17 @@ export const arm = (timers: Timers, timer: TimerName, end: Micros, out: Out): Ti
   const at = Math.ceil(end)
   if (timers[timer] === at) return timers
   out.push({ _tag: "ArmTimer", timer, at })
-  return { ...timers, [timer]: at }
+  const next = timersDraft(timers)
+  next[timer] = at
+  return next
 }
 
 export const cancel = (timers: Timers, timer: TimerName, out: Out): Timers => {
   if (timers[timer] === OFF) return timers
   out.push(CANCEL[timer])
-  return { ...timers, [timer]: OFF }
+  const next = timersDraft(timers)
+  next[timer] = OFF
+  return next
 }
 
 const cancelling = (timer: TimerName): CancelTimer => ({ _tag: "CancelTimer", timer })
@@ -54,17 +59,10 @@ export const armBoth = (timers: Timers, probeEnd: Micros, retransmitEnd: Micros,
   if (timers.retransmit !== retransmit) {
     out.push(retransmit === OFF ? CANCEL.retransmit : { _tag: "ArmTimer", timer: "retransmit", at: retransmit })
   }
-  return {
-    probe,
-    reorder: timers.reorder,
-    retransmit,
-    persist: timers.persist,
-    delayedAck: timers.delayedAck,
-    linger: timers.linger,
-    user: timers.user,
-    keepalive: timers.keepalive,
-    pacing: timers.pacing,
-  }
+  const next = timersDraft(timers)
+  next.probe = probe
+  next.retransmit = retransmit
+  return next
 }
 
 export const cancelAll = (timers: Timers, out: Out): void => {

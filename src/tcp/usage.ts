@@ -9,26 +9,31 @@ import type { Micros } from "./time.ts"
 /** Validation of the congestion window (RFC 7661 section 4, RFC 2861): one that is not used says nothing of the path. */
 
 /** The window was full, or (in slow start) more than half full: it may grow. */
-export const isLimited = (usage: Usage, cc: Cc, mss: number): boolean =>
-  usage.limited || (cc.cwnd < cc.ssthresh && segmentsIn(cc.cwnd, mss) < 2 * usage.most)
+export const isLimited = ({ limited, most }: Usage, cc: Cc, mss: number): boolean =>
+  limited || isHalfUsed(most, cc, mss)
+
+const isHalfUsed = (most: number, cc: Cc, mss: number): boolean =>
+  cc.cwnd < cc.ssthresh && segmentsIn(cc.cwnd, mss) < 2 * most
 
 /** After something was sent, or could not be: `held` is whether congestion control held it. */
 export const noteUse = (tcb: Draft, held: boolean, now: Micros): void => {
   const { usage, snd, flight, cc, link } = tcb
   const { settings } = link.context
   const fresh = !before(snd.una, usage.end) || held || (!usage.limited && flight.out > usage.most)
-  const noted = fresh ? { ...usage, limited: held, most: flight.out, end: snd.nxt } : usage
-  if (isLimited(noted, cc, snd.mss)) {
-    tcb.usage = { ...noted, used: 0, at: now }
+  const limited = fresh ? held : usage.limited
+  const most = fresh ? flight.out : usage.most
+  const end = fresh ? snd.nxt : usage.end
+  if (limited || isHalfUsed(most, cc, snd.mss)) {
+    tcb.usage = { limited, most, end, used: 0, at: now }
     return
   }
-  const used = Math.max(noted.used, flight.out)
-  if (settings.tcpSlowStartAfterIdle && now - noted.at >= interval(tcb.rto, settings) && cc.algorithm !== "bbr") {
+  const used = Math.max(usage.used, flight.out)
+  if (settings.tcpSlowStartAfterIdle && now - usage.at >= interval(tcb.rto, settings) && cc.algorithm !== "bbr") {
     tcb.cc = shrunk(tcb, used)
-    tcb.usage = { ...noted, used: 0, at: now }
+    tcb.usage = { limited, most, end, used: 0, at: now }
     return
   }
-  if (used !== noted.used || noted !== usage) tcb.usage = { ...noted, used }
+  if (used !== usage.used || fresh) tcb.usage = { limited, most, end, used, at: usage.at }
 }
 
 /** RFC 2861 section 3.2: halfway down to what was used, and the old window remembered as the threshold. */

@@ -43,15 +43,14 @@ const leastGain = (rcv: Rcv, link: Link, free: number): number => {
  */
 export const bareSeq = (snd: Snd, link: Link): Seq => {
   const beyond = distance(snd.nxt, snd.una) - snd.wnd
-  return beyond <= 0 || beyond < 2 ** link.agreed.sndScale - 1 ? snd.nxt : add(snd.una, snd.wnd)
+  return beyond <= 0 || beyond < (1 << link.agreed.sndScale) - 1 ? snd.nxt : add(snd.una, snd.wnd)
 }
 
-/** What 16 bits and the agreed shift can say. */
-export const maxWindow = (link: Link): number => 65535 * 2 ** link.agreed.rcvScale
+/** What 16 bits and the agreed shift, 14 at most (RFC 7323 section 2.3), can say: fewer than 2^30 octets. */
+export const maxWindow = (link: Link): number => 65535 << link.agreed.rcvScale
 
 /**
  * The window field for a window: rounded down, so that nothing is promised that the edge does not
  * cover. The edge itself stays, for what the peer was told before (RFC 7323 section 2.4).
  */
-export const windowField = (link: Link, window: number): number =>
-  Math.min(Math.floor(window / 2 ** link.agreed.rcvScale), 65535)
+export const windowField = (link: Link, window: number): number => Math.min(window >>> link.agreed.rcvScale, 65535)

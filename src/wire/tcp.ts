@@ -1,5 +1,5 @@
 import type { IpAddress } from "./address.ts"
-import { getU8, getU16, getU32, setU16, setU32 } from "./bytes.ts"
+import { getU8, getU16, getU32, setU16, setU32, viewOf } from "./bytes.ts"
 import { finish, fold, pseudoHeader, sum } from "./checksum.ts"
 import type { WireDrop } from "./drop.ts"
 import type { Codepoint } from "./ecn.ts"
@@ -54,10 +54,21 @@ export const decodeTcp = (
       wnd: getU16(bytes, offset + 14),
       up: getU16(bytes, offset + 18),
       options: decodeOptions(bytes, offset + TCP_HEADER, headerLength - TCP_HEADER),
-      payload: headerLength === length ? EMPTY : bytes.subarray(offset + headerLength, offset + length),
+      payload: payloadOf(bytes, offset + headerLength, length - headerLength),
       ecn,
     },
   }
+}
+
+/** A payload of so few octets is a copy, which costs no more than a view of it; a longer one is a view. */
+export const COPIED_PAYLOAD = 128
+
+const payloadOf = (bytes: Uint8Array, offset: number, length: number): Uint8Array => {
+  if (length === 0) return EMPTY
+  if (length > COPIED_PAYLOAD) return viewOf(bytes, offset, length)
+  const copy = new Uint8Array(length)
+  for (let i = 0; i < length; i++) copy[i] = bytes[offset + i] ?? 0
+  return copy
 }
 
 /** Writes header and options with a checksum of 0, and returns their length. */

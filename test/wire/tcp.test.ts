@@ -3,7 +3,7 @@ import fc from "fast-check"
 import { getU16 } from "../../src/wire/bytes.ts"
 import { fold, pseudoHeader, sum } from "../../src/wire/checksum.ts"
 import type { WireDrop } from "../../src/wire/drop.ts"
-import { decodeTcp, encodeTcp, finishTcp, partialTcp, writeTcpHeader } from "../../src/wire/tcp.ts"
+import { COPIED_PAYLOAD, decodeTcp, encodeTcp, finishTcp, partialTcp, writeTcpHeader } from "../../src/wire/tcp.ts"
 import { ACK, AE, EMPTY, FIN, PSH, SYN, type TcpPacket } from "../../src/wire/tcpSegment.ts"
 import {
   anyIpv4,
@@ -118,14 +118,21 @@ describe("decode", () => {
     expect(decodeTcp(bytes, 0, 40, a4, b4, false)).toMatchObject({ segment: { flags: AE | 0xff } })
   })
 
-  test("payload: a view that ends with the segment; none: the shared empty one", () => {
-    const packet = { ...ends, segment: segment({ flags: ACK | PSH, payload: Uint8Array.of(1, 2, 3) }) }
-    const out = new Uint8Array(100)
-    const length = encodeTcp(out, 10, packet, "linux")
-    const decoded = decodeTcp(out, 10, length, a4, b4, true)
-    if (typeof decoded === "string") throw new Error(decoded)
-    expect(decoded.segment.payload).toEqual(Uint8Array.of(1, 2, 3))
-    expect(decoded.segment.payload.buffer).toBe(out.buffer)
+  test.each([1, 3, COPIED_PAYLOAD, COPIED_PAYLOAD + 1, 200])(
+    "payload of %d octets: where the segment ends it ends, a short one apart from the frame",
+    (size) => {
+      const payload = Uint8Array.from({ length: size }, (_, n) => n + 1)
+      const packet = { ...ends, segment: segment({ flags: ACK | PSH, payload }) }
+      const out = new Uint8Array(300)
+      const length = encodeTcp(out, 10, packet, "linux")
+      const decoded = decodeTcp(out, 10, length, a4, b4, true)
+      if (typeof decoded === "string") throw new Error(decoded)
+      expect(decoded.segment.payload).toEqual(payload)
+      expect(decoded.segment.payload.buffer === out.buffer).toBe(size > COPIED_PAYLOAD)
+    },
+  )
+
+  test("no payload: the shared empty one", () => {
     const bare = decodeTcp(valid, 0, 40, a4, b4, true)
     if (typeof bare === "string") throw new Error(bare)
     expect(bare.segment.payload).toBe(EMPTY)

@@ -1,3 +1,4 @@
+import type { Mutable } from "../draft.ts"
 import { type Micros, OFF } from "../time.ts"
 import type { AckSample, CcState, CongestionControl } from "./control.ts"
 import { cubeRoot } from "./cubeRoot.ts"
@@ -29,6 +30,22 @@ export interface Cubic extends CcState {
   readonly at: Micros
   readonly hystart: HyStart
 }
+
+/** Written out, as every copy of a record that ACKs make (see draft.ts). */
+const cubicDraft = (s: Cubic): Mutable<Cubic> => ({
+  algorithm: s.algorithm,
+  cwnd: s.cwnd,
+  ssthresh: s.ssthresh,
+  fraction: s.fraction,
+  wMax: s.wMax,
+  cwndPrior: s.cwndPrior,
+  epoch: s.epoch,
+  k: s.k,
+  wEst: s.wEst,
+  elapsed: s.elapsed,
+  at: s.at,
+  hystart: s.hystart,
+})
 
 /** Segments per second cubed (section 5.1). */
 export const C = 0.4
@@ -63,17 +80,24 @@ const slowStart = (state: Cubic, ack: AckSample, mss: number, now: Micros): Cubi
     return { ...state, hystart, ssthresh: state.cwnd, cwndPrior: state.cwnd, wMax: 0, epoch: false }
   }
   const credit = ack.cwndLimited ? ack.delivered : 0
-  if (credit === 0) return hystart === state.hystart ? state : { ...state, hystart }
+  if (credit === 0 && hystart === state.hystart) return state
+  const next = cubicDraft(state)
+  next.hystart = hystart
+  if (credit === 0) return next
+  next.epoch = false
   const grown = state.cwnd + growth(hystart, credit, ack.paced, mss)
-  if (grown < state.ssthresh) return { ...state, hystart, cwnd: Math.min(grown, MAX_CWND), epoch: false }
-  const ended = { ...state, hystart, cwnd: state.ssthresh, epoch: false }
-  return avoid(ended, ack, grown - state.ssthresh, mss, now)
+  if (grown < state.ssthresh) {
+    next.cwnd = Math.min(grown, MAX_CWND)
+    return next
+  }
+  next.cwnd = state.ssthresh
+  return avoid(next, ack, grown - state.ssthresh, mss, now)
 }
 
 /** `credit`: octets acknowledged that congestion avoidance may use. */
 const avoid = (state: Cubic, ack: AckSample, credit: number, mss: number, now: Micros): Cubic => {
   // Time that is not the network's to judge does not count (section 5.8).
-  if (!ack.cwndLimited) return state.at === OFF ? state : { ...state, at: OFF }
+  if (!ack.cwndLimited) return state.at === OFF ? state : standing(state)
   const begun = state.epoch ? state : begin(state, mss, now)
   const elapsed = begun.at === OFF ? begun.elapsed : begun.elapsed + (now - begun.at)
   const at = ack.flight === 0 ? OFF : now
@@ -89,7 +113,19 @@ const avoid = (state: Cubic, ack: AckSample, credit: number, mss: number, now: M
   // The Reno-friendly region.
   const next = Math.min(wCubic(t, k, wMax, mss) < wEst ? Math.max(grown, wEst) : grown, MAX_CWND)
   const whole = Math.floor(next)
-  return { ...begun, elapsed, at, wEst, cwnd: whole, fraction: next - whole }
+  const after = cubicDraft(begun)
+  after.elapsed = elapsed
+  after.at = at
+  after.wEst = wEst
+  after.cwnd = whole
+  after.fraction = next - whole
+  return after
+}
+
+const standing = (state: Cubic): Cubic => {
+  const next = cubicDraft(state)
+  next.at = OFF
+  return next
 }
 
 const SECOND = 1_000_000
@@ -160,7 +196,7 @@ export const cubic: CongestionControl<Cubic> = {
   },
   onIdle: (state, idle, rto, initial) => {
     const cwnd = decayed(state.cwnd, idle, rto, initial)
-    if (cwnd === state.cwnd) return state.at === OFF ? state : { ...state, at: OFF }
+    if (cwnd === state.cwnd) return state.at === OFF ? state : standing(state)
     // Slow start follows, and then a stage that begins at the window it finds.
     return { ...state, cwnd, fraction: 0, ssthresh: rememberedSsthresh(state.ssthresh, state.cwnd), epoch: false }
   },

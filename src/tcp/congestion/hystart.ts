@@ -60,10 +60,18 @@ export const onAck = (state: HyStart, una: Seq, nxt: Seq, rtt: Micros | undefine
   return atOrAfter(una, sampled.end) ? nextRound(sampled, nxt) : sampled
 }
 
-const sampledBy = (state: HyStart, rtt: Micros): HyStart => ({
-  ...state,
-  currentMin: state.currentMin === OFF ? rtt : Math.min(state.currentMin, rtt),
-  samples: state.samples + 1,
+const sampledBy = (
+  { phase, round, end, lastMin, currentMin, samples, baseline, rounds }: HyStart,
+  rtt: Micros,
+): HyStart => ({
+  phase,
+  round,
+  end,
+  lastMin,
+  currentMin: currentMin === OFF ? rtt : Math.min(currentMin, rtt),
+  samples: samples + 1,
+  baseline,
+  rounds,
 })
 
 const judged = (state: HyStart): HyStart => {
@@ -82,11 +90,13 @@ const nextRound = (state: HyStart, nxt: Seq): HyStart => {
   const conservative = state.phase === "conservative"
   if (conservative && state.rounds + 1 >= CSS_ROUNDS) return hyStartDone
   return {
-    ...state,
+    phase: state.phase,
+    round: state.round,
     end: nxt,
     lastMin: state.currentMin,
     currentMin: OFF,
     samples: 0,
+    baseline: state.baseline,
     rounds: conservative ? state.rounds + 1 : 0,
   }
 }

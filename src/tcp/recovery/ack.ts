@@ -1,14 +1,13 @@
 import type { Segment } from "../../wire/tcpSegment.ts"
 import type { Cc } from "../congestion/registry.ts"
 import type { Counter } from "../counters.ts"
+import type { Mutable } from "../draft.ts"
 import { type Board, edit, LOST, openRecords, pipe, RETRANS, replace, SACKED, segmentsOf } from "../flight.ts"
 import type { Seq } from "../seq.ts"
 import type { TcpSettings } from "../settings.ts"
 import type { Delivery, Recovery, Synchronized, Timers } from "../tcb.ts"
 import { type Micros, OFF } from "../time.ts"
 import type { Out } from "../timers.ts"
-
-export type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
 /** One ACK (or time-out) on its way through loss detection and recovery: what it changes, and what it told. Local to one reducer call. */
 export interface Ack {

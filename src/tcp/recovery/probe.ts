@@ -1,3 +1,4 @@
+import { draftOf } from "../draft.ts"
 import { headOf } from "../flight.ts"
 import { interval } from "../rto.ts"
 import { after, before } from "../seq.ts"
@@ -37,7 +38,10 @@ export const probeDeadline = (tcb: Synchronized, timeout: Micros, now: Micros): 
 export const scheduleProbe = (tcb: Synchronized, timeout: Micros, now: Micros, out: Out): Synchronized => {
   const at = probeDeadline(tcb, timeout, now)
   const timers = at === OFF ? cancel(tcb.timers, "probe", out) : arm(tcb.timers, "probe", at, out)
-  return timers === tcb.timers ? tcb : { ...tcb, timers }
+  if (timers === tcb.timers) return tcb
+  const next = draftOf(tcb)
+  next.timers = timers
+  return next
 }
 
 /** Section 7.4: an ACK of the probe tells whether it repaired a loss, which must not go unanswered. */
