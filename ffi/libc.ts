@@ -1,4 +1,4 @@
-import { dlopen, FFIType, read as peek } from "bun:ffi"
+import { dlopen, FFIType, read as peek } from "./foreign.ts"
 import { type Address, cString, type Pinned } from "./memory.ts"
 
 /**

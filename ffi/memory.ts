@@ -1,4 +1,4 @@
-import { type Pointer, ptr } from "bun:ffi"
+import { type Pointer, ptr } from "./foreign.ts"
 
 /** An address in this process, as system calls take it. */
 export type Address = Pointer

@@ -1,6 +1,6 @@
-import { dlopen, FFIType, type Pointer, read as peek, toArrayBuffer } from "bun:ffi"
 import { existsSync } from "node:fs"
 import { check, Errno, SystemError } from "./errno.ts"
+import { dlopen, FFIType, type Pointer, read as peek, toArrayBuffer } from "./foreign.ts"
 import { negatedErrno } from "./libc.ts"
 import { type Address, cString, type Pinned, pinned } from "./memory.ts"
 import { NetmapIncompatible, NetmapLibraryMissing } from "./netmapError.ts"

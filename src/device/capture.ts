@@ -1,7 +1,7 @@
-import { closeSync, openSync } from "node:fs"
 import { Data, Effect, type Scope } from "effect"
 import { LINKTYPE_ETHERNET, LINKTYPE_RAW, MICROSECONDS } from "../wire/pcapng.ts"
 import { enhancedPacket, interfaceDescription, sectionHeader } from "../wire/pcapngWriter.ts"
+import { type CaptureFile, openCaptureFile } from "./captureFile.ts"
 import type { Device } from "./device.ts"
 
 /** The file of a capture cannot be written. */
@@ -19,11 +19,9 @@ export const captured = (device: Device, path: string): Effect.Effect<Device, Ca
     const clock = yield* Effect.clock
     const failed = (cause: unknown): CaptureError =>
       new CaptureError({ path, message: `${path}: ${cause instanceof Error ? cause.message : String(cause)}` })
-    // The writer opens it late, and makes directories that are missing: a mistyped path must show at once.
-    yield* Effect.try({ try: () => closeSync(openSync(path, "w")), catch: failed })
     const writer = yield* Effect.acquireRelease(
-      Effect.try({ try: () => Bun.file(path).writer(), catch: failed }),
-      (file) => Effect.ignore(Effect.tryPromise(async () => void (await file.end()))),
+      Effect.try({ try: () => openCaptureFile(path), catch: failed }),
+      finish(path),
     )
     const { layer } = device.capabilities
     writer.write(sectionHeader("netfold"))
@@ -50,6 +48,13 @@ export const captured = (device: Device, path: string): Effect.Effect<Device, Ca
       )
     }
     return capturing(device, keep)
+  })
+
+const finish = (path: string) => (file: CaptureFile) =>
+  Effect.gen(function* () {
+    file.close()
+    if (file.failure === undefined) return
+    yield* Effect.logWarning(`${path}: the capture ends where it could not be written: ${file.failure.message}`)
   })
 
 type Keep = (direction: "inbound" | "outbound", frame: Uint8Array) => void

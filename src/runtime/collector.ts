@@ -1,4 +1,5 @@
-import { edenGC } from "bun:jsc"
+/** Bun's collector does as it is asked; others are left alone. */
+const engine = "Bun" in globalThis ? await import("bun:jsc") : undefined
 
 /** Connections put to rest, after which the young of the heap is collected. */
 const RESTED = 256
@@ -28,6 +29,8 @@ export interface Collector {
 export const NO_COLLECTOR: Collector = { worked: () => {}, sleeps: () => {}, stop: () => {} }
 
 export const makeCollector = (): Collector => {
+  if (engine === undefined) return NO_COLLECTOR
+  const { edenGC } = engine
   let rested = 0
   let collected = 0
   let collectedAll = 0

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Effect } from "effect"
+import { Effect, Logger } from "effect"
 import { captured } from "../../src/device/capture.ts"
 import { NO_OFFLOAD } from "../../src/device/device.ts"
 import { memoryPair } from "../../src/device/memory.ts"
@@ -44,6 +44,30 @@ describe("a captured device", () => {
     } finally {
       rmSync(directory, { recursive: true })
     }
+  })
+
+  test("a disk without room: the stack goes on, and a warning says where the capture ends", async () => {
+    const warnings: Array<string> = []
+    const logger = Logger.make(({ message }) => warnings.push(String(message)))
+    const [near, far] = memoryPair()
+    const seen = await Effect.runPromise(
+      Effect.scoped(
+        Effect.gen(function* () {
+          const device = yield* captured(near, "/dev/full")
+          let frames = 0
+          for (let n = 0; n < 100; n++) {
+            far.reserve(1400)?.fill(2, 0, 1400)
+            far.commit(1400, NO_OFFLOAD)
+            far.flush()
+            frames += device.receive(() => {}, 10)
+          }
+          return frames
+        }),
+      ).pipe(Effect.provide(Logger.replace(Logger.defaultLogger, logger))),
+    )
+    expect(seen).toBe(100)
+    expect(warnings).toHaveLength(1)
+    expect(warnings[0]).toContain("/dev/full: the capture ends")
   })
 
   test("a file that cannot be made: CaptureError, and no device", async () => {

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs"
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { dependencies, devDependencies } from "../../package.json"
@@ -11,6 +11,8 @@ export interface Project {
   /** What the tarball holds, without its leading `package/`. */
   readonly files: ReadonlyArray<string>
   readonly write: (name: string, text: string) => Promise<string>
+  /** Puts the package's sources into a folder that is none of a package manager's, where Deno takes TypeScript. */
+  readonly vendor: () => Promise<void>
   readonly remove: () => void
 }
 
@@ -53,12 +55,19 @@ export const packedProject = async (): Promise<Project> => {
     mkdirSync(dirname(join(modules, name)), { recursive: true })
     symlinkSync(join(ROOT, "node_modules", name), join(modules, name))
   }
-  await write("package.json", JSON.stringify({ type: "module", dependencies: { netfold: "*" } }))
+  await write("package.json", JSON.stringify({ type: "module", dependencies: { netfold: "*", effect: "*" } }))
   await write("tsconfig.json", JSON.stringify(TSCONFIG))
   return {
     directory,
     files: [...files.keys()].map((name) => name.replace(/^package\//, "")).sort(),
     write,
+    vendor: async () => {
+      cpSync(join(modules, "netfold"), join(directory, "vendor/netfold"), { recursive: true })
+      await write(
+        "deno.json",
+        JSON.stringify({ imports: { netfold: "./vendor/netfold/src/index.ts" }, nodeModulesDir: "manual" }),
+      )
+    },
     remove: () => rmSync(directory, { recursive: true, force: true }),
   }
 }

@@ -32,3 +32,24 @@ describe("the README's programs", () => {
     MILLIS,
   )
 })
+
+const deno = Bun.which("deno")
+const underDeno = deno === null ? describe.skip : describe
+
+underDeno(`the README's programs under Deno${deno === null ? " (skipped: no deno on the PATH)" : ""}`, () => {
+  let project: Project
+  beforeAll(async () => {
+    project = await packedProject()
+    await project.vendor()
+    for (const { name, source } of programs) await project.write(name, source)
+  }, MILLIS)
+  afterAll(() => project.remove())
+
+  test.each(programs)(
+    "$name prints what it says",
+    async ({ name, prints }) => {
+      expect(await succeed([deno ?? "deno", "run", "--allow-all", name], project.directory)).toBe(prints)
+    },
+    MILLIS,
+  )
+})
