@@ -1,7 +1,7 @@
 import { bytesToHex, hexToBytes } from "@noble/hashes/utils.js"
 import { makeHost } from "../host/host.ts"
 import type { HostApi, HostConfig } from "../host/types.ts"
-
+import { configProblem, isConfig } from "./recordedConfig.ts"
 import { type Recorded, recorded } from "./replay.ts"
 
 /**
@@ -37,15 +37,15 @@ export const readRecording = (text: string): Recording | string => {
   const head = fromLine(first)
   if (!isRecord(head) || head["format"] !== FORMAT) return "this is no recording of a host"
   if (head["version"] !== VERSION) return `its version is ${String(head["version"])}, and not ${VERSION}`
-  if (!isRecord(head["config"])) return "line 1: it has no configuration"
+  const config = head["config"]
+  if (!isConfig(config)) return `line 1: ${configProblem(config)}`
   const steps: Array<Recorded> = []
   for (const [index, line] of rest.entries()) {
     const step = fromLine(line)
     if (!isStep(step)) return `line ${index + 2}: no call of a host`
     steps.push(step)
   }
-  // Written by a Recorder, whose configuration this was.
-  return { config: head["config"] as unknown as HostConfig, steps }
+  return { config, steps }
 }
 
 /** A method of a host or of its datagram sockets; one that it does not have, `replay` throws at. */
