@@ -1,5 +1,5 @@
 import { deadlineOf } from "../tcp/deadline.ts"
-import { emptyFlight } from "../tcp/flight.ts"
+import { emptyFlight, isEmpty } from "../tcp/flight.ts"
 import { EMPTY_REASSEMBLY } from "../tcp/reassembly.ts"
 import { emptyQueue } from "../tcp/sendQueue.ts"
 import type { Synchronized } from "../tcp/tcb.ts"
@@ -141,7 +141,7 @@ const atRest = (tcb: Synchronized): Synchronized | undefined => {
   const { queue, flight, rcv, link } = tcb
   const quiet =
     queue.length === 0 &&
-    flight.first === flight.last &&
+    isEmpty(flight) &&
     flight.sacked === 0 &&
     rcv.queue.pieces.length === 0 &&
     rcv.queue.fin === undefined &&
@@ -153,7 +153,7 @@ const atRest = (tcb: Synchronized): Synchronized | undefined => {
     link: { ...link, local: NOWHERE, remote: NOWHERE },
     rcv: { ...rcv, queue: EMPTY_REASSEMBLY },
     queue: { ...emptyQueue(queue.start), chunks: NONE },
-    flight: { ...emptyFlight(flight.una), records: NONE },
+    flight: emptyFlight(flight.una),
   }
 }
 
@@ -162,7 +162,7 @@ const NONE: Array<never> = []
 const NOWHERE: Endpoint = { address: UNSPECIFIED4, port: 0 }
 
 /** What is shared by identity, and not looked into. */
-const SHARED: ReadonlySet<string> = new Set(["context", "authentication", "local", "remote", "chunks", "records"])
+const SHARED: ReadonlySet<string> = new Set(["context", "authentication", "local", "remote", "chunks"])
 
 /** Numbers that say "none" or count little are alike in many connections for a reason, not by chance. */
 const isCommon = (value: number): boolean => value === 0 || value === 1 || value === OFF || value === Infinity

@@ -1,15 +1,18 @@
-import { add, after, atOrBefore, before, distance, type Seq } from "./seq.ts"
+import { add, atOrBefore, before, distance, type Seq } from "./seq.ts"
 import type { Micros } from "./time.ts"
 
 /**
  * What has been sent and not yet acknowledged, as the scoreboard of RFC 6675 section 3: one record
  * per transmission, however many segments that was, cut only where SACK or loss speaks of a part.
+ * Records lie in chunks, so that a version which changes some (board.ts) shares all others with the
+ * one before.
  */
 export interface Flight {
-  /** Versions share the array; only the latest appends to it, so that an old version keeps its meaning. */
-  readonly records: Array<Sent>
+  /** In sequence order, none of them empty, the first holding the head. */
+  readonly chunks: ReadonlyArray<Chunk>
+  /** Records of the first chunk that are acknowledged. */
   readonly first: number
-  /** One past this version's last record. */
+  /** Records of the last chunk that are this version's: only the latest appends to it, so that an old one keeps its meaning. */
   readonly last: number
   /** SND.UNA: the first record may begin before it. */
   readonly una: Seq
@@ -18,6 +21,25 @@ export interface Flight {
   readonly sacked: number
   readonly lost: number
   readonly retrans: number
+}
+
+/** At most SPAN records. */
+export interface Chunk {
+  readonly records: Array<Sent>
+  /** What those who look for some records need to know of all; undefined: nobody has asked, or it is still appended to. */
+  digest: Digest | undefined
+}
+
+export interface Digest {
+  /** Records that SACK has not reported; those of them that are not judged lost either. */
+  readonly unsacked: number
+  readonly unjudged: number
+  /** Records that are judged lost and wait to be sent again. */
+  readonly due: number
+  /** When the oldest of those in the network left; Infinity: none is there. */
+  readonly oldest: Micros
+  /** Segments that SACK has reported. */
+  readonly sacked: number
 }
 
 export interface Sent {
@@ -46,8 +68,21 @@ export const WITH_FIN = 16
 /** Its delivery has been counted into a rate sample. */
 export const SAMPLED = 32
 
+/** Where a record lies: its chunk's index times SPAN, plus its own. */
+export type Place = number
+
+/** Most records of a chunk: a power of two. */
+export const SPAN = 32
+const SHIFT = 5
+
+export const chunkOf = (place: Place): number => place >>> SHIFT
+export const offsetOf = (place: Place): number => place & (SPAN - 1)
+export const firstOf = (chunk: number): Place => chunk << SHIFT
+
+const NO_CHUNKS: ReadonlyArray<Chunk> = []
+
 export const emptyFlight = (una: Seq): Flight => ({
-  records: [],
+  chunks: NO_CHUNKS,
   first: 0,
   last: 0,
   una,
@@ -66,6 +101,10 @@ export const segmentsFrom = (record: Sent, from: Seq): number => {
 /** What is left of it. */
 export const segmentsOf = (record: Sent): number => segmentsFrom(record, record.seq)
 
+/** Where the `n`-th of a record's segments ends. */
+export const segmentEnd = (record: Sent, n: number): Seq =>
+  n >= segmentsOf(record) ? record.end : add(record.seq, n * record.size)
+
 /** RFC 6675's pipe, in segments: what is thought to be in the network. */
 export const pipe = (f: {
   readonly out: number
@@ -76,196 +115,131 @@ export const pipe = (f: {
 
 /** Appends what is sent for the first time: it bears no mark but its FIN's. */
 export const appendSent = (f: Flight, record: Sent): Flight => {
-  if (f.first === f.last) return alone(f, record)
-  const shared = f.last === f.records.length
-  const records = shared ? f.records : f.records.slice(f.first, f.last)
-  const first = shared ? f.first : 0
-  records.push(record)
-  const { una, out, sacked, lost, retrans } = f
-  return { records, first, last: records.length, una, out: out + segmentsOf(record), sacked, lost, retrans }
+  const { first, last, una, sacked, lost, retrans } = f
+  const out = f.out + segmentsOf(record)
+  const tail = f.chunks[f.chunks.length - 1]
+  if (tail === undefined || last === SPAN) {
+    const chunks = [...f.chunks, { records: [record], digest: undefined }]
+    return { chunks, first, last: 1, una, out, sacked, lost, retrans }
+  }
+  let { chunks } = f
+  if (tail.records.length === last) tail.records.push(record)
+  else chunks = chunks.with(-1, { records: [...tail.records.slice(0, last), record], digest: undefined })
+  return { chunks, first, last: last + 1, una, out, sacked, lost, retrans }
 }
 
-const alone = ({ una, out, sacked, lost, retrans }: Flight, record: Sent): Flight => ({
-  records: [record],
-  first: 0,
-  last: 1,
-  una,
-  out: out + segmentsOf(record),
-  sacked,
-  lost,
-  retrans,
-})
+/** What both a version and one in the making have. */
+interface Records {
+  readonly chunks: ReadonlyArray<Chunk>
+  readonly first: Place
+  readonly last: number
+  readonly una: Seq
+}
 
-/** The first record, from SND.UNA on; undefined: nothing is outstanding. */
-export const headOf = (f: Flight): Sent | undefined => {
-  const record = f.first < f.last ? f.records[f.first] : undefined
+/** The record at a place, as it was sent; undefined: behind the last. */
+export const sentAt = ({ chunks, last }: Records, place: Place): Sent | undefined => {
+  const index = chunkOf(place)
+  const offset = offsetOf(place)
+  return index === chunks.length - 1 && offset >= last ? undefined : chunks[index]?.records[offset]
+}
+
+/** The record at a place, from SND.UNA on. */
+export const recordAt = (f: Records, place: Place): Sent | undefined => {
+  const record = sentAt(f, place)
   return record !== undefined && before(record.seq, f.una) ? { ...record, seq: f.una } : record
 }
 
-/** A version in the making, local to one reducer call. Its records are copied when the first of them changes. */
-export interface Board {
-  records: Array<Sent>
-  first: number
-  last: number
-  una: Seq
-  out: number
-  sacked: number
-  lost: number
-  retrans: number
-  own: boolean
+export const nextPlace = ({ chunks }: Records, place: Place): Place => {
+  const index = chunkOf(place)
+  const length = index < chunks.length - 1 ? (chunks[index]?.records.length ?? SPAN) : SPAN
+  return offsetOf(place) + 1 < length ? place + 1 : firstOf(index + 1)
 }
 
-export const edit = (f: Flight): Board => ({
-  records: f.records,
-  first: f.first,
-  last: f.last,
-  una: f.una,
-  out: f.out,
-  sacked: f.sacked,
-  lost: f.lost,
-  retrans: f.retrans,
-  own: false,
-})
+/** Of the last record, where there is any. */
+export const lastPlace = ({ chunks, last }: Records): Place => firstOf(chunks.length - 1) + last - 1
 
-export const finish = ({ records, first, last, una, out, sacked, lost, retrans, own }: Board): Flight =>
-  !own && isHalfDead(records, first)
-    ? { records: records.slice(first, last), first: 0, last: last - first, una, out, sacked, lost, retrans }
-    : { records, first, last, una, out, sacked, lost, retrans }
+export const isEmpty = (f: Records): boolean => sentAt(f, f.first) === undefined
 
-/** Half of the array is dead: the rest is copied, so that acknowledged records can be collected. */
-const isHalfDead = (records: ReadonlyArray<Sent>, first: number): boolean => first > 32 && first * 2 > records.length
+/** The first record; undefined: nothing is outstanding. */
+export const headOf = (f: Records): Sent | undefined => recordAt(f, f.first)
 
-/** SND.UNA moves to where the record `first` begins or is under way; `out` segments stay, none of which bears a mark. */
-export const passed = ({ records, last }: Flight, first: number, una: Seq, out: number): Flight =>
-  isHalfDead(records, first)
-    ? { records: records.slice(first, last), first: 0, last: last - first, una, out, sacked: 0, lost: 0, retrans: 0 }
-    : { records, first, last, una, out, sacked: 0, lost: 0, retrans: 0 }
-
-export const recordAt = (b: Board, index: number): Sent | undefined => {
-  const record = index < b.last ? b.records[index] : undefined
-  return record !== undefined && before(record.seq, b.una) ? { ...record, seq: b.una } : record
-}
-
-/** Makes the records this version's own: indices then begin at 0, and the first record at SND.UNA. */
-const own = (b: Board): void => {
-  if (b.own) {
-    if (b.first > 0) b.records.splice(0, b.first)
-    b.last -= b.first
-    b.first = 0
-    return
+/** All of them, from SND.UNA on. For tests and dumps. */
+export const recordsOf = (f: Records): ReadonlyArray<Sent> => {
+  const records: Array<Sent> = []
+  let place = f.first
+  for (let record = headOf(f); record !== undefined; record = recordAt(f, place)) {
+    records.push(record)
+    place = nextPlace(f, place)
   }
-  b.records = b.records.slice(b.first, b.last)
-  b.last -= b.first
-  b.first = 0
-  b.own = true
-  const head = b.records[0]
-  if (head !== undefined && before(head.seq, b.una)) b.records[0] = { ...head, seq: b.una }
+  return records
 }
 
-/** For those who mean to change records: afterwards indices stay valid until the next `split` or `join`. */
-export const openRecords = (b: Board): void => own(b)
+/** SND.UNA moves to where the record at `first` begins or is under way; `out` segments stay, none of which bears a mark. */
+export const passed = (f: Flight, first: Place, una: Seq, out: number): Flight =>
+  trimmed(f.chunks, first, f.last, una, out, 0, 0, 0)
 
-/** Puts a record in place of one with the same segments; the counts follow its marks. */
-export const replace = (b: Board, index: number, record: Sent): void => {
-  const old = b.records[index]
-  if (old === undefined) return
-  count(b, old, -1)
-  count(b, record, 1)
-  b.records[index] = record
+/** Chunks that are acknowledged as a whole go, so that they can be collected. */
+export const trimmed = (
+  chunks: ReadonlyArray<Chunk>,
+  first: Place,
+  last: number,
+  una: Seq,
+  out: number,
+  sacked: number,
+  lost: number,
+  retrans: number,
+): Flight => {
+  // Who sends again after a pause begins anew, with memory that is young.
+  if (out === 0) return { chunks: NO_CHUNKS, first: 0, last: 0, una, out, sacked, lost, retrans }
+  if (first < SPAN) return { chunks, first, last, una, out, sacked, lost, retrans }
+  const gone = chunkOf(first)
+  return { chunks: chunks.slice(gone), first: offsetOf(first), last, una, out, sacked, lost, retrans }
 }
 
-const count = (b: Board, record: Sent, sign: 1 | -1): void => {
-  const n = sign * segmentsOf(record)
-  b.out += n
-  if (record.marks & SACKED) b.sacked += n
-  if (record.marks & LOST) b.lost += n
-  if (record.marks & RETRANS) b.retrans += n
-}
-
-/** Cuts a record in two at `at`, which lies within it. */
-export const split = (b: Board, index: number, at: Seq): void => {
-  const record = b.records[index]
-  if (record === undefined) return
-  const left = { ...record, end: at, marks: record.marks & ~WITH_FIN }
-  const right = { ...record, seq: at }
-  count(b, record, -1)
-  count(b, left, 1)
-  count(b, right, 1)
-  b.records.splice(index, 1, left, right)
-  b.last++
-}
-
-/** Makes one record of two neighbours (what is sent again small may go together). */
-export const join = (b: Board, index: number): void => {
-  const left = b.records[index]
-  const right = b.records[index + 1]
-  if (left === undefined || right === undefined) return
-  count(b, left, -1)
-  count(b, right, -1)
-  const joined = { ...left, end: right.end, marks: left.marks | (right.marks & (EVER | WITH_FIN)) }
-  count(b, joined, 1)
-  b.records.splice(index, 2, joined)
-  b.last--
-}
-
-/** Moves SND.UNA over the first `index - first` records and into the next; what is passed is no longer counted. */
-export const dropUntil = (b: Board, una: Seq, each: (record: Sent, segments: number) => void): void => {
-  while (b.first < b.last) {
-    const record = b.records[b.first]
-    if (record === undefined) break
-    const from = before(record.seq, b.una) ? b.una : record.seq
-    const before_ = segmentsFrom(record, from)
-    if (atOrBefore(record.end, una)) {
-      uncount(b, record, before_)
-      each(record, before_)
-      b.first++
-      continue
-    }
-    if (!after(una, from)) break
-    const gone = before_ - segmentsFrom(record, una)
-    if (gone > 0) {
-      uncount(b, record, gone)
-      each(record, gone)
-    }
-    break
-  }
-  b.una = una
-  const head = b.own ? b.records[b.first] : undefined
-  if (head !== undefined && before(head.seq, una)) b.records[b.first] = { ...head, seq: una }
-}
-
-const uncount = (b: Board, record: Sent, n: number): void => {
-  b.out -= n
-  if (record.marks & SACKED) b.sacked -= n
-  if (record.marks & LOST) b.lost -= n
-  if (record.marks & RETRANS) b.retrans -= n
-}
-
-/** Index of the record that holds `seq`, or of the first behind it. */
-export const indexAt = (b: Board, seq: Seq): number => {
-  let low = b.first
-  let high = b.last
+/** The place of the record that holds `seq`, or of the first behind it. */
+export const placeOf = (f: Records, seq: Seq): Place => {
+  const { chunks } = f
+  let low = 0
+  let high = chunks.length
   while (low < high) {
     const middle = (low + high) >>> 1
-    const record = b.records[middle]
+    const end = sentAt(f, middle < chunks.length - 1 ? lastOf(chunks, middle) : lastPlace(f))?.end
+    if (end !== undefined && atOrBefore(end, seq)) low = middle + 1
+    else high = middle
+  }
+  const index = low
+  low = Math.max(f.first, firstOf(index))
+  high = index < chunks.length - 1 ? lastOf(chunks, index) + 1 : lastPlace(f) + 1
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    const record = sentAt(f, middle)
     if (record !== undefined && atOrBefore(record.end, seq)) low = middle + 1
     else high = middle
   }
   return low
 }
 
-/** Where the `n`-th of a record's segments ends. */
-export const segmentEnd = (record: Sent, n: number): Seq =>
-  n >= segmentsOf(record) ? record.end : add(record.seq, n * record.size)
+const lastOf = (chunks: ReadonlyArray<Chunk>, index: number): Place =>
+  firstOf(index) + (chunks[index]?.records.length ?? 1) - 1
 
-/** All that SACK has not reported gets a mark. */
-export const markAll = (f: Flight, mark: number): Flight => {
-  const board = edit(f)
-  openRecords(board)
-  for (let index = 0; index < board.last; index++) {
-    const record = board.records[index]
-    if (record !== undefined && (record.marks & SACKED) === 0)
-      replace(board, index, { ...record, marks: record.marks | mark })
+export const digestOf = (records: ReadonlyArray<Sent>, from: number): Digest => {
+  let unsacked = 0
+  let unjudged = 0
+  let due = 0
+  let oldest = Number.POSITIVE_INFINITY
+  let sacked = 0
+  for (let index = from; index < records.length; index++) {
+    const record = records[index]
+    if (record === undefined) continue
+    const { marks, at } = record
+    if ((marks & SACKED) !== 0) {
+      sacked += segmentsOf(record)
+      continue
+    }
+    unsacked++
+    if ((marks & LOST) === 0) unjudged++
+    if ((marks & (LOST | RETRANS)) === LOST) due++
+    else if (at < oldest) oldest = at
   }
-  return finish(board)
+  return { unsacked, unjudged, due, oldest, sacked }
 }

@@ -1,5 +1,5 @@
+import { everyRecord, finish } from "./board.ts"
 import type { Step } from "./effect.ts"
-import { edit, finish } from "./flight.ts"
 import { mtuOf, withMtu } from "./mtu.ts"
 import { begin, isReducing, markLost } from "./recovery/ack.ts"
 import { limitDuplicates } from "./recovery/newReno.ts"
@@ -41,12 +41,10 @@ export const pathMtuArrives = (tcb: Tcb, seq: Seq, mtu: number, now: Micros): St
  */
 export const simpleRetransmit = (tcb: Synchronized, now: Micros, out: Out): Synchronized => {
   const a = begin(tcb, undefined, now, out)
-  for (let index = 0, n = tcb.flight.last - tcb.flight.first; index < n; index++) {
-    const record = tcb.flight.records[tcb.flight.first + index]
-    if (record !== undefined && Math.min(record.size, distance(record.end, record.seq)) > tcb.snd.mss)
-      markLost(a, index)
-  }
-  if (a.board.lost === 0) return { ...tcb, flight: finish(edit(tcb.flight)) }
+  everyRecord(a.board, (place, record) => {
+    if (Math.min(record.size, distance(record.end, record.seq)) > tcb.snd.mss) markLost(a, place)
+  })
+  if (a.board.lost === 0) return tcb
   if (!a.sack) limitDuplicates(a)
   if (a.rec.phase !== "loss") {
     // Its end marks when the retransmissions are all acknowledged; nothing is to be undone.

@@ -2,7 +2,7 @@ import type { Segment } from "../wire/tcpSegment.ts"
 import { acknowledgedOf, restarted, sampleOf } from "./ackField.ts"
 import { onAck } from "./congestion/registry.ts"
 import { deliveryDraft, draftOf, sndDraft } from "./draft.ts"
-import { type Flight, passed, segmentsFrom } from "./flight.ts"
+import { type Flight, nextPlace, passed, segmentsFrom, sentAt } from "./flight.ts"
 import { noSample } from "./recovery/ack.ts"
 import { withSample } from "./recovery/minFilter.ts"
 import { advance } from "./recovery/rack.ts"
@@ -57,9 +57,8 @@ export const takePlainAck = (
   let lastAt = OFF
   let segments = 0
   let first = flight.first
-  for (; first < flight.last; first++) {
-    const record = flight.records[first]
-    if (record === undefined || record.marks !== 0) return undefined
+  for (let record = sentAt(flight, first); record !== undefined; record = sentAt(flight, first)) {
+    if (record.marks !== 0) return undefined
     const from = latest(record.seq, flight.una)
     const whole = atOrBefore(record.end, una)
     if (!whole && !after(una, from)) break
@@ -73,6 +72,7 @@ export const takePlainAck = (
       take(a, record)
     }
     if (!whole) break
+    first = nextPlace(flight, first)
   }
   if (segments === 0) return undefined
 

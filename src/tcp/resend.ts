@@ -1,22 +1,20 @@
 import { FIN } from "../wire/tcpSegment.ts"
+import { type Board, edit, finish, join, replace, split, walk } from "./board.ts"
 import type { Why } from "./effect.ts"
 import { sendSegment } from "./emit.ts"
 import {
-  type Board,
   EVER,
-  edit,
-  finish,
-  join,
   LOST,
-  openRecords,
+  lastPlace,
+  nextPlace,
+  type Place,
   pipe,
   RETRANS,
-  replace,
+  recordAt,
   SACKED,
   SAMPLED,
   segmentEnd,
   segmentsOf,
-  split,
   WITH_FIN,
 } from "./flight.ts"
 import { burstSegments, mustWait, pace } from "./pacing.ts"
@@ -30,19 +28,19 @@ import { arm, cancel, type Out } from "./timers.ts"
 /** Sends again what is lost, as the window allows, lowest first (RFC 6675 section 4, NextSeg rule 1). */
 export const resendLost = (start: Synchronized, size: number, now: Micros, out: Out): Synchronized => {
   let tcb = start
-  for (let index = 0; tcb.flight.lost > tcb.flight.retrans && !mustWait(tcb); index++) {
+  while (tcb.flight.lost > tcb.flight.retrans && !mustWait(tcb)) {
     const quota = segmentsIn(tcb.cc.cwnd, tcb.snd.mss) - pipe(tcb.flight)
     if (quota <= 0) break
     const board = edit(tcb.flight)
-    openRecords(board)
-    while (index < board.last && !isDue(board, index)) index++
-    if (index >= board.last) break
-    const again = resend(tcb, board, index, Math.min(quota, burstSegments(tcb, size)), size, now, reasonOf(tcb), out)
+    const place = firstDue(board)
+    if (place === undefined) break
+    const isFirst = place === board.first
+    const again = resend(tcb, board, place, Math.min(quota, burstSegments(tcb, size)), size, now, reasonOf(tcb), out)
     if (again === undefined) break
     tcb = again
     out.push({ _tag: "Count", counter: tcb.recovery.phase === "loss" ? "TCPSlowStartRetrans" : "TCPFastRetrans" })
     // RFC 6298 section 5.3 in spirit: the first segment is on its way again.
-    if (index === 0) {
+    if (isFirst) {
       const at = now + interval(tcb.rto, tcb.link.context.settings)
       tcb = { ...tcb, timers: arm(cancel(tcb.timers, "probe", out), "retransmit", at, out) }
     }
@@ -50,9 +48,19 @@ export const resendLost = (start: Synchronized, size: number, now: Micros, out: 
   return rescue(tcb, size, now, out)
 }
 
-const isDue = (board: Board, index: number): boolean => {
-  const marks = board.records[index]?.marks ?? 0
-  return (marks & (LOST | RETRANS | SACKED)) === LOST
+const firstDue = (board: Board): Place | undefined => {
+  let found: Place | undefined
+  walk(
+    board,
+    board.first,
+    ({ due }) => due > 0,
+    (place, { marks }) => {
+      if ((marks & (LOST | RETRANS | SACKED)) !== LOST) return place
+      found = place
+      return "stop"
+    },
+  )
+  return found
 }
 
 const reasonOf = (tcb: Synchronized): Why => {
@@ -70,13 +78,11 @@ const rescue = (tcb: Synchronized, size: number, now: Micros, out: Out): Synchro
   if (recovery.phase !== "recovery" || (tcpRecovery & 1) !== 0 || !link.agreed.sack || recovery.rescued) return tcb
   if (flight.lost > flight.retrans || segmentsIn(cc.cwnd, snd.mss) <= pipe(flight)) return tcb
   const board = edit(flight)
-  openRecords(board)
-  const last = board.last - 1
-  const record = board.records[last]
+  const record = recordAt(board, lastPlace(board))
   if (record === undefined || (record.marks & (SACKED | RETRANS)) !== 0) return tcb
   const n = segmentsOf(record)
-  if (n > 1) split(board, last, segmentEnd(record, n - 1))
-  const again = resend(tcb, board, board.last - 1, 1, size, now, "RFC6675-4:rescue", out)
+  if (n > 1) split(board, lastPlace(board), segmentEnd(record, n - 1))
+  const again = resend(tcb, board, lastPlace(board), 1, size, now, "RFC6675-4:rescue", out)
   return again === undefined ? tcb : { ...again, recovery: { ...again.recovery, rescued: true } }
 }
 
@@ -88,7 +94,7 @@ const rescue = (tcb: Synchronized, size: number, now: Micros, out: Out): Synchro
 export const resend = (
   tcb: Synchronized,
   board: Board,
-  index: number,
+  at: Place,
   segments: number,
   size: number,
   now: Micros,
@@ -98,27 +104,28 @@ export const resend = (
 ): Synchronized | undefined => {
   const { snd, link, recovery } = tcb
   const edge = add(snd.una, snd.wnd)
-  let record = board.records[index]
+  let place = at
+  let record = recordAt(board, place)
   if (record === undefined) return undefined
   // What the peer shrank away stays, but for the first segment, which probes.
   if (!before(record.seq, edge) && record.seq !== snd.una) return undefined
   const room = after(edge, record.seq) ? distance(edge, record.seq) : size
   const most = Math.min(segments * size, room)
-  if (textOf(record) > most) split(board, index, add(record.seq, most))
-  else if (link.context.settings.tcpRetransCollapse) collapse(board, index, Math.min(size, room))
-  record = board.records[index]
+  if (textOf(record) > most) place = split(board, place, add(record.seq, most))
+  else if (link.context.settings.tcpRetransCollapse) collapse(board, place, Math.min(size, room))
+  record = recordAt(board, place)
   if (record === undefined) return undefined
   const fin = (record.marks & WITH_FIN) !== 0
   const length = textOf(record)
   const sent = sendSegment(tcb, record.seq, length, fin ? FIN : 0, size, false, now, why, out)
-  const { delivered, at, firstAt, appLimited } = sent.delivery
-  replace(board, index, {
+  const { delivered, at: deliveredAt, firstAt, appLimited } = sent.delivery
+  replace(board, place, {
     ...record,
     size,
     at: now,
     marks: (record.marks & ~SAMPLED) | EVER | (probe ? 0 : RETRANS),
     delivered,
-    deliveredAt: at,
+    deliveredAt,
     firstAt,
     appLimited: appLimited !== 0,
   })
@@ -147,13 +154,13 @@ const textOf = (record: { readonly seq: number; readonly end: number; readonly m
   distance(record.end, record.seq) - ((record.marks & WITH_FIN) !== 0 ? 1 : 0)
 
 /** Neighbours that fit one segment together go together (Linux's tcp_retrans_try_collapse). */
-const collapse = (board: Board, index: number, size: number): void => {
+const collapse = (board: Board, place: Place, size: number): void => {
   for (;;) {
-    const record = board.records[index]
-    const next = board.records[index + 1]
-    if (record === undefined || next === undefined || index + 1 >= board.last || textOf(record) >= size) return
+    const record = recordAt(board, place)
+    const next = recordAt(board, nextPlace(board, place))
+    if (record === undefined || next === undefined || textOf(record) >= size) return
     if (((record.marks | next.marks) & SACKED) !== 0 || segmentsOf(next) > 1) return
     if (textOf(record) + textOf(next) > size) return
-    join(board, index)
+    join(board, place)
   }
 }

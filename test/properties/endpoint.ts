@@ -1,7 +1,7 @@
 import { makeKeys } from "../../src/host/keyedHash.ts"
 import { sendRoom } from "../../src/tcp/calls.ts"
 import type { CloseReason, Refused, Step, TcpEffect, Transmit, Why } from "../../src/tcp/effect.ts"
-import { LOST, RETRANS, SACKED, segmentsOf } from "../../src/tcp/flight.ts"
+import { LOST, RETRANS, recordsOf, SACKED, segmentsOf } from "../../src/tcp/flight.ts"
 import type { reduce, TcpEvent } from "../../src/tcp/reduce.ts"
 import { sendEnd } from "../../src/tcp/sendEnd.ts"
 import { add, after, distance } from "../../src/tcp/seq.ts"
@@ -466,7 +466,7 @@ const checkFlight = ({ flight, snd, link }: Synchronized): void => {
   must(flight.una === snd.una, "the scoreboard's SND.UNA is another")
   const counted = { out: 0, sacked: 0, lost: 0, retrans: 0 }
   let at = snd.una
-  for (const [index, record] of flight.records.slice(flight.first, flight.last).entries()) {
+  for (const [index, record] of recordsOf(flight).entries()) {
     const seq = index === 0 && distance(record.seq, snd.una) < 0 ? snd.una : record.seq
     must(seq === at, "a gap in the scoreboard")
     must(distance(record.end, seq) > 0, "an empty record")
@@ -486,7 +486,7 @@ const checkFlight = ({ flight, snd, link }: Synchronized): void => {
       sacked === flight.sacked &&
       counted.lost === flight.lost &&
       counted.retrans === flight.retrans,
-    `the scoreboard's counts are off: ${JSON.stringify(counted)} against ${JSON.stringify({ ...flight, records: [] })}`,
+    `the scoreboard's counts are off: ${JSON.stringify(counted)} against ${JSON.stringify({ ...flight, chunks: [] })}`,
   )
 }
 

@@ -1,18 +1,18 @@
 import type { TcpEffect } from "../../src/tcp/effect.ts"
-import type { Flight } from "../../src/tcp/flight.ts"
+import { type Flight, recordsOf } from "../../src/tcp/flight.ts"
 import { reduce, type TcpEvent } from "../../src/tcp/reduce.ts"
 import { type SendQueue, slice } from "../../src/tcp/sendQueue.ts"
 import type { Tcb } from "../../src/tcp/tcb.ts"
 
-const isQueue = (value: object): value is SendQueue => "chunks" in value && "first" in value && "last" in value
+const isQueue = (value: object): value is SendQueue => "chunks" in value && "length" in value
 
-const isFlight = (value: object): value is Flight => "records" in value && "una" in value
+const isFlight = (value: object): value is Flight => "chunks" in value && "una" in value
 
 /** Freezes everything but octets and the lists that versions of a send queue, and of a scoreboard, share by design. */
 export const deepFreeze = (value: unknown): void => {
   if (typeof value !== "object" || value === null || ArrayBuffer.isView(value) || Object.isFrozen(value)) return
   Object.freeze(value)
-  for (const [name, part] of Object.entries(value)) if (name !== "chunks" && name !== "records") deepFreeze(part)
+  for (const [name, part] of Object.entries(value)) if (name !== "chunks") deepFreeze(part)
 }
 
 /** A value as plain data in which two send queues are equal when they hold the same octets. */
@@ -24,8 +24,8 @@ export const canonical = (value: unknown): unknown => {
     return { start: value.start, length: value.length, bytes: canonical(slice(value, value.start, value.length)) }
   }
   if (isFlight(value)) {
-    const { records, first, last, ...rest } = value
-    return { ...rest, records: records.slice(first, last).map(canonical) }
+    const { chunks: _, first, last, ...rest } = value
+    return { ...rest, records: recordsOf(value).map(canonical) }
   }
   return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, canonical(part)]))
 }

@@ -1,23 +1,27 @@
 import { describe, expect, test } from "bun:test"
+import fc from "fast-check"
+import { type Board, dropUntil, edit, finish, join, replace, split, walk } from "../../src/tcp/board.ts"
 import {
   appendSent,
-  dropUntil,
-  edit,
   emptyFlight,
   type Flight,
-  finish,
   headOf,
-  join,
   LOST,
-  openRecords,
+  nextPlace,
+  type Place,
   pipe,
+  placeOf,
   RETRANS,
-  replace,
+  recordAt,
+  recordsOf,
   SACKED,
   type Sent,
-  split,
+  SPAN,
+  segmentEnd,
+  segmentsOf,
   WITH_FIN,
 } from "../../src/tcp/flight.ts"
+import { add, atOrBefore, before, distance } from "../../src/tcp/seq.ts"
 
 const sent = (seq: number, end: number, marks = 0): Sent => ({
   seq,
@@ -36,12 +40,18 @@ const flightOf = (...records: ReadonlyArray<Sent>): Flight =>
 
 const counts = ({ out, sacked, lost, retrans }: Flight) => ({ out, sacked, lost, retrans })
 
-/** Versions after a change of the first record's marks. */
+const placeAt = (b: Flight | Board, index: number): Place => {
+  let place = b.first
+  for (let n = 0; n < index; n++) place = nextPlace(b, place)
+  return place
+}
+
+/** The version after a change of one record's marks. */
 const marked = (f: Flight, index: number, marks: number): Flight => {
   const board = edit(f)
-  openRecords(board)
-  const record = board.records[index]
-  if (record !== undefined) replace(board, index, { ...record, marks })
+  const place = placeAt(board, index)
+  const record = recordAt(board, place)
+  if (record !== undefined) replace(board, place, { ...record, marks })
   return finish(board)
 }
 
@@ -98,7 +108,7 @@ describe("an ACK", () => {
     for (let n = 0; n < 1000; n++) flight = appendSent(flight, sent(n * 1000, (n + 1) * 1000))
     for (let n = 1; n <= 900; n++) flight = acked(flight, n * 1000).flight
     expect(flight.out).toBe(100)
-    expect(flight.records.length).toBeLessThan(300)
+    expect(flight.chunks.length * SPAN).toBeLessThan(100 + 2 * SPAN)
   })
 })
 
@@ -116,16 +126,14 @@ describe("marks", () => {
 
   test("a record cut in two: both parts keep them, the counts stay", () => {
     const board = edit(marked(flightOf(sent(0, 5001, WITH_FIN)), 0, LOST | WITH_FIN))
-    openRecords(board)
     split(board, 0, 2000)
     const flight = finish(board)
     expect(counts(flight)).toEqual({ out: 5, sacked: 0, lost: 5, retrans: 0 })
-    expect(flight.records.map(({ marks }) => marks & WITH_FIN)).toEqual([0, WITH_FIN])
+    expect(recordsOf(flight).map(({ marks }) => marks & WITH_FIN)).toEqual([0, WITH_FIN])
   })
 
   test("two small ones joined: one segment", () => {
     const board = edit(marked(marked(flightOf(sent(0, 300), sent(300, 601, WITH_FIN)), 0, LOST), 1, LOST | WITH_FIN))
-    openRecords(board)
     join(board, 0)
     expect(counts(finish(board))).toEqual({ out: 1, sacked: 0, lost: 1, retrans: 0 })
   })
@@ -138,7 +146,141 @@ describe("versions", () => {
     appendSent(old, sent(2000, 3000))
     const other = appendSent(old, sent(2000, 2500))
     expect(counts(old)).toEqual({ out: 2, sacked: 0, lost: 0, retrans: 0 })
-    expect(old.records.slice(old.first, old.last).map(({ marks }) => marks)).toEqual([0, 0])
-    expect(other.records.slice(other.first, other.last).map(({ end }) => end)).toEqual([1000, 2000, 2500])
+    expect(recordsOf(old).map(({ marks }) => marks)).toEqual([0, 0])
+    expect(recordsOf(other).map(({ end }) => end)).toEqual([1000, 2000, 2500])
   })
+})
+
+/** The scoreboard as one list, which every change copies. */
+const model = {
+  append: (records: ReadonlyArray<Sent>, record: Sent): ReadonlyArray<Sent> => [...records, record],
+  ack: (records: ReadonlyArray<Sent>, una: number): ReadonlyArray<Sent> =>
+    records
+      .filter(({ end }) => !atOrBefore(end, una))
+      .map((record) => (before(record.seq, una) ? { ...record, seq: una } : record)),
+  mark: (records: ReadonlyArray<Sent>, index: number, marks: number): ReadonlyArray<Sent> =>
+    records.map((record, n) => (n === index ? { ...record, marks } : record)),
+  split: (records: ReadonlyArray<Sent>, index: number, at: number): ReadonlyArray<Sent> =>
+    records.flatMap((record, n) =>
+      n === index
+        ? [
+            { ...record, end: at },
+            { ...record, seq: at },
+          ]
+        : [record],
+    ),
+  join: (records: ReadonlyArray<Sent>, index: number): ReadonlyArray<Sent> =>
+    records.flatMap((record, n) => {
+      if (n === index + 1) return []
+      const next = n === index ? records[index + 1] : undefined
+      return [next === undefined ? record : { ...record, end: next.end }]
+    }),
+}
+
+const totals = (records: ReadonlyArray<Sent>) => {
+  const of = (mark: number): number =>
+    records.reduce((sum, record) => sum + ((record.marks & mark) === mark ? segmentsOf(record) : 0), 0)
+  return { out: of(0), sacked: of(SACKED), lost: of(LOST), retrans: of(RETRANS) }
+}
+
+/** Where in the scoreboard, as a share of it. */
+const share = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })
+const change = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ _tag: fc.constant("append" as const), many: fc.integer({ min: 1, max: 60 }) }) },
+  { weight: 2, arbitrary: fc.record({ _tag: fc.constant("ack" as const), at: share }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      _tag: fc.constant("mark" as const),
+      at: share,
+      marks: fc.constantFrom(0, SACKED, LOST, LOST | RETRANS),
+    }),
+  },
+  { weight: 4, arbitrary: fc.record({ _tag: fc.constant("split" as const), at: share }) },
+  { weight: 2, arbitrary: fc.record({ _tag: fc.constant("join" as const), at: share }) },
+  { weight: 2, arbitrary: fc.record({ _tag: fc.constant("look" as const) }) },
+)
+
+/** What `walk` must show at least: the records that bear the marks which the digest was asked for. */
+const seen = (b: Board, index: number): ReadonlyArray<number> => {
+  const found: Array<number> = []
+  walk(
+    b,
+    placeAt(b, index),
+    ({ due }) => due > 0,
+    (place, { marks, end }) => {
+      if ((marks & (LOST | RETRANS | SACKED)) === LOST) found.push(end)
+      return place
+    },
+  )
+  return found
+}
+
+describe("a scoreboard of many chunks against one list", () => {
+  for (const start of [0, 0xffff_0000]) {
+    test(`any changes, from ${start} on: records, counts, places and digests; old versions stay`, () => {
+      fc.assert(
+        fc.property(
+          fc.array(change, { minLength: 5, maxLength: 60 }),
+          fc.integer({ min: 1, max: 4 }),
+          (changes, size) => {
+            const versions: Array<{ readonly flight: Flight; readonly records: ReadonlyArray<Sent> }> = []
+            let flight = emptyFlight(start)
+            let records: ReadonlyArray<Sent> = []
+            let nxt = start
+            for (const step of changes) {
+              const index = "at" in step ? Math.floor(step.at * records.length) : 0
+              const record = records[index]
+              if (step._tag === "append") {
+                for (let n = 0; n < step.many; n++) {
+                  const next = sent(nxt, add(nxt, size * 1000))
+                  flight = appendSent(flight, next)
+                  records = model.append(records, next)
+                  nxt = next.end
+                }
+              } else if (record !== undefined) {
+                const board = edit(flight)
+                const place = placeAt(board, index)
+                if (step._tag === "ack") {
+                  // Within a segment, to see a record under way.
+                  const una = add(record.seq, 700)
+                  dropUntil(board, una, () => {})
+                  records = model.ack(records, una)
+                } else if (step._tag === "mark") {
+                  replace(board, place, { ...record, marks: step.marks })
+                  records = model.mark(records, index, step.marks)
+                } else if (step._tag === "split" && segmentsOf(record) > 1) {
+                  const at = segmentEnd(record, 1)
+                  const here = split(board, place, at)
+                  expect(recordAt(board, here)?.end).toBe(at)
+                  records = model.split(records, index, at)
+                } else if (step._tag === "join") {
+                  const next = records[index + 1]
+                  if (next !== undefined && record.marks === next.marks) {
+                    join(board, place)
+                    records = model.join(records, index)
+                  }
+                } else if (step._tag === "look") {
+                  const due = records.filter(({ marks }) => marks === LOST).map(({ end }) => end)
+                  expect(seen(board, 0)).toEqual(due)
+                }
+                flight = finish(board)
+              }
+              versions.push({ flight, records })
+            }
+            for (const { flight: old, records: wanted } of versions) {
+              expect(recordsOf(old)).toEqual([...wanted])
+              const { out, sacked, lost, retrans } = old
+              expect({ out, sacked, lost, retrans }).toEqual(totals(wanted))
+              for (const record of wanted) expect(recordAt(old, placeOf(old, record.seq))).toEqual(record)
+              const end = wanted.at(-1)?.end
+              if (end !== undefined) expect(recordAt(old, placeOf(old, end))).toBeUndefined()
+              expect(old.chunks.length).toBeLessThanOrEqual(distance(nxt, start) / 1000)
+            }
+          },
+        ),
+        { numRuns: 100 },
+      )
+    })
+  }
 })

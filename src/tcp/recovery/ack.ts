@@ -1,8 +1,9 @@
 import type { Segment } from "../../wire/tcpSegment.ts"
+import { type Board, edit, replace } from "../board.ts"
 import type { Cc } from "../congestion/registry.ts"
 import type { Counter } from "../counters.ts"
 import type { Mutable } from "../draft.ts"
-import { type Board, edit, LOST, openRecords, pipe, RETRANS, replace, SACKED, segmentsOf } from "../flight.ts"
+import { LOST, type Place, pipe, RETRANS, recordAt, SACKED, segmentsOf } from "../flight.ts"
 import type { Seq } from "../seq.ts"
 import type { TcpSettings } from "../settings.ts"
 import type { Delivery, Recovery, Synchronized, Timers } from "../tcb.ts"
@@ -135,17 +136,16 @@ export const delivered = (a: Ack, segments: number): void => {
 }
 
 /** Judged lost: once more where its retransmission is. */
-export const markLost = (a: Ack, index: number): void => {
-  openRecords(a.board)
-  const record = a.board.records[index]
+export const markLost = (a: Ack, place: Place): void => {
+  const record = recordAt(a.board, place)
   if (record === undefined || (record.marks & SACKED) !== 0) return
   if ((record.marks & LOST) === 0) {
     a.rec.totalLost += segmentsOf(record)
-    replace(a.board, index, { ...record, marks: record.marks | LOST })
+    replace(a.board, place, { ...record, marks: record.marks | LOST })
   } else if ((record.marks & RETRANS) !== 0) {
     a.rec.totalLost += segmentsOf(record)
     a.retransmissionLost = true
-    replace(a.board, index, { ...record, marks: record.marks & ~RETRANS })
+    replace(a.board, place, { ...record, marks: record.marks & ~RETRANS })
   }
 }
 

@@ -1,4 +1,5 @@
-import { dropUntil, EVER, RETRANS, recordAt, SACKED, type Sent } from "../flight.ts"
+import { dropUntil } from "../board.ts"
+import { EVER, headOf, RETRANS, SACKED, type Sent } from "../flight.ts"
 import { timestamp } from "../handshake.ts"
 import { measured } from "../rto.ts"
 import { atOrBefore, before, distance, latest, type Seq } from "../seq.ts"
@@ -27,7 +28,7 @@ export const passTo = (a: Ack): { readonly rto: Rto; readonly rtt: Micros | unde
   const passed: Passed = { first: OFF, last: OFF, lowest: tcb.snd.nxt, segments: 0, again: false }
   const priorSacked = board.sacked
   dropUntil(board, una, (record, segments) => pass(a, passed, record, segments))
-  const head = recordAt(board, board.first)
+  const head = headOf(board)
   if (head !== undefined && (head.marks & SACKED) !== 0) a.reneging = true
   const measuredNow = measure(a, passed, priorSacked)
   // RFC 6298 section 5.3: whatever of new data is acknowledged.

@@ -1,3 +1,4 @@
+import { isEmpty } from "../flight.ts"
 import { sendEnd } from "../sendEnd.ts"
 import { add, after, atOrAfter } from "../seq.ts"
 import { arm, cancel } from "../timers.ts"
@@ -139,7 +140,7 @@ const probeFailed = (a: Ack): void => {
 const timeToRecover = (a: Ack): boolean => a.board.lost > 0 || (!isRack(a) && a.board.sacked >= a.rec.reordering)
 
 const identify = (a: Ack): void => {
-  if (a.board.first === a.board.last) return
+  if (isEmpty(a.board)) return
   if (!a.sack) markFirstLost(a)
   else if (isRack(a) && detectLoss(a)) a.rearm = false
 }

@@ -1,5 +1,6 @@
+import { everyRecord, replace } from "../board.ts"
 import { onTimeout } from "../congestion/registry.ts"
-import { headOf, LOST, openRecords, replace, SACKED } from "../flight.ts"
+import { headOf, LOST, SACKED } from "../flight.ts"
 import { after } from "../seq.ts"
 import { type Ack, count, inFlight, markLost, setWindow, windowOf } from "./ack.ts"
 import { isRack, remaining } from "./rack.ts"
@@ -45,15 +46,12 @@ const markOutstanding = (a: Ack): void => {
   } else if (!a.sack) {
     board.sacked = 0
   }
-  openRecords(board)
-  for (let index = 0; index < board.last; index++) {
-    const record = board.records[index]
-    if (record === undefined) continue
+  everyRecord(board, (place, record) => {
     if (reneged) {
-      if ((record.marks & SACKED) !== 0) replace(board, index, { ...record, marks: record.marks & ~SACKED })
-    } else if (index > 0 && isRack(a) && remaining(a, record, 0) > 0 && (record.marks & LOST) === 0) {
-      continue
+      if ((record.marks & SACKED) !== 0) replace(board, place, { ...record, marks: record.marks & ~SACKED })
+    } else if (place !== board.first && isRack(a) && remaining(a, record, 0) > 0 && (record.marks & LOST) === 0) {
+      return
     }
-    markLost(a, index)
-  }
+    markLost(a, place)
+  })
 }

@@ -1,4 +1,5 @@
-import { LOST, openRecords, segmentEnd, segmentsOf, split } from "../flight.ts"
+import { split } from "../board.ts"
+import { headOf, LOST, segmentEnd, segmentsOf } from "../flight.ts"
 import { type Ack, count, delivered, markLost } from "./ack.ts"
 
 /** Without SACK (RFC 6582): each duplicate ACK stands for a segment that has left the network. */
@@ -43,9 +44,8 @@ export const markFirstLost = (a: Ack): void => {
   const enough = rec.phase !== "recovery" && rec.phase !== "loss" && board.sacked >= rec.reordering
   const partial = rec.phase === "recovery" && a.advanced
   if (!enough && !partial) return
-  openRecords(board)
-  const head = board.records[0]
-  if (head === undefined || board.last === 0 || (head.marks & LOST) !== 0) return
-  if (segmentsOf(head) > 1) split(board, 0, segmentEnd(head, 1))
-  markLost(a, 0)
+  const head = headOf(board)
+  if (head === undefined || (head.marks & LOST) !== 0) return
+  if (segmentsOf(head) > 1) split(board, board.first, segmentEnd(head, 1))
+  markLost(a, board.first)
 }

@@ -1,4 +1,5 @@
-import { EVER, LOST, openRecords, RETRANS, SACKED, type Sent } from "../flight.ts"
+import { walk } from "../board.ts"
+import { EVER, LOST, RETRANS, SACKED, type Sent } from "../flight.ts"
 import { after, type Seq } from "../seq.ts"
 import type { Micros } from "../time.ts"
 import { arm } from "../timers.ts"
@@ -73,16 +74,20 @@ export const remaining = (a: Ack, record: Sent, window: Micros): Micros => a.del
 const detect = (a: Ack): Micros => {
   const window = reorderingWindow(a)
   let wait = 0
-  openRecords(a.board)
-  for (let index = 0; index < a.board.last; index++) {
-    const record = a.board.records[index]
-    if (record === undefined || (record.marks & SACKED) !== 0) continue
-    if ((record.marks & (LOST | RETRANS)) === LOST) continue
-    if (!sentAfter(a.del.rackAt, a.del.rackEnd, record.at, record.end)) continue
-    const left = remaining(a, record, window)
-    if (left <= 0) markLost(a, index)
-    else wait = Math.max(wait, left)
-  }
+  const { board, del } = a
+  walk(
+    board,
+    board.first,
+    ({ oldest }) => oldest <= del.rackAt,
+    (place, record) => {
+      const inNetwork = (record.marks & SACKED) === 0 && (record.marks & (LOST | RETRANS)) !== LOST
+      if (!inNetwork || !sentAfter(del.rackAt, del.rackEnd, record.at, record.end)) return place
+      const left = remaining(a, record, window)
+      if (left <= 0) markLost(a, place)
+      else wait = Math.max(wait, left)
+      return place
+    },
+  )
   return wait
 }
 

@@ -1,16 +1,18 @@
 import type { SackBlock } from "../../wire/tcpSegment.ts"
+import { replace, split, walk } from "../board.ts"
 import {
   EVER,
-  indexAt,
+  isEmpty,
   LOST,
-  openRecords,
+  nextPlace,
+  type Place,
+  placeOf,
   RETRANS,
-  replace,
+  recordAt,
   SACKED,
   SAMPLED,
   type Sent,
   segmentsOf,
-  split,
 } from "../flight.ts"
 import { add, after, atOrAfter, atOrBefore, before, distance, latest, type Seq } from "../seq.ts"
 import { OFF } from "../time.ts"
@@ -32,7 +34,7 @@ export const takeBlocks = (a: Ack, blocks: ReadonlyArray<SackBlock>): void => {
     if (!ok && after(block.right, a.una)) count(a, "TCPSACKDiscard")
     return ok && after(block.right, a.una)
   })
-  if (a.board.first === a.board.last) return
+  if (isEmpty(a.board)) return
   let lowest: Seq | undefined
   const note = (seq: Seq): void => {
     if (lowest === undefined || before(seq, lowest)) lowest = seq
@@ -93,10 +95,12 @@ const isValid = (a: Ack, block: SackBlock, duplicate: boolean): boolean => {
 
 /** A D-SACK of data that is still outstanding: its retransmissions were not needed. */
 const markDuplicate = (a: Ack, block: SackBlock, note: (seq: Seq) => void): void => {
-  openRecords(a.board)
-  for (let index = indexAt(a.board, block.left); index < a.board.last; index++) {
-    const record = a.board.records[index]
-    if (record === undefined || !before(record.seq, block.right)) return
+  const { board } = a
+  let place = placeOf(board, block.left)
+  for (let record = recordAt(board, place); record !== undefined; record = recordAt(board, place)) {
+    const here = place
+    place = nextPlace(board, place)
+    if (!before(record.seq, block.right)) return
     if (before(record.seq, block.left) || after(record.end, block.right)) continue
     if ((record.marks & (RETRANS | EVER)) === 0) continue
     const { undo } = a.rec
@@ -104,33 +108,36 @@ const markDuplicate = (a: Ack, block: SackBlock, note: (seq: Seq) => void): void
       a.rec.undo = { ...undo, retrans: Math.max(0, undo.retrans - segmentsOf(record)) }
     }
     if ((record.marks & SACKED) !== 0) note(record.seq)
-    if ((record.marks & RETRANS) !== 0) replace(a.board, index, { ...record, marks: record.marks & ~RETRANS })
+    if ((record.marks & RETRANS) !== 0) replace(board, here, { ...record, marks: record.marks & ~RETRANS })
   }
 }
 
 const markBlock = (a: Ack, block: SackBlock, note: (seq: Seq) => void): void => {
-  openRecords(a.board)
-  for (let index = indexAt(a.board, block.left); index < a.board.last; index++) {
-    const record = a.board.records[index]
-    if (record === undefined || !before(record.seq, block.right)) return
-    if ((record.marks & SACKED) !== 0 || !after(record.end, a.una)) continue
-    if (before(record.seq, block.left)) {
-      // Whole segments only: the rest begins at the first that lies in the block.
-      const at = boundary(record, block.left, "up")
-      if (at === undefined) continue
-      split(a.board, index, at)
-      continue
-    }
-    if (after(record.end, block.right)) {
-      const at = boundary(record, block.right, "down")
-      if (at === undefined) return
-      split(a.board, index, at)
-      const left = a.board.records[index]
-      if (left !== undefined) markSacked(a, index, left, note)
-      return
-    }
-    markSacked(a, index, record, note)
-  }
+  const { board } = a
+  walk(
+    board,
+    placeOf(board, block.left),
+    ({ unsacked }) => unsacked > 0,
+    (place, record) => {
+      if (!before(record.seq, block.right)) return "stop"
+      if ((record.marks & SACKED) !== 0 || !after(record.end, a.una)) return place
+      if (before(record.seq, block.left)) {
+        // Whole segments only: the rest begins at the first that lies in the block.
+        const at = boundary(record, block.left, "up")
+        return at === undefined ? place : split(board, place, at)
+      }
+      if (after(record.end, block.right)) {
+        const at = boundary(record, block.right, "down")
+        if (at === undefined) return "stop"
+        const here = split(board, place, at)
+        const left = recordAt(board, here)
+        if (left !== undefined) markSacked(a, here, left, note)
+        return "stop"
+      }
+      markSacked(a, place, record, note)
+      return place
+    },
+  )
 }
 
 /** Where one segment of a record ends, at `seq` or the nearest in the direction; undefined: nowhere within it. */
@@ -140,7 +147,7 @@ const boundary = (record: Sent, seq: Seq, direction: "up" | "down"): Seq | undef
   return after(at, record.seq) && before(at, record.end) ? at : undefined
 }
 
-const markSacked = (a: Ack, index: number, record: Sent, note: (seq: Seq) => void): void => {
+const markSacked = (a: Ack, place: Place, record: Sent, note: (seq: Seq) => void): void => {
   advance(a, record)
   let { marks } = record
   if ((marks & RETRANS) !== 0) {
@@ -157,7 +164,7 @@ const markSacked = (a: Ack, index: number, record: Sent, note: (seq: Seq) => voi
   }
   take(a, record)
   const before_ = highestSacked(a)
-  replace(a.board, index, { ...record, marks: marks | SACKED | SAMPLED })
+  replace(a.board, place, { ...record, marks: marks | SACKED | SAMPLED })
   a.rec.highSacked = latest(before_, record.end)
   a.dataSacked = true
   delivered(a, segmentsOf(record))

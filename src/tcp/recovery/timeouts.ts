@@ -1,6 +1,7 @@
+import { edit, finish, split } from "../board.ts"
 import { governsRecovery } from "../congestion/registry.ts"
 import type { Step } from "../effect.ts"
-import { edit, finish, openRecords, pipe, segmentEnd, segmentsOf, split } from "../flight.ts"
+import { lastPlace, pipe, recordAt, segmentEnd, segmentsOf } from "../flight.ts"
 import { segmentSize, sendFrom } from "../output.ts"
 import { startUserTimeout } from "../patience.ts"
 import { resend, resendLost } from "../resend.ts"
@@ -41,8 +42,7 @@ export const timeOut = (tcb: Synchronized, now: Micros, out: Out): Synchronized 
   }
   if (flight.out === 0) return marked
   const board = edit(marked.flight)
-  openRecords(board)
-  const sent = resend(marked, board, 0, 1, segmentSize(marked), now, "RFC6298-5.4:retransmit", out) ?? marked
+  const sent = resend(marked, board, board.first, 1, segmentSize(marked), now, "RFC6298-5.4:retransmit", out) ?? marked
   const timers = arm(sent.timers, "retransmit", now + interval(sent.rto, a.settings), out)
   return { ...sent, timers, snd: { ...sent.snd, small: snd.small } }
 }
@@ -83,12 +83,11 @@ const probeNew = (tcb: Synchronized, now: Micros, out: Out): Synchronized | unde
 
 const probeOld = (tcb: Synchronized, now: Micros, out: Out): Synchronized | undefined => {
   const board = edit(tcb.flight)
-  openRecords(board)
-  const record = board.records[board.last - 1]
+  const record = recordAt(board, lastPlace(board))
   if (record === undefined) return undefined
   const n = segmentsOf(record)
-  if (n > 1) split(board, board.last - 1, segmentEnd(record, n - 1))
-  const sent = resend(tcb, board, board.last - 1, 1, segmentSize(tcb), now, "RFC8985-7.3:probe", out, true)
+  if (n > 1) split(board, lastPlace(board), segmentEnd(record, n - 1))
+  const sent = resend(tcb, board, lastPlace(board), 1, segmentSize(tcb), now, "RFC8985-7.3:probe", out, true)
   return sent === undefined
     ? undefined
     : { ...sent, recovery: { ...sent.recovery, probe: { end: sent.snd.nxt, again: true } } }

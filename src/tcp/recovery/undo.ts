@@ -1,5 +1,6 @@
+import { everyRecord, replace } from "../board.ts"
 import { onUndo } from "../congestion/registry.ts"
-import { EVER, headOf, LOST, openRecords, replace } from "../flight.ts"
+import { EVER, headOf, LOST } from "../flight.ts"
 import { timestamp } from "../handshake.ts"
 import { before } from "../seq.ts"
 import { type Ack, count } from "./ack.ts"
@@ -36,14 +37,10 @@ const mayUndo = (a: Ack): boolean => a.rec.undo !== undefined && (a.rec.undo.ret
 
 /** The window as it would be. `unmark`: nothing is lost either. */
 const undo = (a: Ack, unmark: boolean): void => {
-  if (unmark) {
-    openRecords(a.board)
-    for (let index = 0; index < a.board.last; index++) {
-      const record = a.board.records[index]
-      if (record !== undefined && (record.marks & LOST) !== 0) {
-        replace(a.board, index, { ...record, marks: record.marks & ~LOST })
-      }
-    }
+  if (unmark && a.board.lost > 0) {
+    everyRecord(a.board, (place, record) => {
+      if ((record.marks & LOST) !== 0) replace(a.board, place, { ...record, marks: record.marks & ~LOST })
+    })
   }
   const before_ = a.rec.undo?.before
   if (before_ !== undefined) {
