@@ -143,7 +143,7 @@ const atRest = (tcb: Synchronized): Synchronized | undefined => {
     queue.length === 0 &&
     isEmpty(flight) &&
     flight.sacked === 0 &&
-    rcv.queue.pieces.length === 0 &&
+    rcv.queue.pieces === 0 &&
     rcv.queue.fin === undefined &&
     rcv.due === "none" &&
     deadlineOf(tcb) === OFF

@@ -40,7 +40,7 @@ export class Trains {
     this.end(flow)
     const { tcb } = flow
     // What is out of order is answered one by one: the peer counts the duplicate ACKs (RFC 5681 section 3.2).
-    if (!isSynchronized(tcb) || segment.seq !== tcb.rcv.nxt || tcb.rcv.queue.pieces.length > 0) return false
+    if (!isSynchronized(tcb) || segment.seq !== tcb.rcv.nxt || tcb.rcv.queue.pieces > 0) return false
     if (!isPlain(segment)) return false
     flow.train = { first: segment, last: segment, parts: [segment.payload], length: segment.payload.length }
     this.flows.push(flow)

@@ -43,7 +43,7 @@ const isExpected = ({ _tag, link, rcv, snd, rto }: Synchronized, { seq, flags, o
   (flags & ~PSH) === ACK &&
   seq === rcv.nxt &&
   distance(rcv.edge, rcv.nxt) >= payload.length &&
-  rcv.queue.pieces.length === 0 &&
+  rcv.queue.pieces === 0 &&
   rcv.queue.fin === undefined &&
   !rcv.shut &&
   options.sack.length === 0 &&

@@ -39,7 +39,7 @@ const inOrder = (tcb: Synchronized, seg: Segment, from: Seq, to: Seq, now: Micro
   let nxt = to
   let delivered = length
   let queue = rcv.queue
-  if (queue.pieces.length > 0) {
+  if (queue.pieces > 0) {
     const { taken, rest } = takeAt(queue, nxt)
     for (const bytes of taken) {
       out.push({ _tag: "Deliver", bytes })
@@ -48,7 +48,7 @@ const inOrder = (tcb: Synchronized, seg: Segment, from: Seq, to: Seq, now: Micro
     }
     queue = rest
   }
-  const filledHole = rcv.queue.pieces.length > 0
+  const filledHole = rcv.queue.pieces > 0
   const full = fullSize(rcv, seg, tcb.link.path.mss)
   const next: Rcv = {
     ...rcv,

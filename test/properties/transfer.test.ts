@@ -2,7 +2,7 @@ import { describe, test } from "bun:test"
 import fc from "fast-check"
 import type { End } from "./endpoint.ts"
 import { reducePurely } from "./purity.ts"
-import { anyScenario, perfect, type Scenario } from "./scenario.ts"
+import { anyScenario, type EndSpec, perfect, type Scenario } from "./scenario.ts"
 import { must, PATIENCE, runs } from "./support.ts"
 import { World } from "./world.ts"
 
@@ -41,11 +41,21 @@ describe("two blocks over a network that loses, doubles, reorders and delays", (
   )
 })
 
+/** FreeBSD's least time-out is shorter than Linux's delayed ACK: its default stack sends no tail loss probes, which would come before it. */
+const withoutHaste = (end: EndSpec): EndSpec =>
+  end.profile === "freebsd" ? { ...end, sending: { ...end.sending, tcpEarlyRetrans: 0 } } : end
+
 describe("two blocks over a perfect network", () => {
   test(
     "whatever the applications do: nothing is sent again, nobody resets",
     () => {
-      const quiet = anyScenario(300).map((scenario) => ({ ...scenario, there: perfect, back: perfect }))
+      const quiet = anyScenario(300).map(({ a, b, ...rest }) => ({
+        ...rest,
+        a: withoutHaste(a),
+        b: withoutHaste(b),
+        there: perfect,
+        back: perfect,
+      }))
       fc.assert(
         fc.property(quiet, (scenario) => {
           const { a, b } = runsItsCourse(scenario)

@@ -108,7 +108,7 @@ describe("out of order", () => {
     // Neighbours, so that they are one run.
     let queue: Reassembly = EMPTY_REASSEMBLY
     for (let i = 0; i < MAX_PIECES; i++) queue = insert(queue, i, Uint8Array.of(1), false) ?? EMPTY_REASSEMBLY
-    expect(queue.pieces.length).toBe(MAX_PIECES)
+    expect(queue.pieces).toBe(MAX_PIECES)
     expect(insert(queue, 2 * MAX_PIECES, Uint8Array.of(1), false)).toBeUndefined()
   })
 })
@@ -136,8 +136,54 @@ describe("a window of whole segments", () => {
     const segment = new Uint8Array(1448)
     let queue: Reassembly | undefined = EMPTY_REASSEMBLY
     for (let n = 1; n <= 8600; n++) queue = queue && insert(queue, n * 1448, segment, false)
-    expect(queue?.pieces.length).toBe(8600)
+    expect(queue?.pieces).toBe(8600)
     expect(queue?.blocks).toEqual([{ left: 1448, right: 8601 * 1448 }])
+  })
+})
+
+describe("thousands of holes", () => {
+  const shuffled = (from: number, step: number, count: number): ReadonlyArray<number> => {
+    const all = Array.from({ length: count }, (_, n) => from + step * n)
+    let state = 1
+    for (let n = all.length - 1; n > 0; n--) {
+      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+      const other = state % (n + 1)
+      const [x = 0, y = 0] = [all[n], all[other]]
+      all[n] = y
+      all[other] = x
+    }
+    return all
+  }
+
+  test("every second octet in any order, then the others: runs join, chunks stay few, all comes out", () => {
+    const count = 1900
+    const base = 0xffff_ff00
+    let queue: Reassembly = EMPTY_REASSEMBLY
+    const put = (at: number): void => {
+      const next = insert(queue, add(base, at), Uint8Array.of(at & 0xff), false)
+      if (next === undefined) throw new Error(`octet ${at} was refused`)
+      queue = next
+    }
+    for (const at of shuffled(2, 2, count)) put(at)
+    expect(queue.runs.flat().length).toBe(count)
+    expect(queue.runs.length).toBeLessThan(count / 8)
+    for (const at of shuffled(3, 2, count)) put(at)
+    expect(queue.runs.flat().map(({ left, right }) => [left, right])).toEqual([
+      [add(base, 2), add(base, 2 + 2 * count)],
+    ])
+    expect(heldPart(queue, add(base, 100), add(base, 200))).toEqual({ left: add(base, 100), right: add(base, 200) })
+    const { taken, rest } = takeAt(queue, add(base, 3))
+    expect(taken.flatMap((bytes) => [...bytes])).toEqual(
+      Array.from({ length: 2 * count - 1 }, (_, n) => (n + 3) & 0xff),
+    )
+    expect(rest).toBe(EMPTY_REASSEMBLY)
+  })
+
+  test("runs that arrive in order share chunks", () => {
+    let queue: Reassembly = EMPTY_REASSEMBLY
+    for (let n = 1; n <= 1000; n++) queue = insert(queue, 2 * n, Uint8Array.of(1), false) ?? EMPTY_REASSEMBLY
+    expect(queue.runs.flat().length).toBe(1000)
+    expect(queue.runs.length).toBeLessThan(100)
   })
 })
 
