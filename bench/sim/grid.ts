@@ -4,6 +4,7 @@ import { ALGORITHMS } from "../../src/tcp/congestion/registry.ts"
 import { cubicWindow, rateOf, renoWindow } from "../../src/tcp/congestion/response.ts"
 import { PERFECT } from "../../src/wire/impairment/spec.ts"
 import { progress } from "../progress.ts"
+import type { Kept } from "./kept.ts"
 
 /** One run of the grid: 100 Mbit/s, one flow for so long, losses of data frames at random. */
 export interface Cell {
@@ -57,13 +58,15 @@ export const QUICK_GRID: GridSpec = {
   duration: 5 * SECOND,
 }
 
-export const runGrid = (spec: GridSpec): ReadonlyArray<Cell> => {
+export const runGrid = (spec: GridSpec, kept: Kept): ReadonlyArray<Cell> => {
   const asked = spec.ccs.flatMap((cc) =>
     spec.bdps.flatMap((bdp) => spec.rtts.flatMap((rtt) => spec.losses.map((loss) => ({ cc, bdp, rtt, loss })))),
   )
   return asked.map((one, index) => {
     progress(index, asked.length, `${one.cc}, loss ${one.loss}, RTT ${one.rtt / MILLI} ms`)
-    return runCell(one, spec.duration)
+    const { cc, bdp, rtt, loss } = one
+    const key = `${cc}, ${bdp} BDP, RTT ${rtt} us, loss ${loss}, ${spec.duration} us`
+    return kept.recall(key, () => runCell(one, spec.duration))
   })
 }
 

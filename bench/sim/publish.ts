@@ -1,13 +1,14 @@
 /**
- * Writes docs/throughput.md and its pictures: `bun bench/sim/publish.ts [--quick] [--seconds N]`, N virtual
- * seconds for each run of the grid. All numbers are of
- * virtual time and the same in every run, except how fast that time went.
+ * Writes docs/throughput.md and its pictures: `bun bench/sim/publish.ts [--quick] [--seconds N] [--keep FILE]`,
+ * N virtual seconds for each run of the grid. All numbers are of virtual time and the same in every run,
+ * except how fast that time went. What is in FILE already, of a run that was interrupted, is taken from there.
  */
 import { parseArgs } from "node:util"
 import { chart, type Mark } from "../../src/cli/plot/chart.ts"
 import { heatMap } from "../../src/cli/plot/heatMap.ts"
 import { progressDone } from "../progress.ts"
 import { type Cell, LINK } from "./grid.ts"
+import { keptIn } from "./kept.ts"
 import { runSim, type SimResults } from "./sections.ts"
 import { LOSS, quantile } from "./tail.ts"
 
@@ -174,11 +175,13 @@ On the machine that wrote this page, busy with other things: a flow that fills 1
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({ options: { quick: { type: "boolean", default: false }, seconds: { type: "string" } } })
-  const { quick, seconds } = values
+  const { values } = parseArgs({
+    options: { quick: { type: "boolean", default: false }, seconds: { type: "string" }, keep: { type: "string" } },
+  })
+  const { quick, seconds, keep } = values
   if (seconds !== undefined && !(Number(seconds) > 0)) throw new Error(`--seconds "${seconds}": a number above 0`)
   const words = [...(quick ? ["--quick"] : []), ...(seconds === undefined ? [] : ["--seconds", seconds])]
-  const results = runSim(quick, seconds === undefined ? undefined : Number(seconds))
+  const results = runSim(quick, seconds === undefined ? undefined : Number(seconds), keptIn(keep))
   progressDone()
   await Bun.write(`${DOCS}throughput.svg`, drawGrid(results.cells))
   await Bun.write(`${DOCS}fairness.svg`, drawFairness(results))

@@ -4,6 +4,7 @@ import { type Fairness, runFairness } from "./fairness.ts"
 import { type Gigabit, runGigabit } from "./gigabit.ts"
 import { type Cell, FULL_GRID, type GridSpec, QUICK_GRID, runGrid } from "./grid.ts"
 import { idle } from "./idle.ts"
+import { type Kept, keptIn } from "./kept.ts"
 import { type Response, runResponse } from "./response.ts"
 import { LOSS, quantile, runTail, type Tail } from "./tail.ts"
 
@@ -20,19 +21,19 @@ export interface SimResults {
 }
 
 /** `seconds`: virtual ones of each run of the grid, where it is not the usual number. */
-export const runSim = (quick: boolean, seconds?: number): SimResults => {
-  const began = performance.now()
+export const runSim = (quick: boolean, seconds?: number, kept: Kept = keptIn()): SimResults => {
+  const effort = quick ? "quick" : "full"
   const usual = quick ? QUICK_GRID : FULL_GRID
   const grid = seconds === undefined ? usual : { ...usual, duration: seconds * MEGA }
   return {
     grid,
-    response: runResponse(quick),
-    cells: runGrid(grid),
-    fairness: runFairness(quick),
-    tail: runTail(quick),
-    gigabit: runGigabit(quick),
-    idle: idle(),
-    took: (performance.now() - began) / 1000,
+    response: kept.recall(`response, ${effort}`, () => runResponse(quick)),
+    cells: runGrid(grid, kept),
+    fairness: kept.recall(`fairness, ${effort}`, () => runFairness(quick)),
+    tail: kept.recall(`tail, ${effort}`, () => runTail(quick)),
+    gigabit: kept.recall(`gigabit, ${effort}`, () => runGigabit(quick)),
+    idle: kept.recall("idle", idle),
+    took: kept.seconds(),
   }
 }
 

@@ -26,7 +26,11 @@ export const nextEdge = (rcv: Rcv, link: Link): Seq => {
 const sliding = (rcv: Rcv, link: Link, free: number): number => {
   if (link.agreed.rcvScale > 0) return free
   const width = distance(rcv.edge, rcv.lastAck)
-  return width <= free && width > free - rcv.mss ? width : free - (free % rcv.mss)
+  const most = Math.min(rcv.buf, rcv.clamp)
+  const mss = Math.min(rcv.mss, most)
+  if (width > free || width <= free - mss) return free - (free % mss)
+  // A buffer of less than two segments would never be opened by one (RFC 9293 section 3.8.6.2.2 counts half of it too).
+  return free - width >= Math.max(1, most >> 1) ? free : width
 }
 
 /** FreeBSD's tcp_output keeps to the clause only while the window is small. */

@@ -455,9 +455,11 @@ const checkReceive = (tcb: Synchronized, before: Tcb): void => {
   const gain = distance(rcv.edge, before.rcv.edge)
   must(gain >= 0, "the right edge moves left")
   // Silly-window avoidance of a receiver (RFC 9293 section 3.8.6.2.2); the peer's FIN may take one beyond it.
-  const { mss } = tcb.link.path
+  const { windowStep } = tcb.link.context.settings.profile
+  // Linux counts in the peer's segments, as far as seen.
+  const mss = windowStep === "sliding" ? Math.min(tcb.link.path.mss, before.rcv.mss) : tcb.link.path.mss
   const small = distance(rcv.edge, before.rcv.nxt) < Math.min(rcv.buf >> 2, mss)
-  const worth = tcb.link.context.settings.profile.windowStep !== "segment" && !small ? 1 : Math.min(rcv.buf >> 1, mss)
+  const worth = windowStep !== "segment" && !small ? 1 : Math.min(rcv.buf >> 1, mss)
   must(gain === 0 || gain >= worth || rcv.fin, `a window update of ${gain} octets, in a buffer of ${rcv.buf}`)
 }
 

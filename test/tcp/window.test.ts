@@ -30,6 +30,25 @@ describe("the receive window (RFC 9293 section 3.8.6)", () => {
     expect(updates.every(([, wnd], i) => i === 0 || (wnd ?? 0) >= 2 * (updates[i - 1]?.[1] ?? 0))).toBe(true)
   })
 
+  test("of less than two segments, and without a scale: read empty, it opens by half at once, not octet by octet", () => {
+    // The peer's full segment is 1012 octets, as much as the buffer holds.
+    let scene = open({ socket: { receiveBuffer: 1100 } }, [
+      [200, "<ACK> seq=rcv.nxt ack=snd.nxt data=1012"],
+      [210, "RECEIVE 1012"],
+    ])
+    const steps: Array<number> = []
+    for (let n = 0; n < 12; n++) {
+      const { edge } = connection(scene).rcv
+      scene = play(scene, [
+        [220 + n, "<ACK> seq=rcv.nxt ack=snd.nxt data=12"],
+        [220 + n, "RECEIVE 12"],
+      ])
+      steps.push(distance(connection(scene).rcv.edge, edge))
+    }
+    expect(steps.every((step) => step === 0 || step >= 550)).toBe(true)
+    expect(connection(scene).rcv.unread).toBe(0)
+  })
+
   test("after the peer's FIN: no updates", () => {
     const scene = open({}, [
       [200, "<FIN,ACK> seq=rcv.nxt ack=snd.nxt data=rcv.wnd"],
