@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util"
 import { isResultName } from "./results.ts"
 
-export const GROUPS = ["micro", "device", "peers", "flood", "growth", "sim"] as const
+export const GROUPS = ["micro", "device", "peers", "flood", "growth", "sim", "wire"] as const
 export type Group = (typeof GROUPS)[number]
 
 export interface Arguments {
@@ -28,6 +28,7 @@ export const USAGE = `usage: bun run bench [GROUP ...] [--quick] [--json] [--onl
   flood    SYNs: what they cost, and what a flood of them does to others; virtual time, no privilege
   growth   time and memory by the number of connections, timers, half-open requests, segments out of order
   sim      throughput by loss, round trip and buffer, fairness, short transfers; virtual time, no privilege
+  wire     Linux's and our own sender over the same lossy wire in real time; two network namespaces of the bench's own
 
   compare  ratios of two reports, B to A: names in bench/results, or files that --json made
   draw     the pictures of a report that was kept

@@ -14,6 +14,7 @@ import { print, type Report, type Section } from "./report.ts"
 
 import { loadReport, saveReport } from "./results.ts"
 import { simSections } from "./sim/sections.ts"
+import { wireSections } from "./wire/sections.ts"
 
 const MEASURE: Readonly<Record<Group, (given: Arguments) => Promise<ReadonlyArray<Section>>>> = {
   micro: async (given) => microSections(given),
@@ -22,6 +23,7 @@ const MEASURE: Readonly<Record<Group, (given: Arguments) => Promise<ReadonlyArra
   flood: async (given) => floodSections(given),
   growth: growthSections,
   sim: async (given) => simSections(given),
+  wire: wireSections,
 }
 
 const run = async (given: Arguments): Promise<void> => {

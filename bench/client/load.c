@@ -9,6 +9,8 @@
  *   load idle ADDRESS SETTLE PID CONNECTIONS              what open connections cost the process PID, octets of
  *                                                         memory each: fresh, and after one echo
  *
+ * LOAD_CONGESTION names the congestion control of a client's connections; otherwise it is the kernel's default.
+ *
  * A client prints one JSON line. Rates count what the server's stack has taken: of `sink`, what
  * is acknowledged. Everything echoed is compared with what was sent. Exit status 1 after an error.
  */
@@ -219,6 +221,7 @@ static struct rusage cpu_from;
 
 static void start(struct conn *c)
 {
+    const char *congestion = getenv("LOAD_CONGESTION");
     int one = 1;
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     if (c->fd < 0)
@@ -228,6 +231,8 @@ static void start(struct conn *c)
     c->sent = c->received = 0;
     c->base = (uint32_t)(c - conns) * 104729u % PERIOD;
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (congestion && setsockopt(c->fd, IPPROTO_TCP, TCP_CONGESTION, congestion, strlen(congestion)))
+        fail("TCP_CONGESTION");
     if (connect(c->fd, (struct sockaddr *)&peer, sizeof peer) && errno != EINPROGRESS)
         broken(c, errno);
     else
