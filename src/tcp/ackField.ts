@@ -33,7 +33,9 @@ export const takeAck = (tcb: Synchronized, seg: Segment, now: Micros, out: Out):
   const { snd, link } = tcb
   const blocks = link.agreed.sack ? seg.options.sack : NO_BLOCKS
   // Nothing to learn: data of the peer's, mostly.
-  const heard: Synchronized = tcb.rto.probes === 0 ? tcb : { ...tcb, rto: { ...tcb.rto, probes: 0 } }
+  const { rto: before_ } = tcb
+  const silent = before_.probes > 0 || before_.softError !== undefined
+  const heard: Synchronized = silent ? { ...tcb, rto: { ...before_, probes: 0, softError: undefined } } : tcb
   const windowed = takeWindow(heard, seg, out)
   const advanced = after(seg.ack, snd.una)
   const echo = link.agreed.ecn && (seg.flags & ECE) !== 0

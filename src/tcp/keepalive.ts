@@ -1,5 +1,6 @@
 import type { Step, Why } from "./effect.ts"
 import { sendOldSequence } from "./emit.ts"
+import { endOfPatience } from "./patience.ts"
 import { resetOf } from "./reset.ts"
 import { sendEnd } from "./sendEnd.ts"
 import { CLOSED, type Synchronized } from "./tcb.ts"
@@ -71,6 +72,6 @@ const unreachable = (tcb: Synchronized, now: Micros): Step => {
   const why: Why = "RFC9293-3.8.4:no-answer-to-keep-alive"
   const out: Out = [resetOf(tcb, now, why)]
   cancelAll(tcb.timers, out)
-  out.push({ _tag: "Count", counter: "TCPAbortOnTimeout" }, { _tag: "Closed", reason: "ConnectionTimedOut", why })
+  out.push({ _tag: "Count", counter: "TCPAbortOnTimeout" }, endOfPatience(why, tcb.rto.softError))
   return { tcb: CLOSED, effects: out }
 }

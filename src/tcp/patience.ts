@@ -1,4 +1,5 @@
-import type { Why } from "./effect.ts"
+import type { ConnectionClosed, IcmpErrno, Why } from "./effect.ts"
+import { reasonOf } from "./icmpError.ts"
 import { interval } from "./rto.ts"
 import type { TcpSettings } from "./settings.ts"
 import type { Synchronized, SynSent, Timers } from "./tcb.ts"
@@ -55,6 +56,12 @@ export const hopDoubtful = (tcb: Synchronized, now: Micros): boolean =>
 /** Why no further window probe is worth it. Each answer grants as many again. */
 export const endOfProbes = (tcb: Synchronized): Why | undefined =>
   tcb.rto.probes >= retriesOf(tcb) ? "RFC9293-3.8.6.1:no-answer-to-probes" : undefined
+
+/** The connection is given up: for silence, or for what ICMP said meanwhile (RFC 9293 section 3.9.2.2). */
+export const endOfPatience = (why: Why, softError: IcmpErrno | undefined): ConnectionClosed =>
+  softError === undefined
+    ? { _tag: "Closed", reason: "ConnectionTimedOut", why }
+    : { _tag: "Closed", reason: reasonOf(softError), errno: softError, why }
 
 /** The user timeout runs from the first retransmission or probe on (Linux: icsk_user_timeout). */
 export const startUserTimeout = ({ timers, options }: Synchronized, now: Micros, out: Out): Timers =>

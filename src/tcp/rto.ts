@@ -11,6 +11,7 @@ export const initialRto = (settings: TcpSettings): Rto => ({
   retransmits: 0,
   since: OFF,
   probes: 0,
+  softError: undefined,
 })
 
 /** Sections 2.2 and 2.3, with alpha 1/8 and beta 1/4. */
@@ -23,7 +24,7 @@ export const measured = (rto: Rto, sample: Micros, settings: TcpSettings): Rto =
   const interval = Math.round(srtt + Math.max(rttvarFloor, 4 * rttvar)) + rtoSlop
   const bounded = Math.min(Math.max(interval, minRto), maxRto)
   const { retransmits, since, probes } = rto
-  return { srtt, rttvar, rto: bounded, backoff: 0, retransmits, since, probes }
+  return { srtt, rttvar, rto: bounded, backoff: 0, retransmits, since, probes, softError: undefined }
 }
 
 /** The interval of a SYN or SYN-ACK that has been sent again so often: nothing is measured yet. */

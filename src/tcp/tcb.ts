@@ -3,7 +3,7 @@ import type { SackBlock, TcpOptions } from "../wire/tcpSegment.ts"
 import type { Authentication } from "./authentication/keys.ts"
 import type { CcName } from "./congestion/control.ts"
 import type { Cc } from "./congestion/registry.ts"
-import type { Why } from "./effect.ts"
+import type { IcmpErrno, Why } from "./effect.ts"
 import type { Flight } from "./flight.ts"
 import type { Keys } from "./keys.ts"
 import type { Reassembly } from "./reassembly.ts"
@@ -362,6 +362,8 @@ export interface Rto {
   readonly since: Micros
   /** Window or keep-alive probes in a row that nothing has answered. */
   readonly probes: number
+  /** What ICMP has said since the peer was last heard of: why, should nothing more come (RFC 9293 section 3.9.2.2). */
+  readonly softError: IcmpErrno | undefined
 }
 
 /** What loss recovery is doing, in Linux's words (RFC 8985 and 6582 have no common ones). */

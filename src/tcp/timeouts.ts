@@ -1,11 +1,18 @@
-import type { Step, Why } from "./effect.ts"
+import type { IcmpErrno, Step, Why } from "./effect.ts"
 import { sendAck, sendOldSequence } from "./emit.ts"
 import * as fastOpen from "./fastOpen.ts"
 import { keepaliveTimeout } from "./keepalive.ts"
 import { suspectBlackHole } from "./mtuProbe.ts"
 import { syn } from "./open.ts"
 import { sendFrom } from "./output.ts"
-import { endOfProbes, endOfRetransmissions, hopDoubtful, startUserTimeout, synRetries } from "./patience.ts"
+import {
+  endOfPatience,
+  endOfProbes,
+  endOfRetransmissions,
+  hopDoubtful,
+  startUserTimeout,
+  synRetries,
+} from "./patience.ts"
 import { probeTimeout, reorderTimeout, timeOut } from "./recovery/timeouts.ts"
 import * as request from "./request.ts"
 import { handshakeInterval, interval } from "./rto.ts"
@@ -89,7 +96,7 @@ const ofConnection = (tcb: Synchronized, timer: TimerName, now: Micros): Step =>
       return { tcb: CLOSED, effects: out }
     }
     case "user":
-      return giveUp(tcb.timers, USER_TIMEOUT)
+      return giveUp(tcb.timers, USER_TIMEOUT, tcb.rto.softError)
     case "keepalive":
       return keepaliveTimeout(tcb, now)
     case "probe":
@@ -104,7 +111,7 @@ const ofConnection = (tcb: Synchronized, timer: TimerName, now: Micros): Step =>
 /** RFC 6298 section 5.4 to 5.6, until R2 (RFC 9293 section 3.8.3). */
 const retransmit = (tcb: Synchronized, now: Micros): Step => {
   const hopeless = endOfRetransmissions(tcb, now)
-  if (hopeless !== undefined) return giveUp(tcb.timers, hopeless)
+  if (hopeless !== undefined) return giveUp(tcb.timers, hopeless, tcb.rto.softError)
   const out: Out = [{ _tag: "Count", counter: "TCPTimeouts" }]
   if (!hopDoubtful(tcb, now)) return { tcb: timeOut(tcb, now, out), effects: out }
   out.push({ _tag: "Doubt", why: "RFC9293-3.8.3:R1" })
@@ -118,7 +125,7 @@ const probe = (tcb: Synchronized, now: Micros): Step => {
   const waiting = distance(sendEnd(tcb), snd.nxt)
   if (waiting <= 0) return { tcb, effects: [] }
   const hopeless = endOfProbes(tcb)
-  if (hopeless !== undefined) return giveUp(tcb.timers, hopeless)
+  if (hopeless !== undefined) return giveUp(tcb.timers, hopeless, tcb.rto.softError)
   const out: Out = [{ _tag: "Count", counter: "TCPWinProbe" }]
   if (snd.wnd > 0) {
     // The window is open but small: the override that ends silly-window avoidance (RFC 9293 section 3.8.6.2.1, case 4).
@@ -169,9 +176,9 @@ const SYN_COUNTS = [
 const synInterval = ({ context, retransmits }: SynSent): Micros => handshakeInterval(context.settings, retransmits)
 
 /** All queues are flushed, the application is told (RFC 9293 section 3.10.8). */
-const giveUp = (timers: Timers, why: Why): Step => {
+const giveUp = (timers: Timers, why: Why, softError?: IcmpErrno): Step => {
   const out: Out = []
   cancelAll(timers, out)
-  out.push({ _tag: "Count", counter: "TCPAbortOnTimeout" }, { _tag: "Closed", reason: "ConnectionTimedOut", why })
+  out.push({ _tag: "Count", counter: "TCPAbortOnTimeout" }, endOfPatience(why, softError))
   return { tcb: CLOSED, effects: out }
 }
