@@ -3,6 +3,8 @@ import { slice } from "../../../src/tcp/sendQueue.ts"
 import { add } from "../../../src/tcp/seq.ts"
 import {
   ACK,
+  CWR,
+  ECE,
   FIN,
   hasSyn,
   NO_OPTIONS,
@@ -53,6 +55,8 @@ const FLAGS = [
   ["PSH", PSH],
   ["URG", URG],
   ["ACK", ACK],
+  ["ECE", ECE],
+  ["CWR", CWR],
 ] as const
 
 const FIELDS = ["seq", "ack", "wnd", "up", "data", "tsval", "ecr", "ts", "ws", "sack"] as const
