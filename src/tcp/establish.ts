@@ -2,9 +2,9 @@ import { ACK, type Segment } from "../wire/tcpSegment.ts"
 import { initialWindow } from "./congestion/initial.ts"
 import { start } from "./congestion/registry.ts"
 import { emptyFlight } from "./flight.ts"
-import { agreedReceiveBuffer, effectiveMss, synAckWindow } from "./handshake.ts"
+import { agreedReceiveBuffer, synAckWindow } from "./handshake.ts"
 import { startKeepalive } from "./keepalive.ts"
-import { initialMtu } from "./mtu.ts"
+import { currentMss, initialMtu } from "./mtu.ts"
 import { EMPTY_REASSEMBLY } from "./reassembly.ts"
 import { initialDrs } from "./receiveBuffer.ts"
 import { withSample } from "./recovery/minFilter.ts"
@@ -81,8 +81,10 @@ export const establish = (h: Handshake, seg: Segment, wnd: number, now: Micros, 
   const { link, options } = h
   const { settings } = link.context
   const { profile } = settings
-  const mss = effectiveMss(link.agreed, link.path)
   const una = add(link.iss, 1)
+  // A search for the path's MTU begins at its lower end.
+  const mtu = initialMtu(link, settings, una, now)
+  const mss = currentMss(link, mtu)
   const nxt = add(link.irs, 1)
   const announced = h.announced
   const rto = initialRto(settings)
@@ -144,7 +146,7 @@ export const establish = (h: Handshake, seg: Segment, wnd: number, now: Micros, 
     usage: initialUsage(una, now),
     // A SYN that was lost has reduced the window, which the peer hears of.
     ecn: link.agreed.ecn && link.open === "active" && h.retransmits > 0 ? { ...NO_ECN, cwr: true } : NO_ECN,
-    mtu: initialMtu(link, settings, una, now),
+    mtu,
     drs: initialDrs(nxt, Math.min(announced, profile.initialWindowSegments * link.path.mss), now),
     queue: h.queue ?? emptyQueue(una as Seq),
     timers: NO_TIMERS,
