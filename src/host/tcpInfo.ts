@@ -9,8 +9,8 @@ import type { SocketStatus } from "./types.ts"
 
 /**
  * TCP_INFO: Linux's struct tcp_info under its field names, in its units (microseconds for round
- * trips, milliseconds for what happened last, segments for windows). `ato` and what Linux itself
- * always leaves at 0 are left out.
+ * trips, milliseconds for what happened last, segments for windows). What Linux itself always leaves
+ * at 0 is left out.
  */
 export type TcpInfo = Readonly<Partial<Record<TcpInfoField, number>>> & { readonly tcpi_state: number }
 
@@ -26,6 +26,7 @@ const FIELDS = [
   "snd_wscale",
   "rcv_wscale",
   "rto",
+  "ato",
   "snd_mss",
   "rcv_mss",
   "unacked",
@@ -36,6 +37,7 @@ const FIELDS = [
   "last_data_recv",
   "last_ack_recv",
   "pmtu",
+  "rcv_ssthresh",
   "rtt",
   "rttvar",
   "snd_ssthresh",
@@ -123,12 +125,14 @@ const ofConnection = (tcb: Synchronized, now: Micros): Fields => {
   return {
     ca_state: CA_STATES[recovery.phase],
     retransmits: rto.retransmits,
-    probes: rto.probes,
+    // Of window and keep-alive probes, not of retransmissions.
+    probes: rto.retransmits > 0 ? 0 : rto.probes,
     backoff: rto.backoff,
     options: optionBits(tcb),
     snd_wscale: agreed.sndScale,
     rcv_wscale: agreed.rcvScale,
     rto: Math.min(rto.rto * 2 ** Math.min(rto.backoff, 30), context.settings.profile.maxRto),
+    ato: context.settings.profile.delayedAck,
     snd_mss: snd.mss,
     rcv_mss: rcv.mss,
     unacked: flight.out,
@@ -145,14 +149,16 @@ const ofConnection = (tcb: Synchronized, now: Micros): Fields => {
     min_rtt: Number.isFinite(least) ? Math.round(least) : NO_MINIMUM,
     pacing_rate: rateOf(pacingRate(tcb)),
     max_pacing_rate: rateOf(tcb.options.maxPacingRate || Number.POSITIVE_INFINITY),
-    last_data_sent: snd.at === OFF ? 0 : millis(now - snd.at),
-    last_data_recv: rcv.at === OFF ? millis(now - link.establishedAt) : millis(now - rcv.at),
+    last_data_sent: millis(now - (snd.at === OFF ? link.establishedAt : snd.at)),
+    last_data_recv: millis(now - (rcv.at === OFF ? link.establishedAt : rcv.at)),
     pmtu: tcb.mtu.path === 0 ? link.path.mss + headers(link) : tcb.mtu.path,
+    rcv_ssthresh: Math.min(rcv.buf, rcv.clamp),
     rtt: Math.round(rto.srtt),
     rttvar: Math.round(rto.rttvar),
     snd_ssthresh: cc.ssthresh >= INFINITE ? INFINITE : Math.floor(cc.ssthresh / snd.mss),
     snd_cwnd: Math.floor(cc.cwnd / snd.mss),
-    advmss: link.path.mss,
+    // As Linux does, without the timestamps that go along.
+    advmss: link.path.mss - (agreed.timestamps ? TIMESTAMP_OCTETS : 0),
     rcv_rtt: Math.round(drs.rtt),
     rcv_space: drs.space,
     notsent_bytes: Math.max(0, queue.length - ((snd.nxt - queue.start) | 0)),
@@ -160,6 +166,9 @@ const ofConnection = (tcb: Synchronized, now: Micros): Fields => {
     rcv_wnd: Math.max(0, (rcv.edge - rcv.nxt) | 0),
   }
 }
+
+/** A timestamps option, padded. */
+const TIMESTAMP_OCTETS = 12
 
 const optionBits = ({ link, ecn }: Synchronized): number => {
   const { timestamps, sack, scaling, ecn: marks } = link.agreed

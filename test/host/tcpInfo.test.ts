@@ -14,7 +14,10 @@ describe("TCP_INFO (Linux's tcp_get_info)", () => {
       tcpi_ca_state: 0,
       tcpi_options: 7,
       tcpi_snd_mss: 1448,
-      tcpi_advmss: 1460,
+      tcpi_advmss: 1448,
+      tcpi_ato: 40_000,
+      tcpi_last_data_sent: 0,
+      tcpi_probes: 0,
       tcpi_pmtu: 1500,
       tcpi_snd_cwnd: 10,
       tcpi_snd_ssthresh: 0x7fffffff,
@@ -66,6 +69,9 @@ describe("TCP_INFO (Linux's tcp_get_info)", () => {
       tcpi_bytes_sent: 4000,
       tcpi_bytes_retrans: 3000,
       tcpi_total_retrans: 3,
+      // Retransmissions are no probes.
+      tcpi_retransmits: 2,
+      tcpi_probes: 0,
     })
     expect(info?.tcpi_backoff).toBe(2)
     expect(info?.tcpi_busy_time).toBe(SECOND)
@@ -82,6 +88,24 @@ describe("TCP_INFO (Linux's tcp_get_info)", () => {
     expect(info?.tcpi_sndbuf_limited).toBe(0)
     expect(info?.tcpi_probes).toBe(0)
     expect(info?.tcpi_notsent_bytes).toBeGreaterThan(10_000)
+  })
+
+  test("a window that stays closed, and nobody answers: the probes; a window clamp: what may be announced", () => {
+    const { pair, client, server } = opened({ receiveBuffer: 4000 })
+    pair.a.write(client, pattern(20_000))
+    pair.wait(SECOND)
+    const end = pair.now + 10 * SECOND
+    for (pair.a.turn(); pair.a.host.nextDeadline() <= end; pair.a.turn()) pair.now = pair.a.host.nextDeadline()
+    pair.now = end
+    expect(pair.a.host.info(client, pair.now)).toMatchObject({ tcpi_retransmits: 0, tcpi_unacked: 0 })
+    expect(pair.a.host.info(client, pair.now)?.tcpi_probes).toBeGreaterThan(1)
+    expect(pair.b.host.info(server, pair.now)?.tcpi_rcv_ssthresh).toBe(4000)
+  })
+
+  test("nothing sent for a while: since the handshake", () => {
+    const { pair, client } = opened()
+    pair.wait(3 * SECOND)
+    expect(pair.a.host.info(client, pair.now)).toMatchObject({ tcpi_last_data_sent: 3000, tcpi_last_data_recv: 3000 })
   })
 
   test("a listener: the accept queue and its limit", () => {
