@@ -1,7 +1,10 @@
 import { describe, expect, test } from "bun:test"
+import { sendRoom } from "../../../src/tcp/calls.ts"
+import type { CcName } from "../../../src/tcp/congestion/control.ts"
 import { hyStart, hyStartDone } from "../../../src/tcp/congestion/hystart.ts"
 import {
   ALGORITHMS,
+  bufferFor,
   type Cc,
   controlOf,
   isAlgorithm,
@@ -15,6 +18,8 @@ import {
   switchTo,
 } from "../../../src/tcp/congestion/registry.ts"
 import { INFINITE_SSTHRESH } from "../../../src/tcp/congestion/window.ts"
+import { isSynchronized } from "../../../src/tcp/tcb.ts"
+import { open } from "../support/peer.ts"
 import { ack, M, MS, SECOND } from "./support.ts"
 
 test("names: those of the algorithms, and no others", () => {
@@ -72,5 +77,35 @@ describe("to CUBIC", () => {
     const found = { ...start("reno", 10 * M, M, 0), cwnd: 30 * M, ssthresh: 30 * M }
     const after = onAck(switchTo("cubic", found, M, 0), ack(), M, SECOND)
     expect(after).toMatchObject({ epoch: true, k: 0, wMax: 30 * M })
+  })
+})
+
+describe("the send buffer (Linux's tcp_sndbuf_expand)", () => {
+  test.each([
+    // What is in flight, and as much again to send when it is acknowledged.
+    ["reno", 2],
+    ["cubic", 2],
+    // While it probes, its window is twice what the path holds.
+    ["bbr", 3],
+  ] as const)("%s: %d windows", (name, windows) => {
+    const cc = { ...start(name, 10 * M, M, 0), cwnd: 40 * M }
+    expect(bufferFor(cc)).toBe(windows * 40 * M)
+  })
+
+  test("it follows a change of algorithm on the way", () => {
+    const cc = { ...start("cubic", 10 * M, M, 0), cwnd: 40 * M }
+    expect(bufferFor(switchTo("bbr", cc, M, 0))).toBe(3 * 40 * M)
+  })
+
+  test("what SEND takes: as many windows, between tcpWmem's default and its maximum", () => {
+    const room = (tcpCongestionControl: CcName, cwnd: number): number => {
+      const settings = { tcpCongestionControl, tcpWmem: [4096, 5000, 200_000] as const }
+      const { tcb } = open({ settings, habits: { timestamps: false, mss: M }, path: { mss: M } })
+      if (!isSynchronized(tcb)) throw new Error("no connection")
+      return sendRoom({ ...tcb, cc: { ...tcb.cc, cwnd } })
+    }
+    expect([room("cubic", 5 * M), room("bbr", 5 * M)]).toEqual([20_000, 20_000])
+    expect([room("cubic", 40 * M), room("bbr", 40 * M)]).toEqual([80_000, 120_000])
+    expect([room("cubic", 500 * M), room("bbr", 500 * M)]).toEqual([200_000, 200_000])
   })
 })
