@@ -5,10 +5,12 @@ import { getU16, setU8, setU16 } from "../wire/bytes.ts"
 import { update16 } from "../wire/checksum.ts"
 import { ETHERNET_HEADER } from "../wire/ethernet.ts"
 import type { IpPacket } from "../wire/ip.ts"
-import type { Ipv4Packet } from "../wire/ipv4.ts"
-import type { Ipv6Packet } from "../wire/ipv6.ts"
+import { IPV4_HEADER, type Ipv4Packet, PROTOCOL_TCP } from "../wire/ipv4.ts"
+import { IPV6_HEADER, type Ipv6Packet } from "../wire/ipv6.ts"
+import { TCP_HEADER } from "../wire/tcp.ts"
 import type { Counters } from "./counters.ts"
 import type { IpProblem, ReportProblem } from "./ipErrors.ts"
+import { clampMss } from "./mssClamp.ts"
 import type { NetInterface } from "./netInterface.ts"
 import { countFragments, type Output } from "./output.ts"
 import type { Routes } from "./routes.ts"
@@ -21,9 +23,10 @@ export class Forwarder {
     private readonly output: Output,
     private readonly report: ReportProblem,
     private readonly counters: Counters,
+    private readonly clamps: () => boolean,
   ) {}
 
-  ipv4(packet: Ipv4Packet, bytes: Uint8Array, now: Micros): void {
+  ipv4(from: NetInterface, packet: Ipv4Packet, bytes: Uint8Array, now: Micros): void {
     const { destination } = packet
     // RFC 1812 section 5.3.7, and RFC 2644 for other links' directed broadcasts.
     if (
@@ -43,6 +46,7 @@ export class Forwarder {
     const length = packet.payloadOffset + packet.payloadLength - packet.headerOffset
     const mtu = iface.mtu(4)
     const copy = aged4(copied(iface, packet, bytes, length))
+    if (packet.fragmentOffset === 0) this.clamp(packet, copy, Math.min(from.mtu(4), mtu) - IPV4_HEADER)
     if (length <= mtu) return this.send(iface, neighbour, copy.bytes, now)
     const frames = fragment(copy.bytes, copy.at, mtu, packet.identification)
     countFragments(this.counters, 4, frames?.length ?? 0)
@@ -69,7 +73,15 @@ export class Forwarder {
     if (length > mtu) {
       return this.report({ _tag: "TooBig", mtu }, packet, bytes, "unicast", "RFC4443-3.2:too-big", now)
     }
-    this.send(iface, neighbour, aged6(copied(iface, packet, bytes, length), packet.ttl).bytes, now)
+    const copy = aged6(copied(iface, packet, bytes, length), packet.ttl)
+    this.clamp(packet, copy, Math.min(from.mtu(6), mtu) - IPV6_HEADER)
+    this.send(iface, neighbour, copy.bytes, now)
+  }
+
+  /** `most`: octets of a TCP segment. */
+  private clamp({ protocol, headerOffset, payloadOffset }: IpPacket, { bytes, at }: Copy, most: number): void {
+    if (protocol !== PROTOCOL_TCP || !this.clamps()) return
+    clampMss(bytes, at + payloadOffset - headerOffset, bytes.length, most - TCP_HEADER)
   }
 
   /** RFC 1812 section 5.2.1, RFC 8200 section 3: there is a way, and the packet is young enough for it. */

@@ -89,7 +89,7 @@ export class IpReceiver {
         return this.report(problem, packet, bytes, cast ?? "unicast", "RFC1122-3.2.2.5:bad-option", now)
       }
     }
-    if (cast === undefined) return this.forwarder()?.ipv4(packet, bytes, now)
+    if (cast === undefined) return this.forwarder()?.ipv4(iface, packet, bytes, now)
     if (isFragment(packet)) {
       const whole = this.fragments.v4(iface.index, packet, bytes, now)
       return whole === undefined ? undefined : this.whole4(iface, whole, cast, now)

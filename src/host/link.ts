@@ -114,7 +114,14 @@ export class Link {
       },
     }
     this.nd = new NdHost(this.interfaces, role, this.addresses, this.caches, this.routes, this.output, deadlines)
-    const forwarder = new Forwarder(this.interfaces, this.routes, this.output, report, counters)
+    const forwarder = new Forwarder(
+      this.interfaces,
+      this.routes,
+      this.output,
+      report,
+      counters,
+      () => upper.settings().ipForwardClampMss,
+    )
     this.receiver = new IpReceiver(
       this.addresses,
       () => (isRouter() ? forwarder : undefined),

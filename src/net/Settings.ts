@@ -133,6 +133,7 @@ export const fromConfig: Config.Config<TcpSettings> = Config.map(
       rmemDefault: count("RMEM_DEFAULT"),
       rmemMax: count("RMEM_MAX"),
       ipForward: yesNo("IP_FORWARD"),
+      ipForwardClampMss: yesNo("IP_FORWARD_CLAMP_MSS"),
       bindv6only: yesNo("BINDV6ONLY"),
     }),
     "NETFOLD",

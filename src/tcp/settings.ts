@@ -105,6 +105,8 @@ export interface TcpSettings {
   readonly rmemMax: number
   /** Packets for others go on: the host is a router, of both IP versions. */
   readonly ipForward: boolean
+  /** As a router, lower the MSS that SYNs announce to what both links carry (iptables' --clamp-mss-to-pmtu). */
+  readonly ipForwardClampMss: boolean
   /** Listeners of any IPv6 address leave IPv4 to others (Linux's bindv6only); a socket may say otherwise. */
   readonly bindv6only: boolean
 }
@@ -282,5 +284,6 @@ export const defaultSettings: TcpSettings = {
   // Linux says 212992; an application of a process may take of its own memory what it likes.
   rmemMax: 4 * 1024 * 1024,
   ipForward: false,
+  ipForwardClampMss: false,
   bindv6only: false,
 }
