@@ -71,15 +71,21 @@ const inner = (title: string, report: string, define: (test: KernelTest) => void
 const outer = (title: string, file: string, define: (test: KernelTest) => void): void => {
   describe(title, () => {
     let run: Run | undefined
-    beforeAll(async () => {
-      run = await insideOf(file)
-    }, SUITE_MILLIS)
-    define((name) =>
+    let patience = 0
+    define((name, _body, timeoutMillis = CASE_MILLIS) => {
+      patience += timeoutMillis
       bunTest(name, () => {
         const outcome = run?.outcomes.find((each) => each.suite === title && each.name === name)
         if (outcome === undefined) throw new Error(`never finished in the namespace:\n${run?.output ?? ""}`)
         if (outcome.failure !== undefined) throw new Error(`in the namespace: ${outcome.failure}`)
-      }))
+      })
+    })
+    beforeAll(
+      async () => {
+        run = await insideOf(file)
+      },
+      Math.max(SUITE_MILLIS, patience),
+    )
   })
 }
 
