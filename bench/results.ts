@@ -7,17 +7,21 @@ const DIRECTORY = join(import.meta.dir, "results")
 
 export const isResultName = (name: string): boolean => /^[A-Za-z0-9][\w.+-]*$/.test(name)
 
+const pathOf = (name: string): string => join(DIRECTORY, `${name}.json`)
+
+export const isKept = (name: string): boolean => existsSync(pathOf(name))
+
 /** Says where it is. */
 export const saveReport = async (name: string, report: Report): Promise<string> => {
   mkdirSync(DIRECTORY, { recursive: true })
-  const path = join(DIRECTORY, `${name}.json`)
+  const path = pathOf(name)
   await Bun.write(path, `${JSON.stringify(report, undefined, 2)}\n`)
   return path
 }
 
 /** A report by its name, or by the path of what `--json` printed. Throws an Error with one line for the person who typed it. */
 export const loadReport = async (nameOrPath: string): Promise<Report> => {
-  const kept = join(DIRECTORY, `${nameOrPath}.json`)
+  const kept = pathOf(nameOrPath)
   const path = isResultName(nameOrPath) && existsSync(kept) ? kept : nameOrPath
   if (!existsSync(path)) throw new Error(`neither ${kept} nor ${nameOrPath} is there`)
   return reportOf(await Bun.file(path).text(), path)

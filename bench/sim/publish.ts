@@ -2,17 +2,22 @@
  * Writes docs/throughput.md and its pictures: `bun bench/sim/publish.ts [--quick] [--seconds N] [--keep FILE]`,
  * N virtual seconds for each run of the grid. All numbers are of virtual time and the same in every run,
  * except how fast that time went. What is in FILE already, of a run that was interrupted, is taken from there.
+ * What Linux does is taken from the kept report of `bun run bench wire`.
  */
 import { parseArgs } from "node:util"
 import { chart, type Mark } from "../../src/cli/plot/chart.ts"
 import { heatMap } from "../../src/cli/plot/heatMap.ts"
 import { progressDone } from "../progress.ts"
+import type { Report } from "../report.ts"
+import { isKept, loadReport } from "../results.ts"
+import { TITLE } from "../wire/sections.ts"
 import { type Cell, LINK } from "./grid.ts"
 import { keptIn } from "./kept.ts"
 import { runSim, type SimResults } from "./sections.ts"
 import { LOSS, quantile } from "./tail.ts"
 
 const MEGA = 1_000_000
+const WIRE_REPORT = "0.1.0-wire"
 const DOCS = new URL("../../docs/", import.meta.url).pathname
 
 const percent = (share: number): string => `${Number((100 * share).toPrecision(2))} %`
@@ -121,7 +126,32 @@ const responseTable = (response: SimResults["response"]): string =>
     ),
   ].join("\n")
 
-const page = (results: SimResults, command: string): string => {
+/** What `bun run bench wire --save` kept: real time, so that it is not measured anew for the page. */
+const wireText = (report: Report | undefined): string => {
+  const section = report?.sections.find(({ title }) => title === TITLE)
+  const rates = section?.rates ?? []
+  const late = rates.find(({ unit }) => unit === "us")
+  if (report === undefined || section === undefined || late === undefined) return ""
+  const rows = rates.filter(({ unit }) => unit !== "us")
+  return `## Beside Linux
+
+Linux's own sender and ours over one wire, in real time, on ${report.machine.kernel}. ${section.method} Here the wire handed frames over ${Math.round(late.median)} us late in the mean, which a sender sees as a longer round trip.
+
+| sender | seeds | median, Mbit/s | 10th to 90th percentile | median / expected |
+|---|--:|--:|--:|--:|
+${rows
+  .map(
+    ({ by, samples, median, low, high, ratio }) =>
+      `| ${[by, samples, figure(median), `${figure(low)} to ${figure(high)}`, ratio?.toFixed(2) ?? "-"].join(" | ")} |`,
+  )
+  .join("\n")}
+
+`
+}
+
+const figure = (value: number): string => Number(value.toPrecision(3)).toString()
+
+const page = (results: SimResults, wire: Report | undefined, command: string): string => {
   const { grid, response, cells, fairness, tail, gigabit, idle, took } = results
   const { duration } = grid
   return `# Throughput on a simulated network
@@ -144,7 +174,7 @@ ${responseTable(response)}
 
 The functions suppose losses at even distances. Independent ones often fall into one round trip, which then counts as one, so that a flow gets a fifth more or so. The first seconds of slow start, which nothing has stopped yet, are in the mean too. BBR does not answer to single losses, and has no such function.
 
-## Loss, round trip and buffer
+${wireText(wire)}## Loss, round trip and buffer
 
 One flow for ${duration / MEGA} s at 100 Mbit/s, drop-tail; buffers in bandwidth-delay products, of 16 frames at least. "expected" is the response function, never above the link. It knows neither slow start nor the queue's delay nor time-outs: at 300 ms a run of ${duration / MEGA} s is ${Math.round(duration / 300_000)} round trips, of which slow start takes the first and best; at 10 % of loss windows are so small that some losses of retransmissions cost a time-out, 200 ms at least.
 
@@ -183,9 +213,10 @@ if (import.meta.main) {
   const words = [...(quick ? ["--quick"] : []), ...(seconds === undefined ? [] : ["--seconds", seconds])]
   const results = runSim(quick, seconds === undefined ? undefined : Number(seconds), keptIn(keep))
   progressDone()
+  const wire = isKept(WIRE_REPORT) ? await loadReport(WIRE_REPORT) : undefined
   await Bun.write(`${DOCS}throughput.svg`, drawGrid(results.cells))
   await Bun.write(`${DOCS}fairness.svg`, drawFairness(results))
   await Bun.write(`${DOCS}tailLoss.svg`, drawTail(results))
-  await Bun.write(`${DOCS}throughput.md`, page(results, ["bun bench/sim/publish.ts", ...words].join(" ")))
+  await Bun.write(`${DOCS}throughput.md`, page(results, wire, ["bun bench/sim/publish.ts", ...words].join(" ")))
   Bun.spawnSync([process.execPath, "x", "biome", "format", "--write", `${DOCS}throughput.md`], { stderr: "inherit" })
 }

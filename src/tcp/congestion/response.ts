@@ -10,14 +10,14 @@ import { ALPHA, C } from "./cubic.ts"
 
 const BETA = 0.7
 
-/** Additive increase by `alpha` segments a round trip, decrease to `beta` (RFC 9438 section 4.3, equation 3). */
+/** Additive increase by `alpha` segments a round trip, decrease to `beta` (RFC 9438 section 4.3). */
 const aimdWindow = (alpha: number, beta: number, loss: number): number =>
   Math.sqrt((alpha * (1 + beta)) / (2 * (1 - beta) * loss))
 
 /** RFC 5681's: the square root of 3/2 over that of the loss (Mathis et al.). */
 export const renoWindow = (loss: number): number => aimdWindow(1, 1 / 2, loss)
 
-/** The cubic function alone (RFC 9438 section 5.1, equation 5). */
+/** The cubic function alone (RFC 9438 section 5.1). */
 export const cubicFunctionWindow = (loss: number, rtt: number): number =>
   ((C * (3 + BETA)) / (4 * (1 - BETA))) ** 0.25 * (rtt / loss) ** 0.75
 
