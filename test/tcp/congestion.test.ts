@@ -112,6 +112,54 @@ describe("slow start and congestion avoidance (RFC 5681 section 3.1)", () => {
   })
 })
 
+describe("a window that the application leaves unused (RFC 2861 section 3.2, RFC 7661)", () => {
+  /** Forty segments of window, in congestion avoidance; then a write of so many segments every 100 ms, acknowledged at once. */
+  const trickled = (segments: number, writes: number, settings = {}): Happened => {
+    let scene = sending(30_000, { ...wide, settings: { ...wide.settings, ...settings } })
+    scene = acked(scene, 200, ...new Array<number>(30).fill(M)).scene
+    expect(cc(scene).cwnd).toBe(40 * M)
+    for (let n = 1; n <= writes; n++) {
+      scene = next(scene, 200 + 100 * n, `SEND ${segments * M}`)
+      scene = next(scene, 201 + 100 * n, "<ACK> seq=rcv.nxt ack=snd.nxt")
+    }
+    return scene
+  }
+
+  test("within an RTO: it stays", () => {
+    expect(cc(trickled(4, 1)).cwnd).toBe(40 * M)
+  })
+
+  test("for an RTO: half way down to what was used, ten segments at least; for two: half way again", () => {
+    // The RTO is 300 ms at most.
+    expect(cc(trickled(4, 4)).cwnd).toBe(25 * M)
+    expect(cc(trickled(4, 6)).cwnd).toBe(17 * M)
+  })
+
+  test("SSTHRESH remembers three quarters of it, where slow start had ended below", () => {
+    const start = trickled(4, 1)
+    const { tcb } = start
+    if (!("snd" in tcb) || !("cc" in tcb)) throw new Error("no connection")
+    let scene: Happened = { ...start, tcb: { ...tcb, cc: { ...tcb.cc, ssthresh: 20 * M } } }
+    for (let n = 2; n <= 4; n++) {
+      scene = next(scene, 200 + 100 * n, `SEND ${4 * M}`)
+      scene = next(scene, 201 + 100 * n, "<ACK> seq=rcv.nxt ack=snd.nxt")
+    }
+    expect(cc(scene)).toMatchObject({ cwnd: 25 * M, ssthresh: 30 * M })
+  })
+
+  test("for long: the initial window, and no less", () => {
+    expect(cc(trickled(4, 60)).cwnd).toBeWithin(10 * M, 12 * M)
+  })
+
+  test("sixteen segments are used each time: no less than they", () => {
+    expect(cc(trickled(16, 60)).cwnd).toBeGreaterThanOrEqual(16 * M)
+  })
+
+  test("tcpSlowStartAfterIdle off: it stays", () => {
+    expect(cc(trickled(4, 60, { tcpSlowStartAfterIdle: false })).cwnd).toBe(40 * M)
+  })
+})
+
 describe("duplicate ACKs (RFC 5681 section 3.2, RFC 3042, RFC 6582)", () => {
   test("the first and the second: limited transmit, one new segment each", () => {
     const { scene, sent } = duplicates(sending(30_000), 200, 2)
