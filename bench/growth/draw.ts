@@ -3,6 +3,7 @@ import type { Point } from "../measure.ts"
 import type { Picture } from "../pictures.ts"
 import type { Section } from "../report.ts"
 import { FILLED, UNIT } from "./reassembly.ts"
+import { IN_FLIGHT } from "./scoreboard.ts"
 
 /** A number of a plot, with its spread. */
 interface Reading {
@@ -13,11 +14,12 @@ interface Reading {
   readonly unit: string
 }
 
-/** One picture of what grows with their number, one of the out-of-order queue; of what was measured. */
+/** One picture of what grows with their number, one of the out-of-order queue, one of the scoreboard; of what was measured. */
 export const drawGrowth = (sections: ReadonlyArray<Section>): ReadonlyArray<Picture> => {
   const readings = sections.flatMap(readingsOf)
   const held = readings.filter(({ point }) => point.chart === UNIT)
-  const many = readings.filter(({ point }) => point.chart !== UNIT)
+  const out = readings.filter(({ point }) => point.chart === IN_FLIGHT)
+  const many = readings.filter(({ point }) => point.chart !== UNIT && point.chart !== IN_FLIGHT)
   return [
     ...draw("growth", "Time and memory as numbers grow", "how many there are", many, [
       panel("Time of one", "ns", many.filter(isTime)),
@@ -31,6 +33,9 @@ export const drawGrowth = (sections: ReadonlyArray<Section>): ReadonlyArray<Pict
         "ns",
         held.filter((reading) => !isHeld(reading)),
       ),
+    ]),
+    ...draw("growth-scoreboard", "Segments in flight", "segments in flight, one in eight of a half missing", out, [
+      panel("Time of an ACK with a SACK block", "ns", out),
     ]),
   ]
 }

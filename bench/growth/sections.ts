@@ -5,6 +5,7 @@ import type { Rate, Section } from "../report.ts"
 import { type Child, startChild } from "./children.ts"
 import { reassemblyCases } from "./reassembly.ts"
 import { KINDS, type Kind } from "./scenes.ts"
+import { scoreboardCases } from "./scoreboard.ts"
 
 const COUNTS = [1, 100, 10_000, 100_000, 1_000_000] as const
 const QUICK_COUNTS = COUNTS.slice(0, -1)
@@ -44,6 +45,15 @@ export const growthSections = async ({ quick, only }: Arguments): Promise<Readon
       method:
         "src/tcp alone, segments of 1448 octets behind a hole, each answered with a duplicate ACK and its SACK blocks; processor time of one thread, the cases take turns.",
       costs: measure(reassemblyCases(), quick ? QUICK : FULL, progress),
+    })
+  }
+  const scoreboard = "Scoreboard"
+  if (scoreboard.includes(only)) {
+    sections.push({
+      title: scoreboard,
+      method:
+        "src/tcp alone, a sender with segments of 1448 octets in flight, one in eight of whose first half is missing: an ACK with one SACK block, and what it makes the sender do; processor time of one thread, the cases take turns.",
+      costs: measure(scoreboardCases(), quick ? QUICK : FULL, progress),
     })
   }
   return sections

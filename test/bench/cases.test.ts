@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test"
 import { reassemblyCases } from "../../bench/growth/reassembly.ts"
 import { KINDS, makeScene } from "../../bench/growth/scenes.ts"
+import { scoreboardCases } from "../../bench/growth/scoreboard.ts"
 import { hostCases } from "../../bench/micro/host.ts"
 import { reducerCases } from "../../bench/micro/reducer.ts"
 
@@ -19,7 +20,7 @@ for (const kind of KINDS) {
   }, 60_000)
 }
 
-for (const { name, prepare, run } of [...reassemblyCases(), ...reducerCases(), ...hostCases()]) {
+for (const { name, prepare, run } of [...reassemblyCases(), ...scoreboardCases(), ...reducerCases(), ...hostCases()]) {
   test(name, () => {
     prepare?.()
     expect(run()).toBeGreaterThan(0)
