@@ -135,7 +135,7 @@ const wireText = (report: Report | undefined): string => {
   const rows = rates.filter(({ unit }) => unit !== "us")
   return `## Beside Linux
 
-Linux's own sender and ours over one wire, in real time, on ${report.machine.kernel}. ${section.method} Here the wire handed frames over ${Math.round(late.median)} us late in the mean, which a sender sees as a longer round trip.
+Linux ${report.machine.kernel}'s own sender and ours over one wire, in real time (\`bun run bench wire\`). ${section.method} Here the wire handed frames over ${Math.round(late.median)} us late in the mean, which both see as a longer round trip, and what it takes from their rates virtual time does not have.
 
 | sender | seeds | median, Mbit/s | 10th to 90th percentile | median / expected |
 |---|--:|--:|--:|--:|
