@@ -212,5 +212,6 @@ export const hostCases = (): ReadonlyArray<Case> => [
   encode("transmit: pure ACK into device memory", 0, 0, false),
   encode("transmit: 1448 octets, summed", PAYLOAD, PAYLOAD, false),
   encode("transmit: 1448 octets, sum left to the device", PAYLOAD, PAYLOAD, true),
+  encode("transmit: 44 x 1448 octets, cut and summed", 44 * PAYLOAD, PAYLOAD, false),
   encode("transmit: 44 x 1448 octets in one, left to the device", 44 * PAYLOAD, PAYLOAD, true),
 ]
