@@ -14,6 +14,7 @@ import type { Link } from "./link.ts"
 /** The datagram that brought a segment: an IPv4 packet's record is one. */
 export interface Carrier {
   readonly ttl: number
+  readonly headerOffset: number
   readonly payloadOffset: number
   readonly payloadLength: number
 }

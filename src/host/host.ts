@@ -161,6 +161,7 @@ class Host implements HostApi {
   }
 
   frame(iface: number, bytes: Uint8Array, offset: number, length: number, checksumVouched: boolean, now: Micros): void {
+    if (this.tcp.follow(iface, bytes, offset, length, checksumVouched, now)) return
     this.link.frame(iface, bytes, offset, length, checksumVouched, now)
   }
 

@@ -122,7 +122,7 @@ export class TcpHost {
       if (this.guards.refuses(flow.guard, flow.tcb, packet, bytes, carrier)) return
       flow.socket?.totals.arrived(segment, now)
       if (stays && flow.guard === undefined) {
-        if (this.trains.takes(flow, segment, now)) return
+        if (this.trains.takes(flow, packet, now, bytes, carrier)) return
       } else this.trains.end(flow)
       if (this.listening.reopens(flow, packet, now)) return
       this.own = isCopy(segment.payload) ? segment.payload : undefined
@@ -151,6 +151,19 @@ export class TcpHost {
     const local = { address: destination, port: destinationPort }
     const remote = { address: source, port: sourcePort }
     this.egress.transmit(answer, { local, remote, guard }, now)
+  }
+
+  /** A frame that only goes on where the one before it ended is taken as it is; false: it must be parsed. */
+  follow(iface: number, bytes: Uint8Array, offset: number, length: number, vouched: boolean, now: Micros): boolean {
+    const flow = this.trains.follow(iface, bytes, offset, length, vouched, now)
+    if (flow === undefined) return false
+    const { counters } = this.shell
+    const counts = counters.ip[flow.remote.address.family]
+    counts.inReceives++
+    counts.inDelivers++
+    counters.add("InSegs", 1)
+    if (flow.train !== undefined) flow.socket?.totals.arrived(flow.train.first, now)
+    return true
   }
 
   /** A segment for a block of the table. */

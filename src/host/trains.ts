@@ -1,7 +1,9 @@
 import { isSynchronized } from "../tcp/tcb.ts"
 import type { Micros } from "../tcp/time.ts"
-import { ACK, PSH, type Segment, type TcpOptions } from "../wire/tcpSegment.ts"
+import { CE } from "../wire/ecn.ts"
+import { ACK, PSH, type Segment, type TcpOptions, type TcpPacket } from "../wire/tcpSegment.ts"
 import type { Flow } from "./flow.ts"
+import { SameHeaders } from "./sameHeaders.ts"
 
 /** Octets of one train at most: what an IP packet could hold. */
 const LONGEST = 65_535
@@ -9,13 +11,20 @@ const LONGEST = 65_535
 /** Segments of one connection that follow each other and say the same. Their payloads are views of device memory. */
 export interface Train {
   readonly first: Segment
-  last: Segment
   readonly parts: Array<Uint8Array>
   length: number
+  /** Of the last segment. */
+  flags: number
+  wnd: number
 }
 
 /** Handles a train as one segment. `gathered`: its payload is a fresh array, nobody else's. */
 export type Arrival = (flow: Flow, segment: Segment, now: Micros, gathered: boolean) => void
+
+/** Where a packet's headers begin in the frame that carries it. */
+interface Carried {
+  readonly headerOffset: number
+}
 
 /**
  * What one batch brings for a connection, joined where it is plain data in order (Linux calls it
@@ -25,16 +34,54 @@ export type Arrival = (flow: Flow, segment: Segment, now: Micros, gathered: bool
 export class Trains {
   private flows: Array<Flow> = []
   private now: Micros = 0
+  /** The frame at hand: its interface, and where it lies. */
+  private iface = -1
+  private bytes: Uint8Array | undefined = undefined
+  private offset = 0
+  /** What the last frame of a train looked like, and whose it was. */
+  private headers: SameHeaders | undefined = undefined
+  private headersOf: Flow | undefined = undefined
+  private headersOn = -1
 
   constructor(private readonly arrives: Arrival) {}
 
+  /**
+   * A frame that goes on where the latest train ends, with the same headers: taken unparsed, its flow is the result.
+   * Else it must be parsed, and may come back as a segment.
+   */
+  follow(
+    iface: number,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    vouched: boolean,
+    now: Micros,
+  ): Flow | undefined {
+    this.iface = iface
+    this.bytes = bytes
+    this.offset = offset
+    const { headers, headersOf: flow } = this
+    const train = flow?.train
+    if (headers === undefined || flow === undefined || train === undefined || iface !== this.headersOn) return undefined
+    const seq = (train.first.seq + train.length) >>> 0
+    if (train.length + length - headers.headers > LONGEST) return undefined
+    if (!headers.matches(bytes, offset, length, seq, vouched)) return undefined
+    this.lengthen(train, bytes.subarray(offset + headers.headers, offset + length))
+    train.flags = headers.flags(bytes, offset)
+    train.wnd = headers.wnd(bytes, offset)
+    this.now = now
+    return flow
+  }
+
   /** Takes a segment of an established connection; false: it must be handled by itself, at once. */
-  takes(flow: Flow, segment: Segment, now: Micros): boolean {
+  takes(flow: Flow, packet: TcpPacket, now: Micros, bytes?: Uint8Array, carried?: Carried): boolean {
     const { train } = flow
+    const { segment } = packet
     if (train !== undefined && follows(train, segment)) {
-      train.last = segment
-      train.parts.push(segment.payload)
-      train.length += segment.payload.length
+      this.lengthen(train, segment.payload)
+      train.flags = segment.flags
+      train.wnd = segment.wnd
+      if (this.headersOf !== flow) this.compareNext(flow, packet, bytes, carried)
       return true
     }
     this.end(flow)
@@ -42,9 +89,11 @@ export class Trains {
     // What is out of order is answered one by one: the peer counts the duplicate ACKs (RFC 5681 section 3.2).
     if (!isSynchronized(tcb) || segment.seq !== tcb.rcv.nxt || tcb.rcv.queue.pieces > 0) return false
     if (!isPlain(segment)) return false
-    flow.train = { first: segment, last: segment, parts: [segment.payload], length: segment.payload.length }
+    const { payload, flags, wnd } = segment
+    flow.train = { first: segment, parts: [payload], length: payload.length, flags, wnd }
     this.flows.push(flow)
     this.now = now
+    this.compareNext(flow, packet, bytes, carried)
     return true
   }
 
@@ -53,10 +102,11 @@ export class Trains {
     const { train } = flow
     if (train === undefined) return
     flow.train = undefined
-    const { first, last, parts, length } = train
+    if (this.headersOf === flow) this.headersOf = undefined
+    const { first, parts, length, wnd } = train
     if (parts.length === 1) return this.arrives(flow, first, this.now, false)
-    const flags = first.flags | last.flags
-    this.arrives(flow, { ...first, flags, wnd: last.wnd, payload: joined(parts, length) }, this.now, true)
+    const flags = first.flags | train.flags
+    this.arrives(flow, { ...first, flags, wnd, payload: joined(parts, length) }, this.now, true)
   }
 
   /** The batch has ended, or somebody wants to know. */
@@ -66,21 +116,44 @@ export class Trains {
     this.flows = []
     for (const flow of flows) this.end(flow)
   }
+
+  private lengthen(train: Train, payload: Uint8Array): void {
+    train.parts.push(payload)
+    train.length += payload.length
+  }
+
+  /** The next frame is compared with this one. What came by no frame, or by several, is no example. */
+  private compareNext(
+    flow: Flow,
+    packet: TcpPacket,
+    bytes: Uint8Array | undefined,
+    carried: Carried | undefined,
+  ): void {
+    this.headersOf = undefined
+    if (bytes === undefined || bytes !== this.bytes || carried === undefined) return
+    const headers = packet.segment.payload.byteOffset - bytes.byteOffset - this.offset
+    this.headers = SameHeaders.of(packet, bytes, this.offset, carried.headerOffset - this.offset, headers)
+    this.headersOf = flow
+    this.headersOn = this.iface
+  }
 }
 
-const isPlain = ({ flags, options, payload }: Segment): boolean =>
+/** A mark of congestion is one segment's: they are counted (RFC 9768 section 3.2.2). */
+const isPlain = ({ flags, options, payload, ecn }: Segment): boolean =>
   (flags & ~PSH) === ACK &&
   payload.length > 0 &&
+  ecn !== CE &&
   options.sack.length === 0 &&
   options.md5 === undefined &&
   options.ao === undefined &&
   options.unknown.length === 0
 
 /** As in Linux's tcp_gro_receive: the same ACK and options; the window may differ, the newest counts. */
-const follows = ({ first, last, length }: Train, next: Segment): boolean =>
-  next.seq === (last.seq + last.payload.length) >>> 0 &&
+const follows = ({ first, length }: Train, next: Segment): boolean =>
+  next.seq === (first.seq + length) >>> 0 &&
   next.ack === first.ack &&
   isPlain(next) &&
+  next.ecn === first.ecn &&
   sameStamps(next.options, first.options) &&
   length + next.payload.length <= LONGEST
 

@@ -1,4 +1,5 @@
 import type { IpAddress } from "./address.ts"
+import { wordsUnder } from "./words.ts"
 
 /**
  * The Internet checksum (RFC 1071): the complement of the ones' complement sum of 16-bit words.
@@ -8,8 +9,6 @@ import type { IpAddress } from "./address.ts"
 
 /** Sums of this many octets and more repay the look for a view of words. */
 const WORDS_PAY = 128
-/** Arrays of this many octets and more are device memory, of which many frames are summed: their view is kept. */
-const KEPT = 1 << 15
 
 /** Brings a sum below 2^32 down to 16 bits, carries added back in. */
 export const fold = (sum: number): number => {
@@ -27,24 +26,11 @@ export const sum = (bytes: Uint8Array, offset: number, length: number): number =
   const lead = from & 2
   const count = (length - lead) >>> 2
   const done = lead + (count << 2)
-  const words = bytes.length < KEPT ? wordsOf(bytes.buffer) : keptWords(bytes)
   return fold(
     sumOctets(bytes, offset, lead) +
-      sumWords(words, (from + lead) >>> 2, count) +
+      sumWords(wordsUnder(bytes), (from + lead) >>> 2, count) +
       sumOctets(bytes, offset + done, length - done),
   )
-}
-
-const wordsOf = (buffer: ArrayBufferLike): Uint32Array => new Uint32Array(buffer, 0, buffer.byteLength >>> 2)
-
-const views = new WeakMap<Uint8Array, Uint32Array>()
-
-const keptWords = (bytes: Uint8Array): Uint32Array => {
-  const known = views.get(bytes)
-  if (known !== undefined) return known
-  const words = wordsOf(bytes.buffer)
-  views.set(bytes, words)
-  return words
 }
 
 /** Even and odd octets apart: one load and one addition each, and no carry before 2^23 octets. */

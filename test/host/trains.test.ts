@@ -1,7 +1,12 @@
 import { describe, expect, test } from "bun:test"
 import fc from "fast-check"
+import { setU16 } from "../../src/wire/bytes.ts"
+import { finish, sum } from "../../src/wire/checksum.ts"
+import { ETHERNET_HEADER } from "../../src/wire/ethernet.ts"
+import { IPV4_HEADER } from "../../src/wire/ipv4.ts"
+import { finishTcp } from "../../src/wire/tcp.ts"
 import { ACK, FIN, PSH, SYN } from "../../src/wire/tcpSegment.ts"
-import { pattern, SECOND } from "./lab.ts"
+import { A, B, pattern, SECOND } from "./lab.ts"
 import { brief, Stranger, segmentOf, type TcpFields, tcpFrame } from "./stranger.ts"
 
 const FIRST = 1001
@@ -139,4 +144,65 @@ test("any segments in any batches: the same octets, states and ACK numbers as on
     }),
     { numRuns: 300 },
   )
+})
+
+/** One octet of a frame, from its first on, is not what it was; `repaired`: the checksums are right all the same. */
+interface Damage {
+  readonly at: number
+  readonly xor: number
+  readonly repaired: boolean
+}
+
+const damaged = (frame: Uint8Array, { at, xor, repaired }: Damage): Uint8Array => {
+  const bytes = frame.slice()
+  bytes[at] = (bytes[at] ?? 0) ^ xor
+  if (!repaired) return bytes
+  const tcp = ETHERNET_HEADER + IPV4_HEADER
+  setU16(bytes, ETHERNET_HEADER + 10, 0)
+  setU16(bytes, ETHERNET_HEADER + 10, finish(sum(bytes, ETHERNET_HEADER, IPV4_HEADER)))
+  finishTcp(bytes, tcp, bytes.length - tcp, B, A)
+  return bytes
+}
+
+test("headers that differ from the last frame's in any octet are seen as when each frame is parsed", () => {
+  const headers = ETHERNET_HEADER + IPV4_HEADER + 20
+  const damage: fc.Arbitrary<Damage> = fc.record({
+    at: fc.nat(headers + 4),
+    xor: fc.integer({ min: 1, max: 255 }),
+    repaired: fc.boolean(),
+  })
+  const frames = fc.array(fc.record({ length: fc.constantFrom(1, 64, 500), damage: fc.option(damage, { freq: 4 }) }), {
+    maxLength: 8,
+  })
+  fc.assert(
+    fc.property(fc.array(frames, { maxLength: 4 }), (batches) => {
+      const outcome = (framesStay: boolean): unknown => {
+        const scene = connected(framesStay)
+        const { stranger, socket } = scene
+        const said: Array<unknown> = []
+        let at = 0
+        for (const batch of batches) {
+          for (const { length, damage } of batch) {
+            const frame = data(scene, at, length)
+            stranger.put(damage === null ? frame : damaged(frame, damage))
+            at += length
+          }
+          stranger.answers()
+          said.push(stranger.host.state(socket), stranger.host.readBytes(socket))
+        }
+        const { InSegs, InErrs, InCsumErrors, IpInReceives, IpInHdrErrors, IpInAddrErrors, IpInDelivers } =
+          stranger.host.host.counters
+        return [said, InSegs, InErrs, InCsumErrors, IpInReceives, IpInHdrErrors, IpInAddrErrors, IpInDelivers]
+      }
+      expect(outcome(true)).toEqual(outcome(false))
+    }),
+    { numRuns: 400 },
+  )
+})
+
+test("a frame that is marked on its way is not joined to one that is not", () => {
+  const scene = connected(true)
+  const marked = damaged(data(scene, 600, 600), { at: ETHERNET_HEADER + 1, xor: 3, repaired: true })
+  batch(scene, data(scene, 0, 600), marked, data(scene, 1200, 600))
+  expect(chunks(scene)).toEqual([600, 600, 600])
 })
