@@ -25,6 +25,11 @@ const declarations = {
   epoll_wait: { args: ["i32", "ptr", "i32", "i32"], returns: "i32" },
   unshare: { args: ["i32"], returns: "i32" },
   getuid: { args: [], returns: "u32" },
+  // Variadic, with its integers in the same registers as any other function's on x86-64 and arm64.
+  syscall: {
+    args: ["i32", FFIType.u64_fast, FFIType.u64_fast, FFIType.u64_fast, FFIType.u64_fast, FFIType.u64_fast],
+    returns: "i32",
+  },
   __errno_location: { args: [], returns: "ptr" },
 } as const
 
@@ -144,3 +149,9 @@ export const epollWait = (epoll: number, events: Address, capacity: number): num
 export const unshare = (flags: number): number => (c.unshare(flags) < 0 ? negatedErrno() : 0)
 
 export const getuid = (): number => c.getuid()
+
+/** syscall(2), for what older C libraries have no function for. Numbers below 2^53; what is left out is 0. */
+export const syscall = (number: number, a = 0, b = 0, d = 0, e = 0, f = 0): number => {
+  const n = c.syscall(number, a, b, d, e, f)
+  return n < 0 ? negatedErrno() : n
+}

@@ -13,6 +13,7 @@ const TUNGETIFF = 0x800454d2
 const TUNSETVNETHDRSZ = 0x400454d8
 const IFF_TUN = 0x0001
 const IFF_TAP = 0x0002
+const IFF_NAPI = 0x0010
 const IFF_MULTI_QUEUE = 0x0100
 const IFF_NO_PI = 0x1000
 export const IFF_VNET_HDR = 0x4000
@@ -33,6 +34,8 @@ export interface Tap {
   readonly name: string
   /** The kernel may hand over, and takes, UDP datagrams that are not cut yet. */
   readonly datagramOffload: boolean
+  /** What is written goes through GRO. */
+  readonly napi: boolean
 }
 
 /** Opens /dev/net/tun, attached to nothing yet. Throws SystemError. */
@@ -68,6 +71,8 @@ export interface TunMode {
   readonly layer?: "ethernet" | "ip"
   /** One of several descriptors that share the interface. Default: the only one. */
   readonly multiQueue?: boolean
+  /** What is written goes through the kernel's GRO, as what a NIC receives does. Default: it does not. */
+  readonly napi?: boolean
 }
 
 /**
@@ -79,20 +84,21 @@ export interface TunMode {
  * than its owner), EBUSY when another process is attached, EINVAL when the name belongs to something
  * that is not an interface of this mode, E2BIG when it has no queue left.
  */
-export const openTap = (name: string, vnetHeader: boolean, { layer, multiQueue }: TunMode = {}): Tap => {
+export const openTap = (name: string, vnetHeader: boolean, mode: TunMode = {}): Tap => {
+  const { layer, multiQueue, napi = false } = mode
   const fd = openTunFile()
   try {
     const request = ifreq(name)
     const kind = layer === "ip" ? IFF_TUN : IFF_TAP
     const queues = multiQueue === true ? IFF_MULTI_QUEUE : 0
-    setFlags(request, kind | IFF_NO_PI | queues | (vnetHeader ? IFF_VNET_HDR : 0))
+    setFlags(request, kind | IFF_NO_PI | queues | (vnetHeader ? IFF_VNET_HDR : 0) | (napi ? IFF_NAPI : 0))
     check("TUNSETIFF", ioctl(fd, TUNSETIFF, request))
     if (vnetHeader) {
       const size = pinned(4)
       size.view.setInt32(0, VNET_HEADER, true)
       check("TUNSETVNETHDRSZ", ioctl(fd, TUNSETVNETHDRSZ, size))
     }
-    return { fd, name: nameOf(request), datagramOffload: setOffloads(fd, vnetHeader) }
+    return { fd, name: nameOf(request), datagramOffload: setOffloads(fd, vnetHeader), napi }
   } catch (cause) {
     close(fd)
     throw cause

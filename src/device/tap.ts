@@ -14,6 +14,7 @@ import { addAddress } from "../../ffi/netlink.ts"
 import { openTap as attach, type Tap } from "../../ffi/tun.ts"
 import type { IpAddress, MacAddress } from "../wire/address.ts"
 import type { Device } from "./device.ts"
+import { gather } from "./gather.ts"
 import { isGroupMac, randomMac } from "./mac.ts"
 import { pollerStarted, register } from "./poller.ts"
 import { TapDevice } from "./tapDevice.ts"
@@ -57,6 +58,12 @@ export interface TapOptions {
    * each flow with the queue that last sent for it, and new ones go by a hash. Default false.
    */
   readonly multiQueue?: boolean
+  /**
+   * Let the kernel join segments of ours to larger ones before it looks at them (GRO), which saves it work, and us the
+   * ACKs for them. Of use on a new interface without `offload` only, and passed over where the kernel does
+   * not let us: it takes CAP_SYS_ADMIN, or a writable /sys. Default true.
+   */
+  readonly gather?: boolean
 }
 
 const DEFAULT_NAME = { ethernet: "tap%d", ip: "tun%d" } as const
@@ -87,9 +94,23 @@ const acquire = (options: TapOptions): Effect.Effect<Device, TapError> =>
     if (options.existing === false && exists) {
       return yield* new TapExists({ device: name, message: `${name}: an interface of this name exists already` })
     }
-    const tap = yield* system(name, () => attach(name, options.offload === true, options))
+    const tap = yield* system(name, () => (exists ? attached(name, options) : attachedNew(name, options)))
     return yield* prepare(tap, exists, options).pipe(Effect.tapError(() => Effect.sync(() => close(tap.fd))))
   })
+
+const attached = (name: string, options: TapOptions, napi = false): Tap => {
+  const { layer, multiQueue, offload = false } = options
+  return attach(name, offload, { ...(layer && { layer }), ...(multiQueue && { multiQueue }), napi })
+}
+
+/** GRO without a time-out to gather in only costs: an interface that cannot have one is made again without. */
+const attachedNew = (name: string, options: TapOptions): Tap => {
+  if (options.offload === true || options.gather === false) return attached(name, options)
+  const tap = attached(name, options, true)
+  if (gather(tap.name)) return tap
+  close(tap.fd)
+  return attached(name, options)
+}
 
 /** Makes a device of an attached descriptor. */
 const prepare = (tap: Tap, exists: boolean, options: TapOptions): Effect.Effect<Device, TapError> =>

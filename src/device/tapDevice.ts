@@ -85,6 +85,7 @@ export class TapDevice implements Device {
       checksumOffload: offload,
       segmentationOffload: offload ? MAX_SEGMENTED_PAYLOAD : 0,
       framesStay: !offload,
+      gathers: tap.napi,
     }
   }
 

@@ -16,6 +16,8 @@ export interface Transmitter {
     readonly checksumOffload: boolean
     /** Largest TCP payload that it cuts into segments itself; 0: none. */
     readonly segmentationOffload: number
+    /** Full segments may be held back until one comes with PSH. */
+    readonly gathers?: boolean
   }
   reserve(length: number): Uint8Array | undefined
   commit(length: number, offload: Offload): void
@@ -28,7 +30,7 @@ export interface Transmitter {
  */
 export const encodeSegment = (device: Transmitter, options: OptionLayout, effect: SendSegment): number => {
   const { segment } = effect
-  const layout = frameLayout(device.capabilities.layer, device.mac, options, effect)
+  const layout = frameLayout(device, options, effect)
   const { length, segmentSize } = segment
   if (segmentSize === 0 || length <= segmentSize) {
     return writeFrame(device, layout, effect, 0, length, effect.identification) ? 1 : 0

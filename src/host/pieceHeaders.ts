@@ -21,7 +21,7 @@ export class PieceHeaders {
     this.isIpv4 = effect.source.family === 4
     writeHeaders(this.octets, layout, effect, segmentSize, segmentSize, 0)
     // Of a middle piece: the last one's flags are written there.
-    setU8(this.octets, layout.tcpStart + FLAGS, MIDDLE & pieceFlags(effect.segment, segmentSize, segmentSize))
+    setU8(this.octets, layout.tcpStart + FLAGS, MIDDLE & pieceFlags(layout, effect.segment, segmentSize, segmentSize))
   }
 
   /** Before the `n` octets from `from` on, the TCP checksum left 0. */
@@ -32,7 +32,7 @@ export class PieceHeaders {
     out.set(octets)
     setU32(out, tcpStart + SEQ, seqOf(segment, from))
     if (from + n === segment.length) {
-      setU8(out, tcpStart + FLAGS, pieceFlags(segment, from, n))
+      setU8(out, tcpStart + FLAGS, pieceFlags(layout, segment, from, n))
       setU16(out, ipStart + (isIpv4 ? TOTAL_LENGTH : PAYLOAD_LENGTH), payloadStart + n - (isIpv4 ? ipStart : tcpStart))
     }
     if (!isIpv4) return

@@ -16,14 +16,26 @@ export interface FrameLayout {
   readonly ipStart: number
   readonly tcpStart: number
   readonly payloadStart: number
+  /** What the last piece's flags get beside the segment's own. */
+  readonly lastFlags: number
+}
+
+/** What the headers depend on of whoever they are written for. */
+export interface FrameMaker {
+  readonly mac: MacAddress
+  readonly capabilities: {
+    readonly layer: "ethernet" | "ip"
+    /** Full segments may be held back until one comes with PSH. */
+    readonly gathers?: boolean
+  }
 }
 
 export const frameLayout = (
-  layer: "ethernet" | "ip",
-  mac: MacAddress,
+  { mac, capabilities }: FrameMaker,
   options: OptionLayout,
   effect: SendSegment,
 ): FrameLayout => {
+  const { layer, gathers } = capabilities
   const ipStart = layer === "ethernet" ? ETHERNET_HEADER : 0
   const tcpStart = ipStart + (effect.source.family === 4 ? IPV4_HEADER : IPV6_HEADER)
   return {
@@ -32,6 +44,8 @@ export const frameLayout = (
     ipStart,
     tcpStart,
     payloadStart: tcpStart + TCP_HEADER + optionsLength(effect.segment.options, options),
+    // A sender may push whenever it likes (RFC 9293 section 3.9.1.2): nobody knows when the next piece comes.
+    lastFlags: gathers === true && effect.segment.length > 0 ? PSH : 0,
   }
 }
 
@@ -95,7 +109,7 @@ const writeTcp = (out: Uint8Array, layout: FrameLayout, effect: SendSegment, fro
     destinationPort: effect.destinationPort,
     seq: seqOf(segment, from),
     ack,
-    flags: pieceFlags(segment, from, n),
+    flags: pieceFlags(layout, segment, from, n),
     wnd,
     up: Math.max(0, segment.up - from),
     options,
@@ -110,11 +124,11 @@ export const seqOf = (segment: Transmit, from: number): number =>
 export const payloadSeq = (segment: Transmit): number => segment.seq + (segment.flags & SYN ? 1 : 0)
 
 /** FIN and PSH belong to the last piece; SYN, and CWR (RFC 3168 section 6.1.2), to the first; URG to those before its pointer. */
-export const pieceFlags = (segment: Transmit, from: number, n: number): number => {
+export const pieceFlags = (layout: FrameLayout, segment: Transmit, from: number, n: number): number => {
   let { flags } = segment
   if (from > 0) {
     flags &= ~(SYN | CWR)
     if (segment.up <= from) flags &= ~URG
   }
-  return from + n < segment.length ? flags & ~(FIN | PSH) : flags
+  return from + n < segment.length ? flags & ~(FIN | PSH) : flags | layout.lastFlags
 }

@@ -201,6 +201,15 @@ describe("a segment of several MSS", () => {
     expect(fin).toBe(4000)
   })
 
+  test("ends with PSH for a device whose kernel gathers, whatever the segment says", () => {
+    const { device, sent } = recorder({ gathers: true })
+    for (const length of [4000, 1448, 0]) {
+      encodeSegment(device, "linux", sendSegment({ ...segment, flags: ACK, length, segmentSize: 1448 }))
+    }
+    const flags = sent.map((frame) => decode(frame).segment.flags)
+    expect(flags).toEqual([ACK, ACK, ACK | PSH, ACK | PSH, ACK])
+  })
+
   test("is left whole for a device that cuts, with the pseudo-header's sum alone", () => {
     const { device, sent } = recorder({ checksumOffload: true, segmentationOffload: 65455 })
     expect(encodeSegment(device, "linux", sendSegment(segment))).toBe(3)

@@ -1,4 +1,5 @@
 import { expect } from "bun:test"
+import { readFileSync } from "node:fs"
 import { Effect, Either, Exit, Scope } from "effect"
 import { check } from "../../ffi/errno.ts"
 import {
@@ -17,11 +18,13 @@ import { type Device, NO_OFFLOAD, type ReceivedFrame } from "../../src/device/de
 import { checkedMac } from "../../src/device/mac.ts"
 import { openTap, type TapError, type TapOptions } from "../../src/device/tap.ts"
 import { ipv4, ipv6 } from "../../src/wire/address.ts"
-import { data, finished, flowOf, type HandMade, isSyn, payloadLength, synAck } from "./handTcp.ts"
+import { ACK, data, finished, flowOf, type HandMade, isSyn, PSH, payloadLength, segment, synAck } from "./handTcp.ts"
 import { kernelSuite } from "./namespace.ts"
 
 const KERNEL = ipv4(0xc6120001) // 198.18.0.1
 const STACK = 0xc6120002 // 198.18.0.2
+/** It takes CAP_SYS_ADMIN over the mounts, which root in a user namespace of its own has not. */
+const MAY_GATHER = /^\s*0\s+0\s+4294967295\s*$/.test(readFileSync("/proc/self/uid_map", "latin1"))
 const ADDRESSED: TapOptions = { addresses: [{ address: KERNEL, prefixLength: 24 }] }
 
 /** Runs `body` with a device, and closes it. */
@@ -124,13 +127,13 @@ const experimental = (device: Device, length: number): Uint8Array => {
   return frame
 }
 
-/** An AF_PACKET socket that sees what the kernel receives of `EXPERIMENTAL` on an interface. */
-const packetReader = (name: string) => {
-  const swapped = ((EXPERIMENTAL & 255) << 8) | (EXPERIMENTAL >> 8)
+/** An AF_PACKET socket that sees what the kernel receives of an EtherType on an interface. */
+const packetReader = (name: string, etherType = EXPERIMENTAL) => {
+  const swapped = ((etherType & 255) << 8) | (etherType >> 8)
   const fd = check("socket", socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, swapped))
   const address = pinned(20) // struct sockaddr_ll
   address.view.setUint16(0, AF_PACKET, true)
-  address.view.setUint16(2, EXPERIMENTAL, false)
+  address.view.setUint16(2, etherType, false)
   address.view.setInt32(4, interfaceIndex(name) ?? 0, true)
   check("bind", bind(fd, address))
   const buffer = pinned(70_000)
@@ -155,6 +158,7 @@ kernelSuite("TAP device: making one", import.meta.path, (test) => {
         checksumOffload: false,
         segmentationOffload: 0,
         framesStay: true,
+        gathers: MAY_GATHER,
       })
       expect(device.mac).not.toBe(checkedMac(interfaceMac("nf0")))
     })
@@ -531,5 +535,70 @@ kernelSuite("TAP device: offload", import.meta.path, (test) => {
       reader.close()
     })
     ip("link", "del", "nf10")
+  })
+})
+
+kernelSuite("TAP device: gathering", import.meta.path, (test) => {
+  const MSS = 1448
+  /** Segments of one flow in order, the last with `lastFlags`; what the kernel's network layer sees at once, payload octets each. */
+  const seen = (device: Device, count: number, lastFlags: number): ReadonlyArray<number> => {
+    const mac = new Uint8Array(new BigUint64Array([BigInt(interfaceMac(device.name))]).buffer, 0, 6).toReversed()
+    const flow = {
+      destinationMac: mac,
+      sourceMac: Uint8Array.of(2, 0, 0, 0, 0, 9),
+      source: Uint8Array.of(198, 18, 0, 2),
+      destination: Uint8Array.of(198, 18, 0, 1),
+      sourcePort: 9,
+      destinationPort: 40_000,
+      irs: 1,
+    }
+    const frames = Array.from({ length: count }, (_, n) => {
+      const flags = n === count - 1 ? lastFlags : ACK
+      return finished(segment(flow, { seq: 1 + n * MSS, ack: 2, flags, payload: new Uint8Array(MSS) }))
+    })
+    const reader = packetReader(device.name, 0x0800)
+    for (const frame of frames) transmit(device, frame)
+    const lengths: Array<number> = []
+    for (let frame = reader.next(); frame !== undefined; frame = reader.next()) lengths.push(payloadLength(frame))
+    reader.close()
+    return lengths
+  }
+
+  test("segments of a flow reach the kernel's TCP as one, at once when the last is pushed", async () => {
+    await withTap(ADDRESSED, (device) => {
+      // Where this thread is held up in the middle, the kernel's patience is over.
+      const rounds = Array.from({ length: 20 }, () => seen(device, 5, ACK | PSH))
+      for (const lengths of rounds) expect(lengths.reduce((x, y) => x + y)).toBe(5 * MSS)
+      expect(rounds).toContainEqual([5 * MSS])
+    })
+  })
+
+  test("and one by one where it is not wanted", async () => {
+    await withTap({ ...ADDRESSED, gather: false }, (device) => {
+      expect(device.capabilities.gathers).toBe(false)
+      expect(seen(device, 3, ACK | PSH)).toEqual([MSS, MSS, MSS])
+    })
+  })
+
+  test("what is not pushed arrives soon all the same", async () => {
+    await withTap(ADDRESSED, async (device) => {
+      const reader = packetReader(device.name, 0x0800)
+      const early = seen(device, 2, ACK).length
+      await sleep(5)
+      let octets = 0
+      for (let frame = reader.next(); frame !== undefined; frame = reader.next()) octets += payloadLength(frame)
+      expect(octets).toBe(MAY_GATHER ? 2 * MSS : 0)
+      expect(early).toBe(MAY_GATHER ? 0 : 2)
+      reader.close()
+    })
+  })
+
+  test("is left alone on an interface that was there, and useless with offload", async () => {
+    const before = attach("nf11", false)
+    setPersistent(before.fd, true)
+    close(before.fd)
+    await withTap({ name: "nf11" }, ({ capabilities }) => expect(capabilities.gathers).toBe(false))
+    ip("link", "del", "nf11")
+    await withTap({ offload: true }, ({ capabilities }) => expect(capabilities.gathers).toBe(false))
   })
 })

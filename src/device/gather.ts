@@ -1,0 +1,18 @@
+import { interfaceIndex } from "../../ffi/interface.ts"
+import { withInterfaceFiles, writeAttribute } from "../../ffi/sysfs.ts"
+
+/**
+ * How long the kernel's GRO may hold a segment back for the next one of its flow, nanoseconds. What ends a burst of
+ * ours says so by PSH and is not held; the time is for what does not.
+ */
+const FLUSH_NANOS = 200_000
+
+/**
+ * Lets GRO gather what is written to an interface one frame at a time, over many writes: without a time-out it
+ * would begin anew with each. False: the kernel does not let us say so.
+ */
+export const gather = (name: string): boolean => {
+  const index = interfaceIndex(name)
+  if (index === undefined) return false
+  return withInterfaceFiles(name, index, (path) => writeAttribute(`${path}/gro_flush_timeout`, FLUSH_NANOS)) ?? false
+}
