@@ -15,7 +15,7 @@ export interface Capabilities {
   readonly segmentationOffload: number
   /** Whoever gets the frames may hold full TCP segments back for more of the flow, but not those with PSH. Default false. */
   readonly gathers?: boolean
-  /** Received frames stay valid until the next `receive`, not only inside their visit. */
+  /** Received frames stay valid until the next `receive`, not only inside their visit; datagrams that the device has taken apart do not. */
   readonly framesStay: boolean
 }
 
@@ -53,6 +53,8 @@ export interface Device {
   readonly mac: MacAddress
   readonly capabilities: Capabilities
   readonly counters: DeviceCounters
+  /** The last `receive` ended because its memory was full: more frames may wait. Default false. */
+  readonly full?: boolean
   /** Visits up to `budget` frames that are waiting and returns how many there were. */
   receive(visit: (frame: ReceivedFrame) => void, budget: number): number
   /** Transmit memory of at least `length` octets, or undefined when there is no room (the frame is to be dropped; it has been counted). */

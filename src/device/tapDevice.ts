@@ -18,11 +18,10 @@ import { ETHERNET_OVERHEAD, MAX_SEGMENTED_PAYLOAD, MAX_SUPER_FRAME } from "./lim
 import type { Registration } from "./poller.ts"
 import { joinedDatagrams, readVnetHeader, writeVnetHeader } from "./vnetHeader.ts"
 
-/** Of the places for frames: no two share a cache line. */
+/** No two frames share a cache line. */
 const ALIGNED = 63
-/** Octets of all places, and how many they are at most: a batch. */
-const PLACES_SIZE = 1 << 20
-const MOST_PLACES = 256
+/** Octets of a batch. */
+const BATCH_SIZE = 1 << 20
 const BROKEN = POLLERR | POLLHUP | POLLNVAL
 
 /**
@@ -45,16 +44,17 @@ export class TapDevice implements Device {
   /** Where the IP header begins in a frame without VLAN tag, as those of an interface of ours are. */
   readonly #ipStart: number
   readonly #maxFrame: number
-  /** Frames of one batch, each in a place of its own where they are small. */
+  /** Frames of one batch, each behind the one before it. */
   readonly #rx: Pinned
-  readonly #stride: number
-  readonly #places: number
+  /** Octets that the next frame may take, its virtio header included. */
+  readonly #largest: number
   readonly #tx = pinned(VNET_HEADER + MAX_SUPER_FRAME, PAGE)
   readonly #txFrame: Uint8Array
   readonly #frame: ReceivedFrame
   /** The virtio header in `#tx` asks for nothing: it need not be written again. */
   #plainHeader = true
   #reserved = false
+  #full = false
   #failure: DeviceFailure | undefined
   #onReady: (() => void) | undefined
   #closed = false
@@ -74,9 +74,8 @@ export class TapDevice implements Device {
     this.#header = offload ? VNET_HEADER : 0
     this.#ipStart = layer === "ethernet" ? ETHERNET_HEADER : 0
     this.#maxFrame = offload ? MAX_SUPER_FRAME : mtu + (layer === "ethernet" ? ETHERNET_OVERHEAD : 0)
-    this.#stride = offload ? VNET_HEADER + MAX_SUPER_FRAME : (this.#maxFrame + ALIGNED) & ~ALIGNED
-    this.#places = offload ? 1 : Math.max(1, Math.min(MOST_PLACES, Math.floor(PLACES_SIZE / this.#stride)))
-    this.#rx = pinned(this.#places * this.#stride, PAGE)
+    this.#largest = this.#header + this.#maxFrame
+    this.#rx = pinned(BATCH_SIZE, PAGE)
     this.#txFrame = this.#tx.bytes.subarray(this.#header)
     this.#frame = { bytes: this.#rx.bytes, offset: this.#header, length: 0, checksumVouched: false, segmentSize: 0 }
     this.capabilities = {
@@ -84,32 +83,38 @@ export class TapDevice implements Device {
       layer,
       checksumOffload: offload,
       segmentationOffload: offload ? MAX_SEGMENTED_PAYLOAD : 0,
-      framesStay: !offload,
+      framesStay: true,
       gathers: tap.napi,
     }
   }
 
+  get full(): boolean {
+    return this.#full
+  }
+
   receive(visit: (frame: ReceivedFrame) => void, budget: number): number {
-    const { address, view } = this.#rx
+    const { address, view, bytes } = this.#rx
     const header = this.#header
     const frame = this.#frame
-    const stride = this.#stride
-    // With offload all frames come to the same place, and the kernel has joined them already.
-    const most = header > 0 ? budget : Math.min(budget, this.#places)
+    const largest = this.#largest
     let visited = 0
-    while (visited < most && !this.#closed && this.#failure === undefined) {
-      const place = header > 0 ? 0 : visited * stride
-      const length = read(this.#fd, offsetBy(address, place), stride)
+    let place = 0
+    this.#full = false
+    while (visited < budget && !this.#closed && this.#failure === undefined) {
+      this.#full = place + largest > bytes.length
+      if (this.#full) break
+      const length = read(this.#fd, offsetBy(address, place), largest)
       if (length < 0) {
         this.#readFailed(-length)
         break
       }
-      if (header > 0) readVnetHeader(view, frame)
+      if (header > 0) readVnetHeader(view, frame, place)
       frame.offset = place + header
       frame.length = length - header
       this.counters.rxPackets++
       this.counters.rxBytes += frame.length
-      const udpStart = header > 0 ? joinedDatagrams(view) : 0
+      const udpStart = header > 0 ? joinedDatagrams(view, place) : 0
+      place += (length + ALIGNED) & ~ALIGNED
       if (udpStart === 0) {
         visited++
         visit(frame)

@@ -24,8 +24,8 @@ export const readVnetHeader = (view: DataView, frame: ReceivedFrame, at = 0): vo
 }
 
 /** Where the UDP header begins, from the frame's first octet, where the kernel has joined datagrams; else 0. */
-export const joinedDatagrams = (view: DataView): number =>
-  view.getUint8(VNET_GSO_TYPE) === VIRTIO_NET_HDR_GSO_UDP_L4 ? view.getUint16(VNET_CSUM_START, true) : 0
+export const joinedDatagrams = (view: DataView, at = 0): number =>
+  view.getUint8(at + VNET_GSO_TYPE) === VIRTIO_NET_HDR_GSO_UDP_L4 ? view.getUint16(at + VNET_CSUM_START, true) : 0
 
 /** Writes the virtio header that asks for `offload` at `at` of `view`. */
 export const writeVnetHeader = (view: DataView, offload: Offload, at = 0): void => {

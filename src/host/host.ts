@@ -307,7 +307,16 @@ class Host implements HostApi {
   read(id: SocketId, max: number, now: Micros): ReadResult {
     const socket = this.connection(id)
     if (socket === undefined) return BAD_ID
-    const bytes = socket.received.shift(Math.min(max, toMark(socket.flow.tcb)))
+    return this.taken(socket, socket.received.shift(Math.min(max, toMark(socket.flow.tcb))), now)
+  }
+
+  borrow(id: SocketId, max: number, now: Micros): ReadResult {
+    const socket = this.connection(id)
+    if (socket === undefined) return BAD_ID
+    return this.taken(socket, socket.received.borrow(Math.min(max, toMark(socket.flow.tcb))), now)
+  }
+
+  private taken(socket: ConnectionSocket, bytes: Uint8Array | undefined, now: Micros): ReadResult {
     if (bytes === undefined) return nothingToRead(socket)
     const step = receive(socket.flow.tcb, bytes.length, now)
     // After the end of a connection what it delivered can still be read, and nobody is to be told.
@@ -510,8 +519,7 @@ class Host implements HostApi {
           codepointOf(packet.tos),
         )
         if (!isDrop(tcp)) {
-          const stays = this.link.interface(iface)?.framesStay ?? false
-          return this.tcp.segment(tcp, now, bytes, packet, stays)
+          return this.tcp.segment(tcp, now, bytes, packet, this.link.interface(iface)?.framesStay)
         }
         this.count.add("InErrs", 1)
         if (tcp === "tcp:bad-checksum") this.count.add("InCsumErrors", 1)

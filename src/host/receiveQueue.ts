@@ -4,6 +4,8 @@ export class ReceiveQueue {
   private head = 0
   /** The last chunk's whole memory, where there is room behind it. */
   private spare: Uint8Array | undefined = undefined
+  /** Memory that is not ours: chunks that lie in it are copied before its owner uses it again. */
+  private lender: ArrayBufferLike | undefined = undefined
   length = 0
 
   /** Copies `bytes`. */
@@ -24,8 +26,37 @@ export class ReceiveQueue {
     this.chunks.push(bytes)
   }
 
-  /** The next octets, at most `max` of them; undefined when there are none. */
+  /** Keeps `bytes` uncopied until `own`, which is due once if the result is true. Only one memory's at a time. */
+  lend(bytes: Uint8Array): boolean {
+    const { lender } = this
+    if (lender !== undefined && lender !== bytes.buffer) {
+      this.push(bytes)
+      return false
+    }
+    this.lender = bytes.buffer
+    this.take(bytes)
+    return lender === undefined
+  }
+
+  /** Copies what was lent and not read. */
+  own(): void {
+    const { lender, chunks } = this
+    if (lender === undefined) return
+    this.lender = undefined
+    for (let index = this.head; index < chunks.length; index++) {
+      const chunk = chunks[index]
+      if (chunk?.buffer === lender) chunks[index] = chunk.slice()
+    }
+  }
+
+  /** The next octets, at most `max` of them, for the caller to keep; undefined when there are none. */
   shift(max: number): Uint8Array | undefined {
+    const chunk = this.borrow(max)
+    return chunk !== undefined && this.lender !== undefined && chunk.buffer === this.lender ? chunk.slice() : chunk
+  }
+
+  /** The same, but what was lent is not copied: it is there until `own`. */
+  borrow(max: number): Uint8Array | undefined {
     const chunk = this.chunks[this.head]
     if (chunk === undefined || max <= 0) return undefined
     if (chunk.length > max) {
@@ -66,6 +97,7 @@ export class ReceiveQueue {
     this.chunks = []
     this.head = 0
     this.spare = undefined
+    this.lender = undefined
     this.length = 0
   }
 

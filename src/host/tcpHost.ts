@@ -41,6 +41,7 @@ import { HalfOpen } from "./halfOpen.ts"
 import type { Link } from "./link.ts"
 import { Listening } from "./listening.ts"
 import { PortTable } from "./portTable.ts"
+import type { ReceiveQueue } from "./receiveQueue.ts"
 import { type FastOpenCookie, Remembered } from "./remembered.ts"
 import { Rest } from "./rest.ts"
 import type { AnySocket, ConnectionSocket, ListenerSocket } from "./socket.ts"
@@ -51,6 +52,9 @@ const TCP_HEADER = 20
 const IP_HEADER = { 4: IPV4_HEADER, 6: IPV6_HEADER } as const
 /** RFC 1122 section 3.3.2, RFC 8200 section 5. */
 const SMALLEST_MTU = { 4: 576, 6: IPV6_MIN_MTU } as const
+
+/** Payloads of so many octets and more are lent to their reader, where they can be: fewer are as soon copied. */
+const LENT = 2048
 
 /** Segments that a host sends to itself and handles in one flush; the rest waits for the next. */
 const LOOPBACK_BUDGET = 1024
@@ -93,11 +97,17 @@ export class TcpHost {
   private readonly guards: Guards
   private readonly trains = new Trains((flow, segment, now, gathered) => {
     this.own = gathered || isCopy(segment.payload) ? segment.payload : undefined
+    this.staying = gathered ? undefined : segment.payload.buffer
     this.arrives(flow, segment, now)
     this.own = undefined
+    this.staying = undefined
   })
   /** The payload at hand is an array of its own, which the receive queue may keep. */
   private own: Uint8Array | undefined = undefined
+  /** The payload at hand lies in memory that stays as it is until the batch's flush. */
+  private staying: ArrayBufferLike | undefined = undefined
+  /** Queues that hold such memory. */
+  private borrowers: Array<ReceiveQueue> = []
   private dirty: Array<Flow> = []
   private reported: Array<ConnectionSocket | ListenerSocket> = []
   private timeWaits = 0
@@ -114,20 +124,22 @@ export class TcpHost {
   }
 
   /** A segment for one of our addresses (RFC 9293 section 3.10.7): the established table, then listeners, then nobody. */
-  segment(packet: TcpPacket, now: Micros, bytes?: Uint8Array, carrier?: Carrier, stays = false): void {
+  segment(packet: TcpPacket, now: Micros, bytes?: Uint8Array, carrier?: Carrier, stays?: "joined" | "single"): void {
     const { source, destination, sourcePort, destinationPort, segment } = packet
     this.shell.counters.add("InSegs", 1)
     const flow = this.flows.find(destination, destinationPort, source, sourcePort)
     if (flow !== undefined) {
       if (this.guards.refuses(flow.guard, flow.tcb, packet, bytes, carrier)) return
       flow.socket?.totals.arrived(segment, now)
-      if (stays && flow.guard === undefined) {
+      if (stays === "single" && flow.guard === undefined) {
         if (this.trains.takes(flow, packet, now, bytes, carrier)) return
       } else this.trains.end(flow)
       if (this.listening.reopens(flow, packet, now)) return
       this.own = isCopy(segment.payload) ? segment.payload : undefined
+      this.staying = stays === undefined ? undefined : segment.payload.buffer
       this.arrives(flow, segment, now)
       this.own = undefined
+      this.staying = undefined
       return
     }
     const { listeners } = this.listening
@@ -265,6 +277,7 @@ export class TcpHost {
       for (const packet of looped) this.segment(packet, now)
       budget -= looped.length
     } while ((this.egress.hasLooped || this.dirty.length > 0) && budget > 0)
+    this.giveBack()
   }
 
   /** True when another flush is wanted at once: for segments to ourselves, or of a listener whose turn was over. */
@@ -378,8 +391,7 @@ export class TcpHost {
       case "Deliver":
         if (socket === undefined) return
         socket.totals.bytesReceived += effect.bytes.length
-        if (effect.bytes === this.own) socket.received.take(effect.bytes)
-        else socket.received.push(effect.bytes)
+        this.keep(socket.received, effect.bytes)
         if (socket.received.length >= socket.lowWater || cannotFill(flow.tcb)) this.notify(socket, "readable")
         return
       case "Acknowledged":
@@ -428,6 +440,20 @@ export class TcpHost {
     if (flow.confirmedAt !== OFF && now - flow.confirmedAt < CONFIRMATION) return
     flow.confirmedAt = now
     this.shell.link.progress(flow.remote.address, now)
+  }
+
+  /** Octets for an application to read: copied at once only where they are few, or their memory does not stay. */
+  private keep(queue: ReceiveQueue, bytes: Uint8Array): void {
+    if (bytes === this.own) queue.take(bytes)
+    else if (bytes.length < LENT || this.staying === undefined || bytes.buffer !== this.staying) queue.push(bytes)
+    else if (queue.lend(bytes)) this.borrowers.push(queue)
+  }
+
+  /** The batch's memory goes back to its devices: what nobody has read is copied. */
+  private giveBack(): void {
+    if (this.borrowers.length === 0) return
+    for (const queue of this.borrowers) queue.own()
+    this.borrowers = []
   }
 
   /** What a socket keeps of its options beside the block. */

@@ -5,6 +5,8 @@ import { ACK, PSH, type Segment, type TcpOptions, type TcpPacket } from "../wire
 import type { Flow } from "./flow.ts"
 import { SameHeaders } from "./sameHeaders.ts"
 
+/** Segments of so many octets and more are seldom alone: the next is worth a comparison. */
+const BULK = 512
 /** Octets of one train at most: what an IP packet could hold. */
 const LONGEST = 65_535
 
@@ -131,7 +133,9 @@ export class Trains {
   ): void {
     this.headersOf = undefined
     if (bytes === undefined || bytes !== this.bytes || carried === undefined) return
-    const headers = packet.segment.payload.byteOffset - bytes.byteOffset - this.offset
+    const { payload } = packet.segment
+    if (payload.length < BULK) return
+    const headers = payload.byteOffset - bytes.byteOffset - this.offset
     this.headers = SameHeaders.of(packet, bytes, this.offset, carried.headerOffset - this.offset, headers)
     this.headersOf = flow
     this.headersOn = this.iface

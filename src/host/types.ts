@@ -28,8 +28,11 @@ export interface InterfaceConfig {
   readonly addresses: ReadonlyArray<InterfaceAddress>
   /** Take an IPv4 address from a DHCP server (RFC 2131), perhaps under a name. Default false. */
   readonly dhcp?: boolean | { readonly hostName: string }
-  /** Frames stay where they are until the batch's `flush`, so that those of a connection can be handled as one. Default false. */
-  readonly framesStay?: boolean
+  /**
+   * Frames stay where they are until the batch's `flush`, so that what they bring can be lent to its reader, and
+   * single ones of a connection can be handled as one. joined: the device has done the latter. Default: they do not stay.
+   */
+  readonly framesStay?: "joined" | "single"
   /**
    * off: no IPv6. static: the addresses given, and a link-local one. auto: also those that routers
    * advertise prefixes for (RFC 4862). Default: static where an IPv6 address is given, else off.
@@ -262,6 +265,8 @@ export interface HostApi {
   accept(listener: SocketId): SocketId | undefined
   /** The next octets in order, at most `max`; the array is the caller's. */
   read(socket: SocketId, max: number, now: Micros): ReadResult
+  /** As `read`, but the array may be a device's memory: it is the caller's only until the next call of any kind. */
+  borrow(socket: SocketId, max: number, now: Micros): ReadResult
   /** MSG_PEEK: as `read`, and they stay. */
   peek(socket: SocketId, max: number): ReadResult
   /** SIOCATMARK: the next octet is the last of the urgent data (RFC 6093). `read` stops before it. */

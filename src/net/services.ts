@@ -44,7 +44,7 @@ export const echo = (counters: ServiceCounters): Service => {
 /** Discard (RFC 863): what arrives is thrown away. */
 export const discard = (counters: ServiceCounters): Service =>
   serve(counters, {
-    onData: (_connection, bytes) => {
+    onLent: (_connection, bytes) => {
       counters.bytesIn += bytes.length
     },
   })

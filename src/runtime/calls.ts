@@ -45,6 +45,12 @@ export const socketCalls = ({ host, owners, now, failure, called, remind }: Call
     if (typeof result === "object") called()
     return result
   },
+  borrow: (socket, max) => {
+    if (failure() !== undefined) return STACK_ENDED
+    const result = host.borrow(socket, max, now())
+    if (typeof result === "object") called()
+    return result
+  },
   write: (socket, bytes, urgent, more) => {
     if (failure() !== undefined) return STACK_ENDED
     called()

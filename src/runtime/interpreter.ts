@@ -125,6 +125,7 @@ export const makeInterpreter = (options: InterpreterOptions): Interpreter => {
       received += n
       // Less than all that was asked for is all that there was.
       more ||= isSliced(device) ? n > 0 && n % SLICE === 0 : n >= BATCH
+      more ||= device.full === true
     }
     // Timers only now: when we were held up, the ACK that one waits for may be among the frames, or behind a full batch.
     behind = more ? behind + 1 : 0

@@ -35,6 +35,8 @@ export interface Sockets {
   remind(socket: SocketId): void
   /** The next octets in order, `max` at most; the array is the caller's. */
   read(socket: SocketId, max: number): ReadResult
+  /** The same without a copy where that can be: the array is the caller's until it returns to the stack. */
+  borrow(socket: SocketId, max: number): ReadResult
   /** Octets taken; the array must not change afterwards. */
   write(socket: SocketId, bytes: Uint8Array, urgent?: boolean, more?: boolean): number | HostRefusal
   /** MSG_PEEK. */

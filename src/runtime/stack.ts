@@ -179,7 +179,9 @@ const hostConfig = (options: StackOptions): Effect.Effect<HostConfig, InvalidArg
         // What the device does not cut is cut here: the reducers take large steps either way.
         burst: device.capabilities.segmentationOffload || MAX_SEGMENTED_PAYLOAD,
         addresses: parsed,
-        framesStay: device.capabilities.framesStay,
+        ...(device.capabilities.framesStay && {
+          framesStay: device.capabilities.segmentationOffload > 0 ? ("joined" as const) : ("single" as const),
+        }),
       })),
     )
     return { interfaces, routes: options.routes ?? [], settings: { ...defaultSettings, ...options.settings }, secret }

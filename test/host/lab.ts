@@ -65,7 +65,7 @@ const configOf = (o: NodeOptions): HostConfig => {
     mtu: o.mtu ?? 1500,
     burst: o.burst ?? 0,
     addresses: [{ address: o.address ?? A, prefixLength: o.prefixLength ?? 24 }],
-    framesStay: o.framesStay ?? false,
+    ...(o.framesStay && { framesStay: "single" as const }),
     ...o.iface,
   }
   return {

@@ -261,7 +261,7 @@ const hostConfig = (index: number, spec: HostSpec, seed: number): HostConfig => 
       layer: "ethernet",
       mtu,
       burst: BURST,
-      framesStay: true,
+      framesStay: "single",
       addresses: addresses.flatMap((text) => {
         const cidr = parseCidr(text)
         return cidr === undefined ? [] : [{ address: cidr.address, prefixLength: cidr.length }]
