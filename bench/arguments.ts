@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util"
 import { isResultName } from "./results.ts"
 
-export const GROUPS = ["micro", "device", "peers", "flood", "growth", "sim", "wire"] as const
+export const GROUPS = ["micro", "device", "peers", "budget", "flood", "growth", "sim", "wire"] as const
 export type Group = (typeof GROUPS)[number]
 
 export interface Arguments {
@@ -25,6 +25,7 @@ export const USAGE = `usage: bun run bench [GROUP ...] [--quick] [--json] [--onl
   micro    codecs, reducers and the host without I/O; no privilege
   device   frames through every device, and what the loop costs others; in a network namespace of the bench's own
   peers    echo, bulk data, connections and memory beside the kernel, lwIP and gVisor, each over its own TAP
+  budget   where each microsecond of a segment, a request and a connection goes; over a TAP of the bench's own
   flood    SYNs: what they cost, and what a flood of them does to others; virtual time, no privilege
   growth   time and memory by the number of connections, timers, half-open requests, segments out of order
   sim      throughput by loss, round trip and buffer, fairness, short transfers; virtual time, no privilege

@@ -1,5 +1,6 @@
 /** `bun run bench`: see arguments.ts for what can be asked, report.ts for what comes out. */
 import { type Arguments, type Group, type Kept, readArguments, readKept, USAGE } from "./arguments.ts"
+import { budgetSections } from "./budget/sections.ts"
 import { compare } from "./compare.ts"
 
 import { deviceSections } from "./device/sections.ts"
@@ -20,6 +21,7 @@ const MEASURE: Readonly<Record<Group, (given: Arguments) => Promise<ReadonlyArra
   micro: async (given) => microSections(given),
   device: deviceSections,
   peers: peerSections,
+  budget: budgetSections,
   flood: async (given) => floodSections(given),
   growth: growthSections,
   sim: async (given) => simSections(given),

@@ -1,10 +1,10 @@
 /** Arrays of this many octets and more are memory of devices, where frame after frame is looked at: their view is kept. */
 const KEPT = 1 << 15
 
-const views = new WeakMap<Uint8Array, Uint32Array>()
+const views = new WeakMap<Uint8Array, Uint16Array>()
 
-/** The whole memory that `bytes` lies in as 32-bit words of the machine's order, an odd end left out. */
-export const wordsUnder = (bytes: Uint8Array): Uint32Array => {
+/** The whole memory that `bytes` lies in as 16-bit words of the machine's order, an odd end left out. */
+export const wordsUnder = (bytes: Uint8Array): Uint16Array => {
   if (bytes.length < KEPT) return viewOf(bytes)
   const known = views.get(bytes)
   if (known !== undefined) return known
@@ -13,4 +13,4 @@ export const wordsUnder = (bytes: Uint8Array): Uint32Array => {
   return words
 }
 
-const viewOf = ({ buffer }: Uint8Array): Uint32Array => new Uint32Array(buffer, 0, buffer.byteLength >>> 2)
+const viewOf = ({ buffer }: Uint8Array): Uint16Array => new Uint16Array(buffer, 0, buffer.byteLength >>> 1)
