@@ -1,3 +1,6 @@
+/** Payloads of so many octets and more are lent to their reader, where they can be: fewer are as soon copied. */
+export const LENT = 2048
+
 /** Octets that were delivered and not yet read: copies, small ones gathered, so that single octets stay cheap. */
 export class ReceiveQueue {
   private chunks: Array<Uint8Array> = []
@@ -6,6 +9,8 @@ export class ReceiveQueue {
   private spare: Uint8Array | undefined = undefined
   /** Memory that is not ours: chunks that lie in it are copied before its owner uses it again. */
   private lender: ArrayBufferLike | undefined = undefined
+  /** Its reader has asked for a loan, and will again. */
+  borrows = false
   length = 0
 
   /** Copies `bytes`. */
@@ -51,12 +56,17 @@ export class ReceiveQueue {
 
   /** The next octets, at most `max` of them, for the caller to keep; undefined when there are none. */
   shift(max: number): Uint8Array | undefined {
-    const chunk = this.borrow(max)
+    const chunk = this.next(max)
     return chunk !== undefined && this.lender !== undefined && chunk.buffer === this.lender ? chunk.slice() : chunk
   }
 
   /** The same, but what was lent is not copied: it is there until `own`. */
   borrow(max: number): Uint8Array | undefined {
+    this.borrows = true
+    return this.next(max)
+  }
+
+  private next(max: number): Uint8Array | undefined {
     const chunk = this.chunks[this.head]
     if (chunk === undefined || max <= 0) return undefined
     if (chunk.length > max) {

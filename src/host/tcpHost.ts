@@ -41,7 +41,7 @@ import { HalfOpen } from "./halfOpen.ts"
 import type { Link } from "./link.ts"
 import { Listening } from "./listening.ts"
 import { PortTable } from "./portTable.ts"
-import type { ReceiveQueue } from "./receiveQueue.ts"
+import { LENT, type ReceiveQueue } from "./receiveQueue.ts"
 import { type FastOpenCookie, Remembered } from "./remembered.ts"
 import { Rest } from "./rest.ts"
 import type { AnySocket, ConnectionSocket, ListenerSocket } from "./socket.ts"
@@ -52,9 +52,6 @@ const TCP_HEADER = 20
 const IP_HEADER = { 4: IPV4_HEADER, 6: IPV6_HEADER } as const
 /** RFC 1122 section 3.3.2, RFC 8200 section 5. */
 const SMALLEST_MTU = { 4: 576, 6: IPV6_MIN_MTU } as const
-
-/** Payloads of so many octets and more are lent to their reader, where they can be: fewer are as soon copied. */
-const LENT = 2048
 
 /** Segments that a host sends to itself and handles in one flush; the rest waits for the next. */
 const LOOPBACK_BUDGET = 1024
@@ -451,9 +448,11 @@ export class TcpHost {
 
   /** The batch's memory goes back to its devices: what nobody has read is copied. */
   private giveBack(): void {
-    if (this.borrowers.length === 0) return
-    for (const queue of this.borrowers) queue.own()
-    this.borrowers = []
+    if (this.borrowers.length > 0) {
+      for (const queue of this.borrowers) queue.own()
+      this.borrowers = []
+    }
+    this.trains.clearYard()
   }
 
   /** What a socket keeps of its options beside the block. */

@@ -3,10 +3,13 @@ import type { Micros } from "../tcp/time.ts"
 import { CE } from "../wire/ecn.ts"
 import { ACK, PSH, type Segment, type TcpOptions, type TcpPacket } from "../wire/tcpSegment.ts"
 import type { Flow } from "./flow.ts"
+import { LENT } from "./receiveQueue.ts"
 import { SameHeaders } from "./sameHeaders.ts"
 
 /** Segments of so many octets and more are seldom alone: the next is worth a comparison. */
 const BULK = 512
+/** Octets of memory in which trains are joined for those who borrow them. */
+const YARD = 1 << 19
 /** Octets of one train at most: what an IP packet could hold. */
 const LONGEST = 65_535
 
@@ -20,7 +23,7 @@ export interface Train {
   wnd: number
 }
 
-/** Handles a train as one segment. `gathered`: its payload is a fresh array, nobody else's. */
+/** Handles a train as one segment. `gathered`: its payload is a fresh array, nobody else's; else it stays until the batch's flush. */
 export type Arrival = (flow: Flow, segment: Segment, now: Micros, gathered: boolean) => void
 
 /** Where a packet's headers begin in the frame that carries it. */
@@ -44,6 +47,9 @@ export class Trains {
   private headers: SameHeaders | undefined = undefined
   private headersOf: Flow | undefined = undefined
   private headersOn = -1
+  private yard: Uint8Array | undefined = undefined
+  /** Octets of the yard that this batch's trains take. */
+  private used = 0
 
   constructor(private readonly arrives: Arrival) {}
 
@@ -108,7 +114,22 @@ export class Trains {
     const { first, parts, length, wnd } = train
     if (parts.length === 1) return this.arrives(flow, first, this.now, false)
     const flags = first.flags | train.flags
-    this.arrives(flow, { ...first, flags, wnd, payload: joined(parts, length) }, this.now, true)
+    const lent = length >= LENT && flow.socket?.received.borrows === true ? this.room(length) : undefined
+    const payload = joined(parts, lent ?? new Uint8Array(length))
+    this.arrives(flow, { ...first, flags, wnd, payload }, this.now, lent === undefined)
+  }
+
+  /** Nobody reads the joined trains of the batch any more. */
+  clearYard(): void {
+    this.used = 0
+  }
+
+  private room(length: number): Uint8Array | undefined {
+    const from = this.used
+    if (from + length > YARD) return undefined
+    this.yard ??= new Uint8Array(YARD)
+    this.used += length
+    return this.yard.subarray(from, this.used)
   }
 
   /** The batch has ended, or somebody wants to know. */
@@ -163,8 +184,7 @@ const follows = ({ first, length }: Train, next: Segment): boolean =>
 
 const sameStamps = (x: TcpOptions, y: TcpOptions): boolean => x.tsVal === y.tsVal && x.tsEcr === y.tsEcr
 
-const joined = (parts: ReadonlyArray<Uint8Array>, length: number): Uint8Array => {
-  const out = new Uint8Array(length)
+const joined = (parts: ReadonlyArray<Uint8Array>, out: Uint8Array): Uint8Array => {
   let at = 0
   for (const part of parts) {
     out.set(part, at)

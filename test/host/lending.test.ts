@@ -18,19 +18,24 @@ const connected = (framesStay: boolean) => {
   const socket = stranger.host.accept(listener)
   const { host } = stranger.host
   const stream = pattern(4 * LONG)
-  const give = (at: number, length: number): Uint8Array => {
+  const put = (at: number, length: number): Uint8Array => {
     const payload = stream.subarray(at, at + length)
     const frame = tcpFrame({ seq: FIRST + at, ack, flags: ACK, destinationPort: 9, payload })
     host.frame(0, frame, 0, frame.length, false, stranger.now)
+    return frame
+  }
+  const give = (at: number, length: number): Uint8Array => {
+    const frame = put(at, length)
     host.take()
     return frame
   }
   const octets = (call: "read" | "borrow"): Uint8Array => {
+    host.take()
     const result = host[call](socket, 1 << 20, stranger.now)
     if (!(result instanceof Uint8Array)) throw new Error(`nothing to ${call}`)
     return result
   }
-  return { give, octets, stream, flush: () => host.flush(stranger.now) }
+  return { put, give, octets, stream, flush: () => host.flush(stranger.now) }
 }
 
 describe("a long segment whose frame stays", () => {
@@ -81,6 +86,36 @@ test("a segment whose frame does not stay, and a short one, are copied at once",
     give(0, length).fill(0)
     expect(octets("borrow")).toEqual(stream.slice(0, length))
   }
+})
+
+test("short segments that are joined for a borrower are lent too, and copied at the flush when he has not asked", () => {
+  const { give, octets, stream, flush, put } = connected(true)
+  give(0, LONG)
+  octets("borrow")
+  put(LONG, 1000)
+  put(LONG + 1000, 1000)
+  const frame = put(LONG + 2000, 1000)
+  const lent = octets("borrow")
+  expect(lent).toEqual(stream.slice(LONG, LONG + 3000))
+  expect(lent.buffer).not.toBe(frame.buffer)
+  flush()
+  put(LONG + 3000, 1000)
+  put(LONG + 4000, 1100)
+  flush()
+  // Joined where the one before was.
+  put(LONG + 5100, 900)
+  put(LONG + 6000, 1200)
+  expect(octets("borrow")).toEqual(stream.slice(LONG + 3000, LONG + 5100))
+  expect(octets("read")).toEqual(stream.slice(LONG + 5100, LONG + 7200))
+  flush()
+  // Few octets are a copy from the start, also joined.
+  put(LONG + 7200, 10)
+  put(LONG + 7210, 10)
+  flush()
+  put(LONG + 7220, 1300)
+  put(LONG + 8520, 1300)
+  flush()
+  expect(octets("read")).toEqual(stream.slice(LONG + 7200, LONG + 7220))
 })
 
 test("a queue borrows from one memory at a time: another's octets are copied", () => {

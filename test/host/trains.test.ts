@@ -144,7 +144,7 @@ test("any segments in any batches: the same octets, states and ACK numbers as on
     }),
     { numRuns: 300 },
   )
-})
+}, 30_000)
 
 /** One octet of a frame, from its first on, is not what it was; `repaired`: the checksums are right all the same. */
 interface Damage {
@@ -201,7 +201,7 @@ test("headers that differ from the last frame's in any octet are seen as when ea
     }),
     { numRuns: 150 },
   )
-})
+}, 30_000)
 
 test("a frame that is marked on its way is not joined to one that is not", () => {
   const scene = connected(true)
