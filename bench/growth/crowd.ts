@@ -23,6 +23,8 @@ const OFFER = { ...NO_OPTIONS, mss: 1460, sackPermitted: true, windowScale: 7, t
 /** SYNs that a listener handles in one turn. */
 export const TURN = 100
 const START: Micros = 1_000_000
+/** Longer than a host waits between two looks for connections that nothing happens to. */
+const ROUND: Micros = 200_000
 
 /** More than there are ever peers. */
 const MOST = 1 << 20
@@ -93,6 +95,14 @@ export class Crowd {
       accepted++
     }
     return accepted
+  }
+
+  /** Nothing happens until those are at rest that are to be put there (see src/host/rest.ts). */
+  settle(): void {
+    for (let rounds = 0; rounds < 3; rounds++) {
+      this.now += ROUND
+      this.end()
+    }
   }
 
   /** The server's socket for peer n. */

@@ -87,7 +87,7 @@ const randomBelow = (count: number): (() => number) => {
 /**
  * Established connections touched at random, each with an answer out that is not acknowledged: its
  * retransmission timer is armed. Every touch is a batch of its own, so that the work is the same
- * whether the next one is of the same connection or of another.
+ * whether the next one is of the same connection or of another. Few are never put to rest.
  */
 const connections = (count: number): Scene => {
   const profile = { minRto: NEVER, maxRto: 2 * NEVER }
@@ -102,11 +102,13 @@ const connections = (count: number): Scene => {
   }
   const rehearsed = rehearse({ profile }, (crowd) => {
     open(crowd, ENOUGH)
+    crowd.settle()
     askAll(crowd, ENOUGH)
   })
   const crowds = crowdsOf(count, { profile })
   const idle = grown(crowds, count, (crowd) => open(crowd, count))
-  const asked = idle + grown(crowds, count, (crowd) => askAll(crowd, count))
+  const resting = idle + grown(crowds, count, (crowd) => crowd.settle())
+  const asked = resting + grown(crowds, count, (crowd) => askAll(crowd, count))
   rehearsed.length = 0
   const crowd = firstOf(crowds)
   const random = randomBelow(count)
@@ -151,7 +153,10 @@ const connections = (count: number): Scene => {
       return expected(sent, PASS)
     },
   }
-  return { sizes: { "idle connection": idle, "after a request and its answer": asked }, cases: [data, exchange] }
+  return {
+    sizes: { "idle connection": idle, "connection at rest": resting, "after a request and its answer": asked },
+    cases: [data, exchange],
+  }
 }
 
 /** What the application does; how many segments leave. */

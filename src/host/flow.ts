@@ -1,11 +1,10 @@
-import { CLOSED, type Closed, type Connection, isSynchronized, type TimeWait } from "../tcp/tcb.ts"
+import type { Closed, Connection, TimeWait } from "../tcp/tcb.ts"
 import { type Micros, OFF } from "../tcp/time.ts"
 import type { Endpoint } from "../wire/address.ts"
 import type { Scheduled } from "./deadlines.ts"
 import type { Way } from "./egress.ts"
 import type { Guard } from "./guards.ts"
 import { ALONE, type Sharing } from "./portTable.ts"
-import type { Resting, RestingPlace } from "./resting.ts"
 import type { ConnectionSocket, ListenerSocket } from "./socket.ts"
 import type { Train } from "./trains.ts"
 import type { SocketId } from "./types.ts"
@@ -35,49 +34,14 @@ export class Flow implements Scheduled, Way {
   stirredAt: Micros = OFF
   /** When its progress last told of the next hop. */
   confirmedAt: Micros = OFF
-  private live: Connection | TimeWait | Closed | undefined
-  private resting: Resting | undefined = undefined
 
   constructor(
     /** For display; the socket's id where it has one. */
     public id: SocketId,
-    tcb: Connection | TimeWait | Closed,
+    public tcb: Connection | TimeWait | Closed,
     readonly local: Endpoint,
     readonly remote: Endpoint,
     /** Where its segments leave: an index into the host's interfaces. */
     readonly iface: number,
-  ) {
-    this.live = tcb
-  }
-
-  /** Looking at it wakes it. */
-  get tcb(): Connection | TimeWait | Closed {
-    return this.live ?? this.wake()
-  }
-
-  set tcb(tcb: Connection | TimeWait | Closed) {
-    if (this.resting !== undefined) this.wake()
-    this.live = tcb
-  }
-
-  /** The block, without waking it. */
-  look(): Connection | TimeWait | Closed {
-    return this.resting === undefined ? this.tcb : this.resting.shape.read(this.resting.row, this)
-  }
-
-  /** Packs the block, if it can be; see `RestingPlace`. */
-  rest(place: RestingPlace): boolean {
-    if (this.live === undefined || !isSynchronized(this.live)) return false
-    this.resting = place.pack(this.live)
-    if (this.resting === undefined) return false
-    this.live = undefined
-    return true
-  }
-
-  private wake(): Connection | TimeWait | Closed {
-    const { resting } = this
-    this.live = resting === undefined ? CLOSED : resting.shape.giveBack(resting.row, this)
-    this.resting = undefined
-    return this.live
-  }
+  ) {}
 }

@@ -300,8 +300,10 @@ class Host implements HostApi {
     const socket = this.tcp.sockets.get(listener)
     if (socket?.kind !== "listener") return undefined
     const accepted = socket.accepted.shift()
-    if (accepted !== undefined) socket.tcb = { ...socket.tcb, waiting: socket.accepted.length }
-    return accepted?.id
+    if (accepted === undefined) return undefined
+    accepted.held = true
+    socket.tcb = { ...socket.tcb, waiting: socket.accepted.length }
+    return accepted.id
   }
 
   read(id: SocketId, max: number, now: Micros): ReadResult {
@@ -415,7 +417,7 @@ class Host implements HostApi {
 
   status(id: SocketId): SocketStatus | undefined {
     this.tcp.endTrains()
-    const socket = this.tcp.sockets.get(id)
+    const socket = this.tcp.sockets.look(id)
     return socket === undefined ? undefined : statusOf(socket)
   }
 
@@ -427,7 +429,7 @@ class Host implements HostApi {
   sockets(): ReadonlyArray<SocketStatus> {
     this.tcp.endTrains()
     return [
-      ...[...this.tcp.sockets.values()].map(statusOf),
+      ...[...this.tcp.sockets].map(statusOf),
       ...[...this.tcp.listening.requests()].map(statusOfRequest),
       ...[...this.tcp.orphans()].map(statusOfFlow),
     ]

@@ -227,7 +227,7 @@ export class Listening {
   /** A segment that had to wait may find that its connection has been made meanwhile. */
   private handleLate(listener: ListenerSocket, packet: TcpPacket, now: Micros): void {
     const { source, destination, sourcePort, destinationPort, segment } = packet
-    const flow = this.tcp.flows.find(destination, destinationPort, source, sourcePort)
+    const flow = this.tcp.find(destination, destinationPort, source, sourcePort)
     if (flow !== undefined && flow.tcb._tag !== "TIME-WAIT") return this.tcp.arrives(flow, segment, now)
     const half = this.find(destination, destinationPort, source, sourcePort, now)
     return half === undefined ? this.handle(listener, packet, now) : this.arrives(half, segment, now)

@@ -3,7 +3,7 @@ export const LENT = 2048
 
 /** Octets that were delivered and not yet read: copies, small ones gathered, so that single octets stay cheap. */
 export class ReceiveQueue {
-  private chunks: Array<Uint8Array> = []
+  private chunks: Array<Uint8Array> = NONE
   private head = 0
   /** The last chunk's whole memory, where there is room behind it. */
   private spare: Uint8Array | undefined = undefined
@@ -19,7 +19,7 @@ export class ReceiveQueue {
     if (bytes.length < SMALL && this.head < this.chunks.length) this.gather(bytes)
     else {
       this.spare = undefined
-      this.chunks.push(bytes.slice())
+      this.append(bytes.slice())
     }
   }
 
@@ -28,7 +28,7 @@ export class ReceiveQueue {
     if (bytes.length < SMALL && this.head < this.chunks.length) return this.push(bytes)
     this.length += bytes.length
     this.spare = undefined
-    this.chunks.push(bytes)
+    this.append(bytes)
   }
 
   /** Keeps `bytes` uncopied until `own`, which is due once if the result is true. Only one memory's at a time. */
@@ -78,7 +78,7 @@ export class ReceiveQueue {
     this.head++
     if (this.head === this.chunks.length) {
       if (this.head === 1) this.chunks.pop()
-      else this.chunks = []
+      else this.chunks = NONE
       this.head = 0
       this.spare = undefined
     } else if (this.head > 32 && this.head * 2 > this.chunks.length) {
@@ -104,11 +104,16 @@ export class ReceiveQueue {
   }
 
   clear(): void {
-    this.chunks = []
+    this.chunks = NONE
     this.head = 0
     this.spare = undefined
     this.lender = undefined
     this.length = 0
+  }
+
+  private append(chunk: Uint8Array): void {
+    if (this.chunks === NONE) this.chunks = [chunk]
+    else this.chunks.push(chunk)
   }
 
   private gather(bytes: Uint8Array): void {
@@ -130,6 +135,9 @@ export class ReceiveQueue {
     this.chunks.push(gathered.subarray(0, bytes.length))
   }
 }
+
+/** Of all queues that have never held anything. */
+const NONE: Array<never> = []
 
 /** Chunks below this are gathered. */
 const SMALL = 512

@@ -1,35 +1,87 @@
+import { isSynchronized } from "../tcp/tcb.ts"
 import { type Micros, OFF } from "../tcp/time.ts"
+import { type Endpoint, type IpAddress, sameEndpoint } from "../wire/address.ts"
 import type { Deadlines, Scheduled } from "./deadlines.ts"
-import type { Flow } from "./flow.ts"
-import { RestingPlace } from "./resting.ts"
+import { Flow } from "./flow.ts"
+import type { FlowTable } from "./flowTable.ts"
+import { type Quiet, RestingPlace } from "./resting.ts"
+import { RestTable } from "./restTable.ts"
+import { NO_ROW, type Row } from "./rows.ts"
+import { type AnySocket, ConnectionSocket } from "./socket.ts"
 import { Task } from "./task.ts"
+import { Totals } from "./totals.ts"
+import type { SocketId } from "./types.ts"
 
 /** Connections that are left as they are, however long nothing happens to them. */
 const FEW = 256
 /** How often those are looked for that nothing has happened to, and for how long that must be. Microseconds. */
-const ROUND: Micros = 100_000
+const ROUND: Micros = 50_000
 const STILL: Micros = 25_000
 
+/** Where connections are found that are awake. */
+export interface Awake {
+  readonly flows: FlowTable
+  readonly sockets: Map<SocketId, AnySocket>
+}
+
 /**
- * Puts connections to rest that nothing happens to, where there are many. Waking one costs some
- * microseconds: those that are in use again and again never sleep.
+ * Puts connections to rest that nothing happens to, where there are many: neither flow nor socket
+ * is left of them, but rows of numbers. Waking one costs some microseconds: those that are in use
+ * again and again never sleep.
  */
 export class Rest {
   /** Connections put to rest so far. */
   count = 0
   private readonly place = new RestingPlace()
+  private readonly table: RestTable
   private readonly round = new Task((now) => this.rounds(now))
   private awake: Array<Flow> = []
+  /** Of whoever woke last: one record for all connections to the same address and port. */
+  private local: Endpoint | undefined = undefined
 
-  constructor(private readonly deadlines: Deadlines<Scheduled>) {}
+  constructor(
+    private readonly deadlines: Deadlines<Scheduled>,
+    private readonly tables: Awake,
+  ) {
+    this.table = new RestTable(tables.flows)
+  }
 
   /** Something happens to a connection. */
   stirs(flow: Flow, now: Micros): void {
-    if (flow.stirredAt === OFF) {
-      this.awake.push(flow)
-      if (this.awake.length > FEW && this.round.scheduledAt === OFF) this.deadlines.schedule(this.round, now + ROUND)
-    }
+    if (flow.stirredAt === OFF) this.awake.push(flow)
     flow.stirredAt = now
+    if (this.awake.length > FEW && this.round.scheduledAt === OFF) this.deadlines.schedule(this.round, now + ROUND)
+  }
+
+  has(local: IpAddress, localPort: number, remote: IpAddress, remotePort: number): boolean {
+    return this.table.find(local, localPort, remote, remotePort) !== NO_ROW
+  }
+
+  hasSocket(id: SocketId): boolean {
+    return this.table.findSocket(id) !== NO_ROW
+  }
+
+  /** Wakes the connection with these four values, if it is at rest. */
+  wake(local: IpAddress, localPort: number, remote: IpAddress, remotePort: number): Flow | undefined {
+    return this.woken(this.table.find(local, localPort, remote, remotePort))?.flow
+  }
+
+  /** Wakes the connection behind a socket, if it is at rest. */
+  wakeSocket(id: SocketId): ConnectionSocket | undefined {
+    return this.woken(this.table.findSocket(id))
+  }
+
+  /** What the socket would be, were it awake. */
+  look(id: SocketId): ConnectionSocket | undefined {
+    return this.read(this.table.findSocket(id))
+  }
+
+  /** The same of all that are at rest. */
+  *lookAtAll(): Generator<ConnectionSocket> {
+    for (const row of this.table) {
+      const socket = this.read(row)
+      if (socket !== undefined) yield socket
+    }
   }
 
   /** A round is over. */
@@ -46,10 +98,79 @@ export class Rest {
   /** One that cannot rest now is looked at again when something happens to it. */
   private putToRest(flow: Flow): void {
     flow.stirredAt = OFF
-    if (!flow.dirty && flow.train === undefined && flow.rest(this.place)) {
-      this.count++
-      // None of its timers is armed: what the heap still has of them would only wake it.
-      this.deadlines.forget(flow)
-    }
+    const { socket, local, remote } = flow
+    const quiet = quietOf(flow)
+    const resting = quiet === undefined ? undefined : this.place.pack(quiet)
+    if (socket === undefined || resting === undefined) return
+    this.table.add(socket.id, local, remote, resting)
+    this.tables.flows.remove(flow)
+    this.tables.sockets.delete(socket.id)
+    // None of its timers is armed: what the heap still has of them would only wake it.
+    this.deadlines.forget(flow)
+    this.count++
   }
+
+  private woken(row: Row): ConnectionSocket | undefined {
+    const socket = this.read(row)
+    if (socket === undefined) return undefined
+    this.place.giveBack(this.table.placeOf(row))
+    this.table.remove(row)
+    this.tables.flows.add(socket.flow)
+    this.tables.sockets.set(socket.id, socket)
+    // Perhaps only to be asked: if nothing happens to it, it lies down again.
+    socket.flow.stirredAt = 0
+    this.awake.push(socket.flow)
+    return socket
+  }
+
+  private read(row: Row): ConnectionSocket | undefined {
+    if (row === NO_ROW) return undefined
+    const { table } = this
+    const local = this.shared(table.localOf(row))
+    const remote = table.remoteOf(row)
+    const quiet = this.place.read(table.placeOf(row), local, remote)
+    return quiet === undefined ? undefined : socketOf(table.idOf(row), quiet, local, remote)
+  }
+
+  private shared(local: Endpoint): Endpoint {
+    if (this.local === undefined || !sameEndpoint(this.local, local)) this.local = local
+    return this.local
+  }
+}
+
+/** Undefined: somebody waits for something, or it is signed. */
+const quietOf = (flow: Flow): Quiet | undefined => {
+  const { tcb, socket, iface, identification, sharing } = flow
+  if (flow.dirty || !flow.joined || flow.train !== undefined || flow.guard !== undefined || flow.listener !== undefined)
+    return undefined
+  if (socket === undefined || !isSynchronized(tcb)) return undefined
+  if (!socket.held || socket.reported !== 0 || socket.received.length > 0 || socket.errorTaken) return undefined
+  const { reuseAddress, reusePort, ipv6Only } = sharing
+  const { ended, shut, lowWater, wantsRoom, totals } = socket
+  return {
+    tcb,
+    iface,
+    identification,
+    sharing: { reuseAddress, reusePort, ipv6Only },
+    ended,
+    shut,
+    lowWater,
+    wantsRoom,
+    totals: totals.record,
+  }
+}
+
+const socketOf = (id: SocketId, quiet: Quiet, local: Endpoint, remote: Endpoint): ConnectionSocket => {
+  const flow = new Flow(id, quiet.tcb, local, remote, quiet.iface)
+  flow.identification = quiet.identification
+  flow.sharing = quiet.sharing
+  flow.joined = true
+  const socket = new ConnectionSocket(id, flow, Totals.of(quiet.totals))
+  socket.held = true
+  socket.ended = quiet.ended
+  socket.shut = quiet.shut
+  socket.lowWater = quiet.lowWater
+  socket.wantsRoom = quiet.wantsRoom
+  flow.socket = socket
+  return socket
 }

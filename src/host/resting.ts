@@ -5,14 +5,29 @@ import { emptyQueue } from "../tcp/sendQueue.ts"
 import type { Synchronized } from "../tcp/tcb.ts"
 import { OFF } from "../tcp/time.ts"
 import { type Endpoint, UNSPECIFIED4 } from "../wire/address.ts"
+import type { Sharing } from "./portTable.ts"
 import { type Row, Rows } from "./rows.ts"
+import type { TotalsRecord } from "./totals.ts"
+
+/** A connection that nothing happens to: all that there is of it but its two ends and its number. */
+export interface Quiet {
+  readonly tcb: Synchronized
+  readonly iface: number
+  readonly identification: number
+  readonly sharing: Sharing
+  readonly ended: boolean
+  readonly shut: boolean
+  readonly lowWater: number
+  readonly wantsRoom: boolean
+  readonly totals: TotalsRecord
+}
 
 /** Shapes at most; a connection that has none of them stays as it is. */
-const MOST_SHAPES = 64
+export const MOST_SHAPES = 64
 
 /**
- * A part of a block as all blocks of one shape have it: the same in all of them, a number of its
- * own (two parts with the same slot are equal), or a record of such parts.
+ * A part of a connection as all connections of one shape have it: the same in all of them, a number
+ * of its own (two parts with the same slot are equal), or a record of such parts.
  */
 type Part =
   | { readonly _tag: "Same"; readonly value: unknown }
@@ -28,57 +43,53 @@ type Part =
 
 type Fields = { [key: string]: unknown }
 
-/** Whose connection it is. */
-interface Ends {
-  readonly local: Endpoint
-  readonly remote: Endpoint
-}
-
-/** Blocks that differ in so many numbers only, which lie in rows. */
-export class Shape {
+/** Connections that differ in so many numbers only, which lie in rows. */
+class Shape {
   private readonly rows: Rows
   private count = 0
+  /** Where the number of each slot lies: a column, or ~ a double. Sequence numbers and the like need 32 bits. */
+  private readonly places: Int32Array
 
   constructor(
-    private readonly example: Synchronized,
+    private readonly example: Quiet,
     private readonly part: Part,
-    private readonly slots: number,
+    numbers: ReadonlyArray<number>,
   ) {
-    this.rows = new Rows(2 * Math.max(1, slots))
+    const doubles = numbers.filter((number) => !isWord(number)).length
+    let word = 2 * doubles
+    let double = 0
+    this.places = Int32Array.from(numbers, (number) => (isWord(number) ? word++ : ~double++))
+    this.rows = new Rows(Math.max(2, word + (word & 1)))
   }
 
   get unused(): boolean {
     return this.count === 0
   }
 
-  /** The row of a block, if it has this shape. */
-  take(tcb: Synchronized): Row | undefined {
+  /** The row of a connection, if it has this shape. */
+  take(quiet: Quiet): Row | undefined {
     const numbers: Array<number> = []
-    if (!matches(this.part, tcb, numbers)) return undefined
-    const row = this.rows.take()
-    for (let slot = 0; slot < this.slots; slot++) this.rows.setDouble(row, slot, numbers[slot] ?? 0)
+    if (!matches(this.part, quiet, numbers)) return undefined
+    const { places, rows } = this
+    for (const [slot, number] of numbers.entries()) if ((places[slot] ?? 0) >= 0 && !isU32(number)) return undefined
+    const row = rows.take()
+    for (const [slot, number] of numbers.entries()) {
+      const place = places[slot] ?? 0
+      if (place < 0) rows.setDouble(row, ~place, number)
+      else rows.setWord(row, place, number)
+    }
     this.count++
     return row
   }
 
-  /** The block again; its row is free. */
-  giveBack(row: Row, ends: Ends): Synchronized {
-    const tcb = this.read(row, ends)
+  giveBack(row: Row): void {
     this.rows.giveBack(row)
     this.count--
     if (this.count === 0) this.rows.clear()
-    return tcb
   }
 
-  read(row: Row, { local, remote }: Ends): Synchronized {
-    const tcb = this.filled(this.part, this.example, row) as Synchronized
-    const { queue, flight, link } = tcb
-    return {
-      ...tcb,
-      link: { ...link, local, remote },
-      queue: emptyQueue(queue.start),
-      flight: emptyFlight(flight.una),
-    }
+  read(row: Row): Quiet {
+    return this.filled(this.part, this.example, row) as Quiet
   }
 
   /** A copy of the example has the hidden class that the reducers know; then come the numbers. */
@@ -86,8 +97,10 @@ export class Shape {
     switch (part._tag) {
       case "Same":
         return part.value
-      case "Own":
-        return this.rows.double(row, part.slot)
+      case "Own": {
+        const place = this.places[part.slot] ?? 0
+        return place < 0 ? this.rows.double(row, ~place) : this.rows.word(row, place)
+      }
       case "Record": {
         if (part.common) return example
         const from = example as Fields
@@ -102,37 +115,60 @@ export class Shape {
   }
 }
 
-/** A block at rest. */
+/** Where a connection at rest lies: which shape, and which of its rows. */
 export interface Resting {
-  readonly shape: Shape
+  readonly shape: number
   readonly row: Row
 }
 
 /**
  * Connections at rest, packed. A block is some twenty records of two hundred fields, so that a step
  * copies little; but of a connection that nothing happens to most of them are what they are in all
- * others, or equal to each other. What is left is some forty numbers.
+ * others, or equal to each other. What is left is some fifty numbers.
  */
 export class RestingPlace {
-  private shapes: Array<Shape> = []
+  private readonly shapes: Array<Shape> = []
 
-  /** Undefined: the block is not at rest, or like no other. */
-  pack(tcb: Synchronized): Resting | undefined {
-    const plain = atRest(tcb)
-    if (plain === undefined) return undefined
-    for (const shape of this.shapes) {
-      const row = shape.take(plain)
+  /** Undefined: the connection is not at rest, or like no other. */
+  pack(connection: Quiet): Resting | undefined {
+    const tcb = atRest(connection.tcb)
+    if (tcb === undefined) return undefined
+    const quiet: Quiet = { ...connection, tcb }
+    for (const [shape, one] of this.shapes.entries()) {
+      const row = one.take(quiet)
       if (row !== undefined) return { shape, row }
     }
-    if (this.shapes.length >= MOST_SHAPES) this.shapes = this.shapes.filter((shape) => !shape.unused)
-    if (this.shapes.length >= MOST_SHAPES) return undefined
+    const free = this.shapes.findIndex((shape) => shape.unused)
+    const index = this.shapes.length < MOST_SHAPES ? this.shapes.length : free
+    if (index < 0) return undefined
     const numbers: Array<number> = []
-    const part = partOf(plain, numbers)
+    const part = partOf(quiet, numbers)
     if (part === undefined) return undefined
-    const shape = new Shape(plain, part, numbers.length)
-    const row = shape.take(plain)
-    this.shapes.unshift(shape)
-    return row === undefined ? undefined : { shape, row }
+    const shape = new Shape(quiet, part, numbers)
+    const row = shape.take(quiet)
+    this.shapes[index] = shape
+    return row === undefined ? undefined : { shape: index, row }
+  }
+
+  /** The connection between these ends. */
+  read({ shape, row }: Resting, local: Endpoint, remote: Endpoint): Quiet | undefined {
+    const quiet = this.shapes[shape]?.read(row)
+    if (quiet === undefined) return undefined
+    const { tcb } = quiet
+    const { queue, flight, link } = tcb
+    return {
+      ...quiet,
+      tcb: {
+        ...tcb,
+        link: { ...link, local, remote },
+        queue: emptyQueue(queue.start),
+        flight: emptyFlight(flight.una),
+      },
+    }
+  }
+
+  giveBack({ shape, row }: Resting): void {
+    this.shapes[shape]?.giveBack(row)
   }
 }
 
@@ -164,14 +200,27 @@ const NOWHERE: Endpoint = { address: UNSPECIFIED4, port: 0 }
 /** What is shared by identity, and not looked into. */
 const SHARED: ReadonlySet<string> = new Set(["context", "authentication", "local", "remote", "chunks"])
 
+/** A record of counts: they are equal by chance, and 0 for a reason only. */
+const COUNTS = "counts"
+
 /** Numbers that say "none" or count little are alike in many connections for a reason, not by chance. */
 const isCommon = (value: number): boolean => value === 0 || value === 1 || value === OFF || value === Infinity
 
+const isU32 = (value: number): boolean => value >>> 0 === value && !Object.is(value, -0)
+
+/**
+ * Kept in 32 bits: sequence numbers, and what else is as large. Smaller ones are not taken for
+ * such, since rates and round trips may be whole by chance.
+ */
+const isWord = (value: number): boolean => value >= 2 ** 24 && isU32(value)
+
 /** How a value looks; its own numbers are added to `numbers`. Undefined: it is nothing that can be packed. */
-const partOf = (value: unknown, numbers: Array<number>, name = ""): Part | undefined => {
-  if (typeof value === "number" && !isCommon(value)) {
+const partOf = (value: unknown, numbers: Array<number>, name = "", within = ""): Part | undefined => {
+  if (typeof value === "number") {
+    if (within === COUNTS) return value === 0 ? { _tag: "Same", value } : own(numbers.push(value) - 1)
+    if (isCommon(value)) return { _tag: "Same", value }
     const known = numbers.indexOf(value)
-    return { _tag: "Own", slot: known >= 0 ? known : numbers.push(value) - 1 }
+    return own(known >= 0 ? known : numbers.push(value) - 1)
   }
   if (typeof value !== "object" || value === null || SHARED.has(name) || value === EMPTY_REASSEMBLY) {
     return { _tag: "Same", value }
@@ -181,12 +230,14 @@ const partOf = (value: unknown, numbers: Array<number>, name = ""): Part | undef
   const keys = Object.keys(fields)
   const parts: Array<Part> = []
   for (const key of keys) {
-    const part = partOf(fields[key], numbers, key)
+    const part = partOf(fields[key], numbers, key, name)
     if (part === undefined) return undefined
     parts.push(part)
   }
   return { _tag: "Record", keys, parts, value, common: parts.every(isSame) }
 }
+
+const own = (slot: number): Part => ({ _tag: "Own", slot })
 
 const isSame = (part: Part): boolean => part._tag === "Same" || (part._tag === "Record" && part.common)
 

@@ -18,6 +18,8 @@ export class ConnectionSocket {
     undefined
   /** SHUT_RD: after what is queued comes the end. */
   shut = false
+  /** An application has it: it has been accepted. */
+  held = false
   /** SO_ERROR has been read. */
   errorTaken = false
   /** Unread octets from which on `readable` is told (SO_RCVLOWAT). */

@@ -124,6 +124,7 @@ export class SocketCalls {
     flow.sharing = options
     flow.guard = guardOfOpen(options, step.tcb.iss, local, remote)
     const connection = new ConnectionSocket(id, flow, new Totals(add(step.tcb.iss, 1), now))
+    connection.held = true
     connection.lowWater = options.receiveLowWater
     flow.socket = connection
     this.forget(id)

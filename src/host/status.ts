@@ -46,7 +46,7 @@ export const statusOf = (socket: AnySocket): SocketStatus => {
 }
 
 export const statusOfFlow = (flow: Flow): SocketStatus => {
-  const tcb = flow.look()
+  const { tcb } = flow
   return {
     socket: flow.id,
     state: tcb._tag,

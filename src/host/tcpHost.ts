@@ -45,6 +45,7 @@ import { LENT, type ReceiveQueue } from "./receiveQueue.ts"
 import { type FastOpenCookie, Remembered } from "./remembered.ts"
 import { Rest } from "./rest.ts"
 import type { AnySocket, ConnectionSocket, ListenerSocket } from "./socket.ts"
+import { SocketTable } from "./socketTable.ts"
 import { Trains } from "./trains.ts"
 import type { SendSegment, SocketEvent, SocketId } from "./types.ts"
 
@@ -85,7 +86,7 @@ export interface Shell {
 export class TcpHost {
   readonly flows: FlowTable
   readonly ports = new PortTable()
-  readonly sockets = new Map<SocketId, AnySocket>()
+  readonly sockets: SocketTable
   readonly listening: Listening
   readonly egress: Egress
   readonly rest: Rest
@@ -116,7 +117,9 @@ export class TcpHost {
     this.guards = new Guards(shell.counters, shell.link, shell.context.settings.profile.optionLayout)
     this.flows = new FlowTable(tableSeed)
     this.listening = new Listening(shell, this)
-    this.rest = new Rest(shell.deadlines)
+    const sockets = new Map<SocketId, AnySocket>()
+    this.rest = new Rest(shell.deadlines, { flows: this.flows, sockets })
+    this.sockets = new SocketTable(sockets, this.rest)
     this.egress = new Egress(shell.link, shell.counters, this.guards, this.flows)
   }
 
@@ -124,7 +127,7 @@ export class TcpHost {
   segment(packet: TcpPacket, now: Micros, bytes?: Uint8Array, carrier?: Carrier, stays?: "joined" | "single"): void {
     const { source, destination, sourcePort, destinationPort, segment } = packet
     this.shell.counters.add("InSegs", 1)
-    const flow = this.flows.find(destination, destinationPort, source, sourcePort)
+    const flow = this.find(destination, destinationPort, source, sourcePort)
     if (flow !== undefined) {
       if (this.guards.refuses(flow.guard, flow.tcb, packet, bytes, carrier)) return
       flow.socket?.totals.arrived(segment, now)
@@ -173,6 +176,11 @@ export class TcpHost {
     counters.add("InSegs", 1)
     if (flow.train !== undefined) flow.socket?.totals.arrived(flow.train.first, now)
     return true
+  }
+
+  /** The connection with these four values; awake, whatever it was. */
+  find(local: IpAddress, localPort: number, remote: IpAddress, remotePort: number): Flow | undefined {
+    return this.flows.find(local, localPort, remote, remotePort) ?? this.rest.wake(local, localPort, remote, remotePort)
   }
 
   /** A segment for a block of the table. */
@@ -226,7 +234,7 @@ export class TcpHost {
 
   /** Whose segment an ICMP error quotes. */
   private quoted({ ip, sourcePort, destinationPort }: Quote, hard: boolean, now: Micros): Flow | HalfOpen | undefined {
-    const flow = this.flows.find(ip.source, sourcePort, ip.destination, destinationPort)
+    const flow = this.find(ip.source, sourcePort, ip.destination, destinationPort)
     if (flow !== undefined) {
       this.trains.end(flow)
       return this.guards.ignoresIcmp(flow.guard, flow.tcb, ip.ttl, hard) ? undefined : flow
@@ -240,7 +248,7 @@ export class TcpHost {
   /** Nobody answers for the next hop: as if a router had said so (Linux's arp_error_report). */
   unreachable(lost: SendSegment, now: Micros): void {
     const { source, sourcePort, destination, destinationPort, segment } = lost
-    const flow = this.flows.find(source, sourcePort, destination, destinationPort)
+    const flow = this.find(source, sourcePort, destination, destinationPort)
     if (flow !== undefined) return this.apply(flow, icmpArrives(flow.tcb, segment.seq, "EHOSTUNREACH"), now)
     const half = this.listening.find(source, sourcePort, destination, destinationPort, now)
     if (half !== undefined) {
@@ -371,6 +379,7 @@ export class TcpHost {
   isTaken(address: IpAddress, port: number, remote: Endpoint): boolean {
     return (
       this.flows.find(address, port, remote.address, remote.port) !== undefined ||
+      this.rest.has(address, port, remote.address, remote.port) ||
       this.listening.has(address, port, remote.address, remote.port)
     )
   }

@@ -7,6 +7,33 @@ import { RST, type Segment, SYN } from "../wire/tcpSegment.ts"
 /** What keeps a connection from sending (Linux's tcp_chrono). */
 type Holdup = "idle" | "busy" | "window" | "buffer"
 
+/** All that `Totals` knows, as a value. */
+export interface TotalsRecord {
+  /** By the names that they have there. */
+  readonly counts: Readonly<Record<Count, number>>
+  readonly lastIn: Micros
+  readonly since: Micros
+  readonly highest: Seq
+  readonly holdup: Holdup
+}
+
+const COUNTS = [
+  "segsIn",
+  "segsOut",
+  "dataSegsIn",
+  "dataSegsOut",
+  "bytesSent",
+  "bytesRetrans",
+  "bytesAcked",
+  "bytesReceived",
+  "retransmissions",
+  "outOfOrder",
+  "busy",
+  "rwndLimited",
+  "sndbufLimited",
+] as const
+type Count = (typeof COUNTS)[number]
+
 /**
  * What a connection has done over its life, as TCP_INFO tells it: counted where segments pass, in one
  * mutable record for each connection that an application holds, so that a step copies nothing for it.
@@ -40,6 +67,22 @@ export class Totals {
     this.highest = first
     this.since = now
     this.lastIn = now
+  }
+
+  static of({ counts, lastIn, since, highest, holdup }: TotalsRecord): Totals {
+    const totals = new Totals(highest, since)
+    for (const count of COUNTS) totals[count] = counts[count]
+    totals.lastIn = lastIn
+    totals.holdup = holdup
+    return totals
+  }
+
+  get record(): TotalsRecord {
+    const { segsIn, segsOut, dataSegsIn, dataSegsOut, bytesSent, bytesRetrans, bytesAcked, bytesReceived } = this
+    const { retransmissions, outOfOrder, busy, rwndLimited, sndbufLimited, lastIn, since, highest, holdup } = this
+    const segments = { segsIn, segsOut, dataSegsIn, dataSegsOut, retransmissions, outOfOrder }
+    const octets = { bytesSent, bytesRetrans, bytesAcked, bytesReceived }
+    return { counts: { ...segments, ...octets, busy, rwndLimited, sndbufLimited }, lastIn, since, highest, holdup }
   }
 
   arrived(segment: Segment, now: Micros): void {

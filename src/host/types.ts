@@ -225,7 +225,7 @@ export interface SocketStatus {
   /** How its segments are signed; absent where they are not. */
   readonly authentication?: AuthenticationStatus | undefined
   readonly tcb: Tcb
-  /** What the connection has done; absent where no application holds it. It goes on counting. */
+  /** What the connection has done so far; absent where no application holds it. */
   readonly totals?: Totals | undefined
   /** Of a listener: SYNs and ACKs that it had no room for. */
   readonly drops?: number

@@ -4,6 +4,7 @@ import type { ReadResult, SocketId, SocketStatus } from "../host/types.ts"
 import type { SocketHappening, SocketOwner, Sockets } from "../runtime/sockets.ts"
 import type { Endpoint } from "../wire/address.ts"
 import { formatEndpoint } from "../wire/addressText.ts"
+import { type CompactEndpoint, compact, unpacked } from "./compactEndpoint.ts"
 import {
   ConnectionAborted,
   type ConnectionError,
@@ -55,7 +56,7 @@ const ABORTED = "netfold:aborted-by-application"
 export class PlainConnection implements SocketOwner {
   readonly id: SocketId
   readonly local: Endpoint
-  readonly remote: Endpoint
+  readonly #remote: CompactEndpoint
   readonly #sockets: Sockets
   #handlers: Handlers = NO_HANDLERS
   #paused = false
@@ -70,7 +71,11 @@ export class PlainConnection implements SocketOwner {
     this.#sockets = sockets
     this.id = id
     this.local = local
-    this.remote = remote
+    this.#remote = compact(remote)
+  }
+
+  get remote(): Endpoint {
+    return unpacked(this.#remote)
   }
 
   /** Replaces all handlers. What has arrived already is reported soon, not during this call. */

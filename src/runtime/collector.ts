@@ -1,20 +1,18 @@
 /** Bun's collector does as it is asked; others are left alone. */
 const engine = "Bun" in globalThis ? await import("bun:jsc") : undefined
 
-/** Connections put to rest, after which the young of the heap is collected. */
+/** Connections put to rest, after which a collection pays. */
 const RESTED = 256
-/** Frames after which a stack that falls silent has something to give back. */
-const WORK = 4096
-/** How long it has been silent then, milliseconds. */
-const SILENCE = 500
+/** How long a stack must be silent before everything is collected, milliseconds. */
+const SILENCE = 250
 
 /**
  * Asks for garbage collection where the collector cannot know that it pays. By itself it waits
  * until the heap has doubled: by then the few records that outlive a handshake lie scattered among
  * all that did not, and hold that memory for as long as the connections last. So the young are
  * collected whenever many connections have been put to rest. And where nothing is allocated it does
- * not run at all: when a stack that has put connections to rest falls silent after work, everything
- * is collected once. That takes some milliseconds for each 10 MiB of the heap, in which nobody is served.
+ * not run at all: when a stack falls silent that has put as many to rest, everything is collected
+ * once. That takes some milliseconds for each 10 MiB of the heap, in which nobody is served.
  */
 export interface Collector {
   /** A turn has ended: its frames, and the connections put to rest so far. */
@@ -48,7 +46,6 @@ export const makeCollector = (): Collector => {
     timer = setTimeout(() => {
       timer = undefined
       if (work !== before) return wait()
-      work = 0
       collectedAll = rested
       Bun.gc(true)
     }, SILENCE)
@@ -64,7 +61,7 @@ export const makeCollector = (): Collector => {
       edenGC()
     },
     sleeps: () => {
-      if (timer === undefined && work >= WORK && rested > collectedAll) wait()
+      if (timer === undefined && rested >= collectedAll + RESTED) wait()
     },
     stop,
   }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import type { SocketId } from "../../src/host/types.ts"
 import { isSynchronized } from "../../src/tcp/tcb.ts"
-import { B, type Node, Pair, SECOND, text } from "./lab.ts"
+import { B, type Node, Pair, SECOND, text, VERSIONS } from "./lab.ts"
 
 const MANY = 300
 /** Before the first round of those that look for connections to put to rest; after the last of them. */
@@ -9,18 +9,21 @@ const SOON = 0.05 * SECOND
 const LATE = 2 * SECOND
 
 /** So many connections of `a` with `b`, opened and accepted. */
-const crowd = (count: number) => {
-  const pair = new Pair()
+const crowd = (count: number, ...versions: ConstructorParameters<typeof Pair>) => {
+  const pair = new Pair(...versions)
+  const to = pair.b.options.address ?? B
   const listener = pair.b.listen(7, { backlog: 1000 })
   const clients: Array<SocketId> = []
   const servers: Array<SocketId> = []
   for (let n = 0; n < count; n++) {
-    clients.push(pair.a.connect(B, 7))
+    clients.push(pair.a.connect(to, 7))
     pair.settle()
     servers.push(pair.b.accept(listener))
   }
   return { pair, listener, clients, servers }
 }
+
+const NOBODY = 0 as SocketId
 
 /** All of a block that means something: an empty queue is as good as another. */
 const blocks = (node: Node, sockets: ReadonlyArray<SocketId>) =>
@@ -71,6 +74,57 @@ describe("many connections that nothing happens to", () => {
     expect(after[1]?.map(({ rto }) => rto)).toEqual(before[1]?.map(({ rto }) => rto))
   })
 
+  test.each(VERSIONS)("are the same over $version in all that is told of them", ({ a, b }) => {
+    const { pair, clients, servers } = crowd(MANY, a, b)
+    for (const client of clients.slice(0, 20)) pair.a.write(client, "unlike the others")
+    pair.settle()
+    for (const server of servers) pair.b.readBytes(server)
+    // How long ago things were is told of the same moment.
+    const at = pair.now
+    const told = (node: Node, sockets: ReadonlyArray<SocketId>) =>
+      sockets.map((socket) => {
+        const { local, remote, state, recvQ, sendQ, room } = node.host.status(socket) ?? {}
+        return { socket, local, remote, state, recvQ, sendQ, room, info: node.host.info(socket, at) }
+      })
+    const before = [told(pair.a, clients), told(pair.b, servers)]
+    pair.wait(LATE)
+    expect(pair.b.host.rested).toBe(MANY)
+    expect([told(pair.a, clients), told(pair.b, servers)]).toEqual(before)
+    const listed = pair.b.host.sockets().map(({ socket }) => socket)
+    expect(listed.filter((socket) => servers.includes(socket)).toSorted()).toEqual(servers.toSorted())
+    expect(pair.b.host.rested).toBe(MANY)
+  })
+
+  test("keep their four values and their port from others", () => {
+    const { pair, clients } = crowd(MANY)
+    pair.wait(LATE)
+    const port = pair.a.host.status(clients[0] ?? NOBODY)?.local.port
+    expect(pair.a.tryConnect(B, 7, {}, port)).toMatchObject({ _tag: "Refused", errno: "EADDRINUSE" })
+    const shared = { reuseAddress: true }
+    expect(pair.a.tryConnect(B, 7, shared, port)).toMatchObject({ _tag: "Refused" })
+  })
+
+  test("are reset by an abort, and their peers hear of it", () => {
+    const { pair, clients, servers } = crowd(MANY)
+    pair.wait(LATE)
+    for (const client of clients) pair.a.host.abort(client, pair.now)
+    pair.settle()
+    expect(servers.map((server) => pair.b.host.status(server)?.closed?.reason)).toEqual(
+      servers.map(() => "ConnectionReset"),
+    )
+  })
+
+  test("that were only looked into lie down again", () => {
+    const { pair, servers } = crowd(MANY)
+    pair.wait(LATE)
+    for (const server of servers) expect(pair.b.host.read(server, 1, pair.now)).toBe("empty")
+    // Something must happen somewhere for anybody to look.
+    pair.a.connect(B, 7)
+    pair.settle()
+    pair.wait(LATE)
+    expect(pair.b.host.rested).toBe(2 * MANY)
+  })
+
   test("close in order, and nothing is left of them", () => {
     const { pair, listener, clients, servers } = crowd(MANY)
     pair.wait(LATE)
@@ -80,6 +134,38 @@ describe("many connections that nothing happens to", () => {
     pair.b.host.close(listener, pair.now)
     pair.wait(100 * SECOND)
     expect([pair.a.host.sockets(), pair.b.host.sockets()]).toEqual([[], []])
+  })
+})
+
+describe("among many at rest", () => {
+  test("one that waits to be accepted stays awake, and is accepted with what it has been sent", () => {
+    const { pair, listener } = crowd(MANY)
+    const client = pair.a.connect(B, 7)
+    pair.settle()
+    pair.wait(LATE)
+    expect([pair.a.host.rested, pair.b.host.rested]).toEqual([MANY + 1, MANY])
+    pair.a.write(client, "late")
+    pair.settle()
+    expect(pair.b.read(pair.b.accept(listener))).toBe("late")
+  })
+
+  test("one with octets that nobody has read keeps them", () => {
+    const { pair, clients, servers } = crowd(MANY)
+    pair.a.write(clients[0] ?? NOBODY, "unread")
+    pair.settle()
+    pair.wait(LATE)
+    expect(pair.b.host.rested).toBe(MANY - 1)
+    expect(pair.b.read(servers[0] ?? NOBODY)).toBe("unread")
+  })
+
+  test("one whose peer has said its last rests too, and says so when it is read", () => {
+    const { pair, clients, servers } = crowd(MANY)
+    pair.a.host.shutdown(clients[0] ?? NOBODY, pair.now)
+    pair.settle()
+    pair.wait(LATE)
+    expect(pair.b.host.rested).toBe(MANY)
+    expect(pair.b.host.status(servers[0] ?? NOBODY)?.state).toBe("CLOSE-WAIT")
+    expect(pair.b.host.read(servers[0] ?? NOBODY, 1, pair.now)).toBe("end")
   })
 })
 
