@@ -1,4 +1,4 @@
-import { blake2s } from "@noble/hashes/blake2.js"
+import { sha256 } from "@noble/hashes/sha2.js"
 import type { Keys } from "../tcp/keys.ts"
 import { add } from "../tcp/seq.ts"
 import { type Endpoint, type IpAddress, ipv6, type MacAddress } from "../wire/address.ts"
@@ -19,14 +19,14 @@ export interface HostKeys extends Keys {
   readonly chance: (mac: MacAddress, count: number) => number
 }
 
-/** Octets of the key in front of what is hashed: with it a message fits one block of BLAKE2s, which costs half of a keyed hash. */
-const KEY = 16
+/** Octets of one block of SHA-256, which the key fills: what follows begins where the key has left off. */
+const BLOCK = 64
 const ENDPOINT = 18
-/** What a digest is for, and a count. */
-const PURPOSE = KEY + 2 * ENDPOINT
+/** What a digest is for, and a count; with the ends one block more. */
+const PURPOSE = 2 * ENDPOINT
 const MESSAGE = PURPOSE + 1 + 4
-/** Three words: ISS, timestamp offset, and the part of a cookie that does not change. */
-const DIGEST = 12
+/** Of which a connection needs three words: ISS, timestamp offset, and the part of a cookie that does not change. */
+const DIGEST = 32
 
 const CONNECTION = 1
 const COOKIE = 2
@@ -47,22 +47,27 @@ const ISN_TICKS = 15.625
 
 const NOWHERE: Endpoint = { address: { family: 4, a: 0, b: 0, c: 0, d: 0 }, port: 0 }
 
-/** BLAKE2s over a secret and the endpoints: one digest yields what a connection needs. */
+/**
+ * SHA-256 over a secret and the endpoints: one digest yields what a connection needs. The secret comes
+ * first and all messages are equally long, so that none can be made from the digest of another.
+ */
 export const makeKeys = (secret: Uint8Array): HostKeys => {
-  const message = new Uint8Array(MESSAGE)
-  message.set(blake2s(secret, { dkLen: KEY }))
+  const key = new Uint8Array(BLOCK)
+  key.set(sha256(secret))
   // A hash is set back to its start, not made anew: that costs more than the hashing.
-  const begun = blake2s.create({ dkLen: DIGEST })
+  const begun = sha256.create().update(key)
   const hash = begun.clone()
+  const message = new Uint8Array(MESSAGE)
+  /** Of whatever was asked last, but for what `ofConnection` keeps. */
+  const scratch = new Uint8Array(DIGEST)
 
-  const digest = (purpose: number, local: Endpoint, remote: Endpoint, count: number): Uint8Array => {
-    writeEndpoint(message, KEY, local)
-    writeEndpoint(message, KEY + ENDPOINT, remote)
+  const digest = (purpose: number, local: Endpoint, remote: Endpoint, count: number, out = scratch): Uint8Array => {
+    writeEndpoint(message, 0, local)
+    writeEndpoint(message, ENDPOINT, remote)
     message[PURPOSE] = purpose
     setU32(message, PURPOSE + 1, count)
     begun._cloneInto(hash)
     hash.update(message)
-    const out = new Uint8Array(DIGEST)
     hash.digestInto(out)
     return out
   }
@@ -70,10 +75,10 @@ export const makeKeys = (secret: Uint8Array): HostKeys => {
   // A handshake asks several times in a row about the same two endpoints.
   let lastLocal: Endpoint | undefined
   let lastRemote: Endpoint | undefined
-  let last: Uint8Array = message
+  const last = new Uint8Array(DIGEST)
   const ofConnection = (local: Endpoint, remote: Endpoint): Uint8Array => {
     if (local !== lastLocal || remote !== lastRemote) {
-      last = digest(CONNECTION, local, remote, 0)
+      digest(CONNECTION, local, remote, 0, last)
       lastLocal = local
       lastRemote = remote
     }
@@ -86,7 +91,7 @@ export const makeKeys = (secret: Uint8Array): HostKeys => {
     cookie: (local, remote, count) =>
       count === 0 ? getU32(ofConnection(local, remote), 8) : getU32(digest(COOKIE, local, remote, count), 0),
     fastOpenCookie: (local, remote) =>
-      digest(FAST_OPEN, { address: local, port: 0 }, { address: remote, port: 0 }, 0).subarray(0, 8),
+      digest(FAST_OPEN, { address: local, port: 0 }, { address: remote, port: 0 }, 0).slice(0, 8),
     portOffset: (remote) => getU32(digest(PORT, NOWHERE, remote, 0), 0),
     unguessable: (count) => getU32(digest(UNGUESSABLE, NOWHERE, NOWHERE, count), 0),
     identification: (source, destination, protocol) => {

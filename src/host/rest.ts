@@ -86,7 +86,10 @@ export class Rest {
 
   /** A round is over. */
   private rounds(now: Micros): void {
-    const { awake } = this
+    const awake = this.awake.filter(isOpen)
+    this.awake = awake
+    // Where connections come and go there are many that have gone.
+    if (awake.length <= FEW) return
     this.awake = []
     for (const flow of awake) {
       if (now - flow.stirredAt < STILL) this.awake.push(flow)
@@ -137,6 +140,8 @@ export class Rest {
     return this.local
   }
 }
+
+const isOpen = ({ tcb }: Flow): boolean => tcb._tag !== "CLOSED" && tcb._tag !== "TIME-WAIT"
 
 /** Undefined: somebody waits for something, or it is signed. */
 const quietOf = (flow: Flow): Quiet | undefined => {

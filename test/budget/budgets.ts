@@ -30,10 +30,9 @@ export const BUDGETS: Readonly<Record<ScenarioName, Budget>> = {
     reason: "the steps of data in, of its ACK, of SEND and of output; a batch and its effects for every request",
   },
   "SYN to request": {
-    octets: 11_700,
+    octets: 2950,
     per: "SYN, answered",
-    reason:
-      "8960 of them are one digest: sequence number and timestamp offset are keyed hashes of endpoints seen first",
+    reason: "the packet, the request and its row, the step, and the SYN-ACK with its options",
   },
   "idle connection": {
     octets: 2600,
