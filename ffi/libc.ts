@@ -1,5 +1,5 @@
 import { dlopen, FFIType, read as peek } from "./foreign.ts"
-import { type Address, cString, type Pinned } from "./memory.ts"
+import { type Address, cString, type Pinned, pinned } from "./memory.ts"
 
 /**
  * The C library. Every function here follows the kernel's own convention, which needs neither an
@@ -17,6 +17,7 @@ const declarations = {
   ioctl: { args: ["i32", FFIType.u64_fast, "ptr"], returns: "i32" },
   poll: { args: ["ptr", FFIType.u64_fast, "i32"], returns: "i32" },
   socket: { args: ["i32", "i32", "i32"], returns: "i32" },
+  socketpair: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },
   bind: { args: ["i32", "ptr", "u32"], returns: "i32" },
   fcntl: { args: ["i32", "i32", FFIType.u64_fast], returns: "i32" },
   eventfd: { args: ["u32", "i32"], returns: "i32" },
@@ -58,9 +59,14 @@ export const O_RDWR = 0o2
 export const O_NONBLOCK = 0o4000
 export const O_CLOEXEC = 0o2000000
 
+/** fcntl(2): the status flags, of which O_NONBLOCK is one. */
+export const F_SETFL = 4
+
+export const AF_UNIX = 1
 export const AF_INET = 2
 export const AF_NETLINK = 16
 export const AF_PACKET = 17
+export const SOCK_STREAM = 1
 export const SOCK_DGRAM = 2
 export const SOCK_RAW = 3
 /** The same bits as O_NONBLOCK and O_CLOEXEC. */
@@ -113,6 +119,13 @@ export const poll = (pollfds: Address, count: number, timeoutMillis: number): nu
 export const socket = (family: number, type: number, protocol: number): number => {
   const fd = c.socket(family, type, protocol)
   return fd < 0 ? negatedErrno() : fd
+}
+
+/** socketpair(2) of connected streams, closed on exec: both descriptors, or a negated errno. */
+export const socketPair = (): readonly [number, number] | number => {
+  const both = pinned(8)
+  if (c.socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, both.address) < 0) return negatedErrno()
+  return [both.view.getInt32(0, true), both.view.getInt32(4, true)]
 }
 
 export const bind = (fd: number, sockaddr: Pinned): number =>

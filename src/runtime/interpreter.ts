@@ -28,7 +28,9 @@ const ROUNDS = 16
 
 /** What the interpreter has done, beside the host's and the devices' own counters. */
 export interface InterpreterCounters {
-  /** Turns of the loop that found frames. */
+  /** Turns of the loop: a stack that sleeps has none. */
+  turns: number
+  /** Those that found frames. */
   batches: number
   /** TCP segments on the wire, each piece of an uncut one counting. */
   segmentsOut: number
@@ -78,7 +80,7 @@ export interface Interpreter {
  */
 export const makeInterpreter = (options: InterpreterOptions): Interpreter => {
   const { host, devices, layout } = options
-  const counters: InterpreterCounters = { batches: 0, segmentsOut: 0, joined: 0, drops: new Map(), thrown: 0 }
+  const counters: InterpreterCounters = { turns: 0, batches: 0, segmentsOut: 0, joined: 0, drops: new Map(), thrown: 0 }
   const armed = devices.map(() => false)
   const collector = options.collects ? makeCollector() : NO_COLLECTOR
   const time = options.timekeeper(() => tick())
@@ -115,6 +117,7 @@ export const makeInterpreter = (options: InterpreterOptions): Interpreter => {
   const poll = (): void => {
     pollScheduled = false
     if (!running) return
+    counters.turns++
     begin()
     let received = 0
     let more = false

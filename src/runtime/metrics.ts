@@ -44,6 +44,7 @@ export const update: Effect.Effect<void, never, Stack> = Effect.map(Stack, (stac
     gauge.unsafeUpdate(value, [])
   }
   set("connections", stack.connections())
+  set("turns", stack.counters.turns)
   set("batches", stack.counters.batches)
   for (const [counter, value] of Object.entries(stack.tcpCounters)) {
     set(/^(Ip|Icmp|Udp)/.test(counter) ? counter : `tcp_${counter}`, value)
