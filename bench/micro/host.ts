@@ -74,12 +74,17 @@ export const bulkSender = (): Case => {
       if (isSegment(effect) && effect.segment.length > 0) ends.push(add(effect.segment.seq, effect.segment.length))
     }
   }
+  /** One flush lets only so much out. */
+  const batches = (): void => {
+    do batch()
+    while (peer.host.nextDeadline() === 0)
+  }
   return {
     name: "host: bulk data out, ACK of two segments in",
     per: "ACK",
     octets: 2 * PAYLOAD,
     prepare: () => {
-      batch()
+      batches()
       // Slow start opens the window until enough are out for a whole pass.
       for (let round = 0; ends.length < 2 * FRAMES; round++) {
         if (round > 10_000) throw new Error(`only ${ends.length} segments in flight`)
@@ -90,7 +95,7 @@ export const bulkSender = (): Case => {
           ends.length = 0
           for (const frame of acks) peer.frame(frame)
         }
-        batch()
+        batches()
       }
       peer.acks(
         ends.splice(0, 2 * FRAMES).filter((_, n) => n % 2 === 1),

@@ -1,15 +1,18 @@
 /**
  * netfold on a TAP interface, serving echo 7, discard 9 and chargen 19 until it is told to stop:
  *
- *     bun server.ts INTERFACE ADDRESS/LENGTH KERNEL-ADDRESS offload|plain
+ *     bun server.ts INTERFACE ADDRESS/LENGTH KERNEL-ADDRESS offload|plain [watched]
+ *
+ * watched: it answers on standard input how late its event loop is (see delays.ts).
  */
 import { Effect } from "effect"
 import { openTap } from "../../src/device/tap.ts"
 import { chargen, discard, echo, serviceCounters } from "../../src/net/services.ts"
 import * as Tcp from "../../src/net/Tcp.ts"
 import { Stack } from "../../src/runtime/stack.ts"
+import { answerDelays } from "../delays.ts"
 
-const [name = "", address = "", kernelAddress = "", kind = ""] = process.argv.slice(2)
+const [name = "", address = "", kernelAddress = "", kind = "", watched] = process.argv.slice(2)
 
 const program = Effect.gen(function* () {
   const kernel = Tcp.parseAddress(kernelAddress)
@@ -27,6 +30,7 @@ const program = Effect.gen(function* () {
     const listener = yield* Tcp.listen({ port, noDelay: true }).pipe(Effect.provideService(Stack, stack))
     listener.onConnection(service)
   }
+  if (watched !== undefined) answerDelays()
   console.log("ready")
   return yield* Effect.raceFirst(stack.failure, stopped)
 })
@@ -39,3 +43,4 @@ const stopped = Effect.async<void>((resume) => {
 const alive = setInterval(() => {}, 2 ** 30)
 await Effect.runPromise(Effect.scoped(program))
 clearInterval(alive)
+if (watched !== undefined) process.exit(0)

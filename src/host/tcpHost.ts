@@ -54,6 +54,8 @@ const IP_HEADER = { 4: IPV4_HEADER, 6: IPV6_HEADER } as const
 /** RFC 1122 section 3.3.2, RFC 8200 section 5. */
 const SMALLEST_MTU = { 4: 576, 6: IPV6_MIN_MTU } as const
 
+/** Flows that may send as much as one may in one flush; the others wait for the next. */
+const FLOWS_AT_ONCE = 2
 /** Segments that a host sends to itself and handles in one flush; the rest waits for the next. */
 const LOOPBACK_BUDGET = 1024
 
@@ -107,6 +109,9 @@ export class TcpHost {
   /** Queues that hold such memory. */
   private borrowers: Array<ReceiveQueue> = []
   private dirty: Array<Flow> = []
+  /** Of the next flush: flows that have more to send than one may, and those that had no turn at all, which come first. */
+  private stopped: Array<Flow> = []
+  private skipped: Array<Flow> = []
   private reported: Array<ConnectionSocket | ListenerSocket> = []
   private timeWaits = 0
 
@@ -263,17 +268,35 @@ export class TcpHost {
     return after !== undefined
   }
 
-  /** Owed ACKs and new data of everything that this batch touched. */
+  /**
+   * Owed ACKs and new data of everything that this batch touched, up to `tcpLimitOutputBytes` of each and some more of
+   * all: a window of many megabytes that opens at once must not stop the world.
+   */
   flush(now: Micros): void {
     this.listening.nextTurns(now)
+    if (this.stopped.length + this.skipped.length > 0) {
+      this.dirty = [...this.skipped, ...this.dirty, ...this.stopped]
+      this.skipped = []
+      this.stopped = []
+    }
+    const most = Math.max(1, this.shell.context.settings.tcpLimitOutputBytes)
+    let octets = 0
     let budget = LOOPBACK_BUDGET
     do {
       for (let index = 0; index < this.dirty.length; index++) {
         const flow = this.dirty[index]
         if (flow === undefined) continue
+        if (octets >= FLOWS_AT_ONCE * most) {
+          this.skipped.push(flow)
+          continue
+        }
+        const before = flow.tcb
         // Still marked while it is applied: output leaves nothing that more output is owed for.
-        if (isSynchronized(flow.tcb) || isFast(flow.tcb)) this.apply(flow, outputOf(flow.tcb, now), now)
-        flow.dirty = false
+        if (isSynchronized(flow.tcb) || isFast(flow.tcb)) this.apply(flow, outputOf(flow.tcb, now, most), now)
+        const sent = sentBetween(before, flow.tcb)
+        octets += sent
+        flow.dirty = sent >= most
+        if (flow.dirty) this.stopped.push(flow)
         const { socket, tcb } = flow
         if (socket !== undefined && isSynchronized(tcb)) socket.totals.settle(tcb, socket.wantsRoom, now)
       }
@@ -285,9 +308,9 @@ export class TcpHost {
     this.giveBack()
   }
 
-  /** True when another flush is wanted at once: for segments to ourselves, or of a listener whose turn was over. */
+  /** True when another flush is wanted at once: for segments to ourselves, or of a listener or flows whose turn was over. */
   get wantsFlush(): boolean {
-    return this.egress.hasLooped || this.listening.isWaiting
+    return this.egress.hasLooped || this.listening.isWaiting || this.stopped.length + this.skipped.length > 0
   }
 
   /** The deadline of a flow has come: fire those of its timers that are due, and ask again. */
@@ -529,3 +552,7 @@ const isInFlight = (tcb: Tcb, seq: Seq): boolean => {
 const isCopy = ({ length }: Uint8Array): boolean => length > 0 && length <= COPIED_PAYLOAD
 
 const isFast = (tcb: Tcb): tcb is FastOpened => tcb._tag === "SYN-RECEIVED" && tcb.open === "fast"
+
+/** Octets that have left for the first time between two blocks of a flow. */
+const sentBetween = (before: Tcb, after: Tcb): number =>
+  isSynchronized(before) && isSynchronized(after) ? distance(after.snd.nxt, before.snd.nxt) : 0

@@ -100,6 +100,7 @@ export const fromConfig: Config.Config<TcpSettings> = Config.map(
       tcpReordering: count("TCP_REORDERING"),
       tcpMaxReordering: count("TCP_MAX_REORDERING"),
       tcpRetransCollapse: yesNo("TCP_RETRANS_COLLAPSE"),
+      tcpLimitOutputBytes: count("TCP_LIMIT_OUTPUT_BYTES"),
       tcpSlowStartAfterIdle: yesNo("TCP_SLOW_START_AFTER_IDLE"),
       tcpMinRttWlen: duration("TCP_MIN_RTT_WLEN"),
       tcpEcn: ecn,

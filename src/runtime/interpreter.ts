@@ -11,14 +11,12 @@ import type { Sockets } from "./sockets.ts"
 
 /** Frames taken from one device before the stack answers and the event loop has its turn. */
 const BATCH = 256
-/** So many are taken at once; between them the clock is looked at. */
-const SLICE = 32
-/** Frames of 64 KiB make a long batch of few: it ends after so long, microseconds, however many wait. */
-const BATCH_TIME: Micros = 1000
+/** However long they take, so many. */
+const LEAST_BATCH = 32
+/** What a turn takes at most, microseconds: where its frames let more out than that, the next takes fewer. */
+const TURN_TIME: Micros = 2000
 /** Turns that find nothing before the stack stops polling and sleeps: some 50 us, about what waking costs. */
 const IDLE_TURNS = 64
-/** Frames that stay do so until the next are received: those are taken at once. */
-const isSliced = ({ capabilities }: Device): boolean => capabilities.segmentationOffload > 0 && !capabilities.framesStay
 /** Of a joined frame: Ethernet, IPv4, TCP with timestamps. Octets. */
 const HEADERS = 66
 /** Full batches in a row after which timers are fired all the same: some milliseconds. */
@@ -83,7 +81,7 @@ export const makeInterpreter = (options: InterpreterOptions): Interpreter => {
   const counters: InterpreterCounters = { turns: 0, batches: 0, segmentsOut: 0, joined: 0, drops: new Map(), thrown: 0 }
   const armed = devices.map(() => false)
   const collector = options.collects ? makeCollector() : NO_COLLECTOR
-  const time = options.timekeeper(() => tick())
+  const time = options.timekeeper(() => wakeUp())
   const owners = new Owners((socket, cause, listening) => {
     counters.thrown++
     if (!listening) host.abort(socket, now())
@@ -101,6 +99,8 @@ export const makeInterpreter = (options: InterpreterOptions): Interpreter => {
   let idleTurns = 0
   /** Full batches in a row: more frames wait. */
   let behind = 0
+  /** Frames that a turn takes from one device: LEAST_BATCH to BATCH, by what the last ones took. */
+  let budget = BATCH
 
   const now = (): Micros => (busy ? batchTime : time.now())
 
@@ -124,31 +124,27 @@ export const makeInterpreter = (options: InterpreterOptions): Interpreter => {
     for (const [index, visit] of visitors.entries()) {
       const device = devices[index]
       if (device === undefined) continue
-      const n = receiveBatch(device, visit)
+      const n = device.receive(visit, budget)
       received += n
       // Less than all that was asked for is all that there was.
-      more ||= isSliced(device) ? n > 0 && n % SLICE === 0 : n >= BATCH
-      more ||= device.full === true
+      more ||= n >= budget || device.full === true
     }
     // Timers only now: when we were held up, the ACK that one waits for may be among the frames, or behind a full batch.
     behind = more ? behind + 1 : 0
     if (behind === 0 || behind > PATIENCE) fireTimers()
     settle()
-    if (received > 0) counters.batches++
+    if (received > 0) {
+      counters.batches++
+      adapt(time.now() - batchTime)
+    }
     collector.worked(received, host.rested)
     goOn(received > 0)
   }
 
-  /** Where frames are long: by slices, up to a whole batch or the end of its time. */
-  const receiveBatch = (device: Device, visit: (frame: ReceivedFrame) => void): number => {
-    if (!isSliced(device)) return device.receive(visit, BATCH)
-    const until = time.now() + BATCH_TIME
-    let received = 0
-    for (;;) {
-      const n = device.receive(visit, SLICE)
-      received += n
-      if (n < SLICE || received >= BATCH || time.now() >= until) return received
-    }
+  /** An ACK may let much more out than it is long itself: others are waiting meanwhile. */
+  const adapt = (took: Micros): void => {
+    if (took > TURN_TIME) budget = Math.max(LEAST_BATCH, budget >> 1)
+    else if (took < TURN_TIME / 2) budget = Math.min(BATCH, budget << 1)
   }
 
   const begin = (): void => {
@@ -169,11 +165,19 @@ export const makeInterpreter = (options: InterpreterOptions): Interpreter => {
       dispatch()
       host.flush(batchTime)
       carryOut(host.take())
-    } while (events.length > 0 && ++rounds < ROUNDS)
+      // Not where as much has left as may in one turn: more callbacks would only let out more.
+    } while (events.length > 0 && ++rounds < ROUNDS && !isDue(batchTime))
     for (const device of devices) device.flush()
     busy = false
-    time.arm(host.nextDeadline())
-    if (events.length > 0) pollSoon()
+    // After others have had their turn, which a clock would not give them.
+    if (events.length > 0 || isDue(time.now())) pollSoon()
+    else time.arm(host.nextDeadline())
+  }
+
+  /** The host has something to do by then. */
+  const isDue = (at: Micros): boolean => {
+    const deadline = host.nextDeadline()
+    return deadline !== OFF && deadline <= at
   }
 
   const goOn = (found: boolean): void => {
@@ -190,8 +194,7 @@ export const makeInterpreter = (options: InterpreterOptions): Interpreter => {
       armed[index] = true
       device.wake(() => {
         armed[index] = false
-        if (busy) pollSoon()
-        else guarded(poll)
+        wakeUp()
       })
     }
   }
@@ -199,6 +202,12 @@ export const makeInterpreter = (options: InterpreterOptions): Interpreter => {
   const pollSoon = (): void => {
     idleTurns = 0
     schedulePoll()
+  }
+
+  /** A device has frames, or the timer is due. A turn that is to come anyway is soon enough: one more would go on beside it. */
+  const wakeUp = (): void => {
+    if (busy || pollScheduled) pollSoon()
+    else if (running) guarded(poll)
   }
 
   const schedulePoll = (): void => {
@@ -222,13 +231,6 @@ export const makeInterpreter = (options: InterpreterOptions): Interpreter => {
     begin()
     settle()
     failed()
-  }
-
-  /** The timer. */
-  const tick = (): void => {
-    if (!running) return
-    if (busy) pollSoon()
-    else guarded(poll)
   }
 
   const called = (): void => {

@@ -21,12 +21,13 @@ import { noteUse } from "./usage.ts"
 /**
  * What is due now: what was lost, then data that the windows, Nagle and silly-window avoidance let
  * go (RFC 9293 sections 3.7.4, 3.8.6.2.1; RFC 5681), then the ACK that is still owed. Runs at the end
- * of a batch of inputs, so that one ACK answers a burst (MUST-58) and a reply carries it.
+ * of a batch of inputs, so that one ACK answers a burst (MUST-58) and a reply carries it. No data beyond
+ * `most` octets begin to leave: whoever says how much asks again for the rest.
  */
-export const output = (tcb: Synchronized, now: Micros): Step<Synchronized> => {
+export const output = (tcb: Synchronized, now: Micros, most = Number.POSITIVE_INFINITY): Step<Synchronized> => {
   if (tcb.rcv.due === "none" && !hasWork(tcb)) return { tcb, effects: NO_EFFECTS }
   const out: Out = []
-  const sent = sendWaiting(tcb, now, out)
+  const sent = sendWaiting(tcb, now, most, out)
   return { tcb: acknowledge(sent, now, out), effects: out }
 }
 
@@ -42,13 +43,13 @@ const acknowledge = (tcb: Synchronized, now: Micros, out: Out): Synchronized => 
 /** Waiting to be sent, or to be sent again. */
 const hasWork = (tcb: Synchronized): boolean => tcb.snd.nxt !== sendEnd(tcb) || tcb.flight.lost > tcb.flight.retrans
 
-const sendWaiting = (start: Synchronized, now: Micros, out: Out): Synchronized => {
+const sendWaiting = (start: Synchronized, now: Micros, most: number, out: Out): Synchronized => {
   if (mustWait(start)) return start
   let tcb = idleRestart(start, now)
   // F-RTO's new data go first, and decide (RFC 5682 section 3.1 step 2.b).
   if (!tcb.recovery.newFirst) tcb = resendLost(tcb, segmentSize(tcb), now, out)
   const before_ = tcb.snd.nxt
-  tcb = sendNew(tcb, now, out)
+  tcb = sendNew(tcb, now, most, out)
   if (tcb.recovery.newFirst && !after(tcb.snd.nxt, tcb.recovery.point)) {
     tcb = { ...tcb, recovery: { ...tcb.recovery, newFirst: false, frto: false } }
     tcb = resendLost(tcb, segmentSize(tcb), now, out)
@@ -61,12 +62,12 @@ const sendWaiting = (start: Synchronized, now: Micros, out: Out): Synchronized =
     : tcb
 }
 
-const sendNew = (start: Synchronized, now: Micros, out: Out): Draft => {
+const sendNew = (start: Synchronized, now: Micros, most: number, out: Out): Draft => {
   let tcb = start
   /** The last of what was made here, and nobody else's yet. */
   let draft: Draft | undefined
   let held = false
-  while (before(tcb.snd.nxt, sendEnd(tcb)) && !mustWait(tcb)) {
+  while (before(tcb.snd.nxt, sendEnd(tcb)) && !mustWait(tcb) && distance(tcb.snd.nxt, start.snd.nxt) < most) {
     const probed = mtuProbe(tcb, now, out)
     if (probed === "wait") break
     if (probed !== undefined) {

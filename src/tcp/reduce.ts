@@ -80,9 +80,9 @@ export const reduce = (tcb: Tcb, event: TcpEvent, now: Micros): Step | Refused =
   return { tcb: after.tcb, effects: step.effects.length === 0 ? after.effects : [...step.effects, ...after.effects] }
 }
 
-/** What a block owes by now (see `output`); most states owe nothing. */
-export const outputOf = (tcb: Tcb, now: Micros): Step => {
-  if (isSynchronized(tcb)) return output(tcb, now)
+/** What a block owes by now, up to `most` octets of data (see `output`); most states owe nothing. */
+export const outputOf = (tcb: Tcb, now: Micros, most?: number): Step => {
+  if (isSynchronized(tcb)) return output(tcb, now, most)
   return tcb._tag === "SYN-RECEIVED" && tcb.open === "fast"
     ? fastOpen.outputWithin(tcb, now)
     : { tcb, effects: NO_EFFECTS }

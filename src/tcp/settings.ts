@@ -50,6 +50,11 @@ export interface TcpSettings {
   readonly tcpMaxReordering: number
   /** Small segments that are sent again go together. */
   readonly tcpRetransCollapse: boolean
+  /**
+   * Octets that one connection hands to the device before others, timers and applications have their turn. Linux's
+   * bounds what waits in the device; its own of 1 MiB would be some milliseconds of frames.
+   */
+  readonly tcpLimitOutputBytes: number
   /** RFC 2861: an unused window shrinks. */
   readonly tcpSlowStartAfterIdle: boolean
   /** For how long the least RTT is remembered. */
@@ -248,6 +253,7 @@ export const defaultSettings: TcpSettings = {
   tcpReordering: 3,
   tcpMaxReordering: 300,
   tcpRetransCollapse: true,
+  tcpLimitOutputBytes: 262_144,
   tcpSlowStartAfterIdle: true,
   tcpMinRttWlen: 300 * SECOND,
   tcpEcn: 2,

@@ -8,7 +8,7 @@ import type { Device } from "../../src/device/device.ts"
 import { type ImpairOptions, impaired } from "../../src/device/impair.ts"
 import { openTap, type TapOptions } from "../../src/device/tap.ts"
 import type { SocketStatus } from "../../src/host/types.ts"
-import { echo, serviceCounters } from "../../src/net/services.ts"
+import { chargen, echo, serviceCounters } from "../../src/net/services.ts"
 import * as Tcp from "../../src/net/Tcp.ts"
 import { Stack, type StackInterface, type StackOptions, type StackService } from "../../src/runtime/stack.ts"
 import { ipv4, ipv6 } from "../../src/wire/address.ts"
@@ -101,6 +101,8 @@ export interface StackPeer extends StackService {
   readonly hear: (options?: Tcp.ListenOptions) => Promise<StackListener>
   /** Every connection is echoed. */
   readonly echo: (options: Tcp.ListenOptions) => Promise<void>
+  /** Every connection gets as many octets as it takes. */
+  readonly generate: (options: Tcp.ListenOptions) => Promise<void>
   readonly dial: (port: number, options?: Partial<Tcp.ConnectOptions>) => Promise<StackEnd>
 }
 
@@ -212,6 +214,10 @@ const stackPeer = (service: StackService, device: Device, scope: Scope.Scope, ke
     echo: async (options) => {
       const listener = await listen(options)
       listener.onConnection(echo(serviceCounters()))
+    },
+    generate: async (options) => {
+      const listener = await listen(options)
+      listener.onConnection(chargen(serviceCounters()))
     },
     dial: async (port, options = {}) => new StackEnd(await on(Tcp.connect({ host: kernel, port, ...options }))),
   }
