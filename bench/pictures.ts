@@ -17,7 +17,7 @@ export interface Picture {
 export const picturesOf = (report: Report): ReadonlyArray<Picture> => [
   ...drawDevices(report),
   ...drawPeers(report),
-  ...drawGrowth(report.sections),
+  ...drawGrowth(report.sections.filter(({ title }) => title !== DEVICES)),
 ]
 
 const drawDevices = ({ machine, sections }: Report): ReadonlyArray<Picture> => {

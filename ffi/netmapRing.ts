@@ -15,7 +15,8 @@ export class NetmapRing {
   readonly bufferSize: number
   readonly #words: Uint32Array
   readonly #halves: Uint16Array
-  readonly #base: number
+  /** Where the ring begins in the shared memory. */
+  readonly offset: number
   /** Of buffer 0, in the shared memory. */
   readonly #buffers: number
 
@@ -39,7 +40,7 @@ export class NetmapRing {
   private constructor(region: ArrayBuffer, offset: number, slots: number, bufferSize: number, buffers: number) {
     this.#words = new Uint32Array(region)
     this.#halves = new Uint16Array(region)
-    this.#base = offset
+    this.offset = offset
     this.#buffers = buffers
     this.slots = slots
     this.bufferSize = bufferSize
@@ -47,12 +48,12 @@ export class NetmapRing {
 
   /** The first slot that is ours. */
   get head(): number {
-    return this.#words[(this.#base + Ring.head) >>> 2] ?? 0
+    return this.#words[(this.offset + Ring.head) >>> 2] ?? 0
   }
 
   /** The first slot that is the kernel's. */
   get tail(): number {
-    return this.#words[(this.#base + Ring.tail) >>> 2] ?? 0
+    return this.#words[(this.offset + Ring.tail) >>> 2] ?? 0
   }
 
   next(slot: number): number {
@@ -69,13 +70,13 @@ export class NetmapRing {
   advance(count: number): boolean {
     if (!(count >= 0 && count <= this.available)) return false
     const head = (this.head + count) % this.slots
-    this.#words[(this.#base + Ring.head) >>> 2] = head
-    this.#words[(this.#base + Ring.cur) >>> 2] = head
+    this.#words[(this.offset + Ring.head) >>> 2] = head
+    this.#words[(this.offset + Ring.cur) >>> 2] = head
     return true
   }
 
   bufferIndex(slot: number): number {
-    return this.#words[((this.#base + Ring.slots) >>> 2) + slot * SLOT_WORDS] ?? 0
+    return this.#words[((this.offset + Ring.slots) >>> 2) + slot * SLOT_WORDS] ?? 0
   }
 
   /** Where the slot's buffer begins in the shared memory. */
@@ -85,18 +86,18 @@ export class NetmapRing {
 
   /** Octets in the slot's buffer. */
   length(slot: number): number {
-    return this.#halves[((this.#base + Ring.slots + Slot.length) >>> 1) + slot * SLOT_HALVES] ?? 0
+    return this.#halves[((this.offset + Ring.slots + Slot.length) >>> 1) + slot * SLOT_HALVES] ?? 0
   }
 
   /** Whether the frame goes on in the next slot. */
   continues(slot: number): boolean {
-    const flags = this.#halves[((this.#base + Ring.slots + Slot.flags) >>> 1) + slot * SLOT_HALVES] ?? 0
+    const flags = this.#halves[((this.offset + Ring.slots + Slot.flags) >>> 1) + slot * SLOT_HALVES] ?? 0
     return (flags & NS_MOREFRAG) !== 0
   }
 
   /** Says that the slot holds a whole frame of `length` octets. */
   fill(slot: number, length: number): void {
-    this.#halves[((this.#base + Ring.slots + Slot.length) >>> 1) + slot * SLOT_HALVES] = length
-    this.#halves[((this.#base + Ring.slots + Slot.flags) >>> 1) + slot * SLOT_HALVES] = 0
+    this.#halves[((this.offset + Ring.slots + Slot.length) >>> 1) + slot * SLOT_HALVES] = length
+    this.#halves[((this.offset + Ring.slots + Slot.flags) >>> 1) + slot * SLOT_HALVES] = 0
   }
 }

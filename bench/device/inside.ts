@@ -44,6 +44,8 @@ const onTaps = (offload: boolean): Cases =>
     return all
   })
 
+const ignore = (): void => {}
+
 /** What a call costs that does nothing. */
 const callCases = (tap: Device): ReadonlyArray<Case> => [
   {
@@ -61,7 +63,7 @@ const callCases = (tap: Device): ReadonlyArray<Case> => [
     garbage: 16,
     prepare: () => drain(tap),
     run: () => {
-      for (let n = 0; n < FRAMES; n++) tap.receive(() => {}, 1)
+      for (let n = 0; n < FRAMES; n++) tap.receive(ignore, 1)
       return FRAMES
     },
   },
@@ -120,7 +122,7 @@ const slotCases = (line: string, near: Device, far: Device): ReadonlyArray<Case>
       garbage: 16,
       prepare: () => drain(far),
       run: () => {
-        for (let n = 0; n < FRAMES; n++) far.receive(() => {}, 1)
+        for (let n = 0; n < FRAMES; n++) far.receive(ignore, 1)
         return FRAMES
       },
     },

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test"
 import { join } from "node:path"
 import { readArguments, readKept } from "../../bench/arguments.ts"
 import { changesOf, compare } from "../../bench/compare.ts"
+import { DEVICES } from "../../bench/device/sections.ts"
 import type { Measured } from "../../bench/measure.ts"
 import { TARGETS } from "../../bench/peers/goals.ts"
 import { picturesOf } from "../../bench/pictures.ts"
@@ -152,6 +153,12 @@ describe("the peers' picture", () => {
     expect(count(picture?.svg ?? "", /class="l1" style/g)).toBe(TARGETS.length + 1)
     expect(count(picture?.svg ?? "", /class="l2" style/g)).toBe(TARGETS.length + 1)
   })
+})
+
+test("devices have a picture of their own, which is no picture of what grows", () => {
+  const point = { chart: "write", line: "TAP", at: 64 }
+  const pictures = picturesOf(report({ title: DEVICES, method: "", costs: [{ ...cost("TAP", 100, 90, 110), point }] }))
+  expect(pictures.map(({ name }) => name)).toEqual(["devices"])
 })
 
 test("the picture of what grows has a line for each series, and another picture is of the queue", () => {

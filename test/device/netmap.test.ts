@@ -4,7 +4,8 @@ import { errnoName } from "../../ffi/errno.ts"
 import { pinned } from "../../ffi/memory.ts"
 import { openNetmapPort } from "../../ffi/netmap.ts"
 import { NetmapLibraryMissing } from "../../ffi/netmapError.ts"
-import { Interface, Ring } from "../../ffi/netmapLayout.ts"
+import { NS_MOREFRAG, Ring, Slot } from "../../ffi/netmapLayout.ts"
+import type { NetmapRing } from "../../ffi/netmapRing.ts"
 import { type Device, NO_OFFLOAD, type Offload } from "../../src/device/device.ts"
 import { checkedMac } from "../../src/device/mac.ts"
 import { type NetmapError, openNetmap, portName } from "../../src/device/netmap.ts"
@@ -339,11 +340,9 @@ netmapSuite("netmap rings", (test) => {
         const [ring] = other.tx
         if (ring === undefined) return expect.unreachable()
         // Somebody with the same memory writes nonsense into the ring's head.
-        const { buffer } = other.memory
-        const words = new Uint32Array(buffer)
-        const at = ringOffset(words)
+        const words = new Uint32Array(other.memory.buffer)
         send(device, frameOf(60))
-        words[(at + Ring.head) >>> 2] = 5000
+        words[(ring.offset + Ring.head) >>> 2] = 5000
         device.flush()
         expect(device.failure()).toEqual({
           device: "valenfr2:a",
@@ -356,13 +355,6 @@ netmapSuite("netmap rings", (test) => {
     )
   })
 })
-
-/** Of the first transmit ring, found as the kernel's own header does it: by the table behind the netmap_if. */
-const ringOffset = (words: Uint32Array): number => {
-  // The shim's descriptions begin a page into the memory.
-  const nifp = 4096
-  return nifp + (words[(nifp + Interface.ringOffsets) >>> 2] ?? 0)
-}
 
 netmapSuite(
   "netmap, interfaces with several rings and the host's",
@@ -593,7 +585,7 @@ netmapSuite(
           sender.flush()
           const [ring] = raw.rx
           if (ring === undefined) return expect.unreachable()
-          markAll(raw.memory, ring.slots)
+          markAll(raw.memory, ring)
           expect(receiveAll(receiver)).toEqual([])
           expect(receiver.counters.rxDropped).toBe(1)
           // The next batch begins by giving the slots back.
@@ -609,12 +601,12 @@ netmapSuite(
   { shimOnly: true },
 )
 
-/** Sets NS_MOREFRAG in every slot of the receive ring of a port with one pair. */
-const markAll = (memory: Uint8Array, slots: number): void => {
-  const words = new Uint32Array(memory.buffer)
+/** Sets NS_MOREFRAG in every slot of a ring. */
+const markAll = (memory: Uint8Array, { offset, slots }: NetmapRing): void => {
   const halves = new Uint16Array(memory.buffer)
-  const ring = 4096 + (words[(4096 + Interface.ringOffsets + 8) >>> 2] ?? 0)
-  for (let slot = 0; slot < slots; slot++) halves[(ring + Ring.slots + slot * 16 + 6) >>> 1] = 0x20
+  for (let slot = 0; slot < slots; slot++) {
+    halves[(offset + Ring.slots + slot * Slot.size + Slot.flags) >>> 1] = NS_MOREFRAG
+  }
 }
 
 test.each([
