@@ -13,6 +13,8 @@ export interface Capabilities {
   readonly checksumOffload: boolean
   /** Largest TCP payload that it cuts into segments itself; 0: it takes whole frames only. */
   readonly segmentationOffload: number
+  /** It cuts joined UDP datagrams too (USO); left out: no. */
+  readonly datagramOffload?: boolean
   /** Whoever gets the frames may hold full TCP segments back for more of the flow, but not those with PSH. Default false. */
   readonly gathers?: boolean
   /** Received frames stay valid until the next `receive`, not only inside their visit; datagrams that the device has taken apart do not. */

@@ -70,7 +70,13 @@ class Impaired implements ImpairedDevice {
   ) {
     const { layer } = device.capabilities
     this.counters = device.counters
-    this.capabilities = { ...device.capabilities, checksumOffload: false, segmentationOffload: 0, framesStay: true }
+    this.capabilities = {
+      ...device.capabilities,
+      checksumOffload: false,
+      segmentationOffload: 0,
+      datagramOffload: false,
+      framesStay: true,
+    }
     const events = { lost: () => {}, marked: () => {} }
     this.outgoing = new Pipe(outgoing, layer, seed, events)
     this.incoming = new Pipe(incoming, layer, ~seed >>> 0, events)

@@ -83,6 +83,7 @@ export class TapDevice implements Device {
       layer,
       checksumOffload: offload,
       segmentationOffload: offload ? MAX_SEGMENTED_PAYLOAD : 0,
+      datagramOffload: tap.datagramOffload,
       framesStay: true,
       gathers: tap.napi,
     }

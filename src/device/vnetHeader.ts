@@ -12,6 +12,7 @@ import {
   VNET_GSO_TYPE,
   VNET_HDR_LEN,
 } from "../../ffi/virtio.ts"
+import { UDP_CHECKSUM_OFFSET } from "../wire/udp.ts"
 import type { Offload, ReceivedFrame } from "./device.ts"
 
 const VOUCHED = VIRTIO_NET_HDR_F_NEEDS_CSUM | VIRTIO_NET_HDR_F_DATA_VALID
@@ -31,11 +32,14 @@ export const joinedDatagrams = (view: DataView, at = 0): number =>
 export const writeVnetHeader = (view: DataView, offload: Offload, at = 0): void => {
   const { checksumStart, segmentSize } = offload
   view.setUint8(at + VNET_FLAGS, checksumStart > 0 ? VIRTIO_NET_HDR_F_NEEDS_CSUM : 0)
-  view.setUint8(at + VNET_GSO_TYPE, segmentSize > 0 ? gsoType(offload.family) : VIRTIO_NET_HDR_GSO_NONE)
+  view.setUint8(at + VNET_GSO_TYPE, segmentSize > 0 ? gsoType(offload) : VIRTIO_NET_HDR_GSO_NONE)
   view.setUint16(at + VNET_HDR_LEN, segmentSize > 0 ? offload.headerLength : 0, true)
   view.setUint16(at + VNET_GSO_SIZE, segmentSize, true)
   view.setUint16(at + VNET_CSUM_START, checksumStart, true)
   view.setUint16(at + VNET_CSUM_OFFSET, offload.checksumOffset, true)
 }
 
-const gsoType = (family: 4 | 6): number => (family === 4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6)
+const gsoType = ({ family, checksumOffset }: Offload): number => {
+  if (checksumOffset === UDP_CHECKSUM_OFFSET) return VIRTIO_NET_HDR_GSO_UDP_L4
+  return family === 4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6
+}

@@ -1,7 +1,8 @@
 import type { Timekeeper } from "../device/clock.ts"
-import { type Device, type DeviceFailure, NO_OFFLOAD, type ReceivedFrame } from "../device/device.ts"
+import type { Device, DeviceFailure, ReceivedFrame } from "../device/device.ts"
+import { frameSender } from "../device/frameSender.ts"
 import { encodeSegment } from "../host/encode.ts"
-import type { HostApi, HostEffect, SendFrame, SocketEvent, SocketId } from "../host/types.ts"
+import type { HostApi, HostEffect, SocketEvent, SocketId } from "../host/types.ts"
 import { type Micros, OFF } from "../tcp/time.ts"
 import type { OptionLayout } from "../wire/tcpOptionLayout.ts"
 import { socketCalls } from "./calls.ts"
@@ -103,6 +104,8 @@ export const makeInterpreter = (options: InterpreterOptions): Interpreter => {
   let budget = BATCH
 
   const now = (): Micros => (busy ? batchTime : time.now())
+
+  const senders = devices.map(frameSender)
 
   const visitors = devices.map((_, index) => (frame: ReceivedFrame): void => {
     const { segmentSize } = frame
@@ -250,11 +253,12 @@ export const makeInterpreter = (options: InterpreterOptions): Interpreter => {
       switch (effect._tag) {
         case "SendSegment": {
           const device = devices[effect.interface]
+          senders[effect.interface]?.flush()
           if (device !== undefined) counters.segmentsOut += encodeSegment(device, layout, effect)
           break
         }
         case "SendFrame":
-          sendFrame(effect)
+          senders[effect.interface]?.send(effect.bytes)
           break
         case "SocketEvent":
           events.push(effect)
@@ -264,14 +268,7 @@ export const makeInterpreter = (options: InterpreterOptions): Interpreter => {
           break
       }
     }
-  }
-
-  const sendFrame = (effect: SendFrame): void => {
-    const device = devices[effect.interface]
-    const out = device?.reserve(effect.bytes.length)
-    if (out === undefined) return
-    out.set(effect.bytes)
-    device?.commit(effect.bytes.length, NO_OFFLOAD)
+    for (const sender of senders) sender.flush()
   }
 
   const dispatch = (): void => {

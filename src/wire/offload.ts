@@ -4,7 +4,7 @@ export interface Offload {
   readonly checksumStart: number
   /** Where its field is, from `checksumStart`. */
   readonly checksumOffset: number
-  /** Payload octets per segment; 0: do not cut. */
+  /** Payload octets per segment, or per datagram where the checksum is UDP's; 0: do not cut. */
   readonly segmentSize: number
   /** All headers together, octets. */
   readonly headerLength: number
