@@ -1,6 +1,6 @@
 import { check, Errno } from "./errno.ts"
-import { epollControl, epollWait, POLLIN, write } from "./libc.ts"
-import { pinned } from "./memory.ts"
+import { epollControl, epollWait, POLLIN } from "./libc.ts"
+import { type Pinned, pinned } from "./memory.ts"
 
 // sys/epoll.h; the event bits are poll(2)'s.
 const EPOLL_CTL_ADD = 1
@@ -46,15 +46,15 @@ const u32 = (octets: Uint8Array, at: number): number =>
   0
 
 /**
- * Waits on `epoll` for ever, and writes the events as they are to the stream `out`, which must block. It returns
- * when there is nobody left to read them, and throws SystemError when waiting fails.
+ * Waits on `epoll` for ever, and passes on the events as the kernel has written them: so many octets of a piece of
+ * memory that stays the same. Ends when `pass` says false; throws SystemError when waiting fails.
  */
-export const passEvents = (epoll: number, out: number): void => {
+export const passEvents = (epoll: number, pass: (events: Pinned, length: number) => boolean): void => {
   const events = pinned(BATCH * EVENT_SIZE)
   for (;;) {
     const count = epollWait(epoll, events.address, BATCH)
     if (count === -Errno.EINTR) continue
     check("epoll_wait", count)
-    if (write(out, events.address, count * EVENT_SIZE) < 0) return
+    if (!pass(events, count * EVENT_SIZE)) return
   }
 }

@@ -1,7 +1,7 @@
 import { unwatch, visitEvents, watch, watchOnce } from "../../ffi/epoll.ts"
 import { check, SystemError } from "../../ffi/errno.ts"
 import { epollCreate, F_SETFL, fcntl, O_NONBLOCK, POLLERR, socketPair } from "../../ffi/libc.ts"
-import type { PollerStart } from "./pollerWorker.ts"
+import type { PollerMessage, PollerStart } from "./pollerWorker.ts"
 
 declare module "bun" {
   /** Of a descriptor that is connected, which the types leave out: they have its options only. */
@@ -39,10 +39,6 @@ let lastToken = 0
 
 const start = (): Poller => {
   const epoll = check("epoll_create1", epollCreate())
-  const pair = socketPair()
-  if (typeof pair === "number") throw new SystemError("socketpair", pair)
-  const [near, far] = pair
-  check("fcntl", fcntl(near, F_SETFL, O_NONBLOCK))
   const waiting: Poller["waiting"] = new Map()
   const fire = (token: number, revents: number): void => {
     const onReady = waiting.get(token)
@@ -58,21 +54,35 @@ const start = (): Poller => {
   const worker = new Worker(new URL("./pollerWorker.ts", import.meta.url))
   worker.unref()
   const { promise: running, resolve, reject } = Promise.withResolvers<void>()
-  worker.onmessage = () => resolve()
+  worker.onmessage = ({ data }: MessageEvent<PollerMessage>) => {
+    if (data === "started") resolve()
+    else visitEvents(data, fire)
+  }
   worker.onerror = (event) => {
     reject(new Error(`the poller's worker died: ${event.message}`))
     died()
   }
-  const start: PollerStart = { epoll, out: far }
+  // Another engine takes over no descriptor.
+  const stream = "Bun" in globalThis ? eventStream((octets) => visitEvents(octets, fire), died) : undefined
+  const start: PollerStart = { epoll, out: stream?.out }
   worker.postMessage(start)
-
-  // Whole events: one write brings a batch, and a thousand batches are less than one read takes.
-  const data = (_: unknown, octets: Uint8Array): void => visitEvents(octets, fire)
-  const connected = Bun.connect({ fd: near, socket: { data, close: died } }).then((socket) => socket.unref())
-  const started = Promise.all([running, connected]).then(() => {})
+  const started = Promise.all([running, stream?.opened]).then(() => {})
   // Its failure reaches whoever awaits it; nobody need.
   started.catch(() => {})
   return { epoll, waiting, started }
+}
+
+/**
+ * A stream from another thread into this one's event loop, which it does not keep alive. Whole events: one write brings
+ * a batch, and a thousand batches are less than one read takes.
+ */
+const eventStream = (onEvents: (octets: Uint8Array) => void, onClose: () => void) => {
+  const pair = socketPair()
+  if (typeof pair === "number") throw new SystemError("socketpair", pair)
+  const [near, out] = pair
+  check("fcntl", fcntl(near, F_SETFL, O_NONBLOCK))
+  const socket = { data: (_: unknown, octets: Uint8Array) => onEvents(octets), close: onClose }
+  return { out, opened: Bun.connect({ fd: near, socket }).then((connected) => connected.unref()) }
 }
 
 const running = (): Poller => {
