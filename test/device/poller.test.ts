@@ -10,6 +10,13 @@ const newEvent = () => check("eventfd", eventfd())
 const post = (fd: number) => write(fd, one.address, 8)
 const drain = (fd: number) => read(fd, pinned(8).address, 8)
 const sleep = (millis: number) => new Promise<void>((resolve) => setTimeout(resolve, millis))
+/** Waits for what must happen: how soon is not what is tested. */
+const until = async (isSo: () => boolean): Promise<void> => {
+  for (let waited = 0; !isSo(); waited++) {
+    if (waited > 400) throw new Error("it never happened")
+    await sleep(10)
+  }
+}
 
 test("fires once for each arming, while the descriptor stays readable", async () => {
   const fd = newEvent()
@@ -19,6 +26,7 @@ test("fires once for each arming, while the descriptor stays readable", async ()
   await sleep(30)
   expect(calls).toEqual([])
   post(fd)
+  await until(() => calls.length > 0)
   await sleep(30)
   expect(calls).toEqual([POLLIN])
   const { promise, resolve } = Promise.withResolvers<number>()
@@ -41,6 +49,7 @@ test("many descriptors, each on its own", async () => {
   for (const { registration, index } of events) registration.arm(() => fired.push(index))
   await pollerStarted()
   for (const { fd, index } of events) if (index % 3 === 0) post(fd)
+  await until(() => fired.length >= 7)
   await sleep(50)
   expect(fired.toSorted((x, y) => x - y)).toEqual([0, 3, 6, 9, 12, 15, 18])
   for (const { fd, registration } of events) {
