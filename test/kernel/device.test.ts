@@ -157,6 +157,7 @@ kernelSuite("TAP device: making one", import.meta.path, (test) => {
         layer: "ethernet",
         checksumOffload: false,
         segmentationOffload: 0,
+        datagramOffload: false,
         framesStay: true,
         gathers: MAY_GATHER,
       })
