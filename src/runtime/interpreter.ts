@@ -12,12 +12,13 @@ import type { Sockets } from "./sockets.ts"
 
 /** Frames taken from one device before the stack answers and the event loop has its turn. */
 const BATCH = 256
-/** However long they take, so many. */
-const LEAST_BATCH = 32
+/** So many at least; of long frames that do not stay so many are taken at once, and between them the clock is looked at. */
+const SLICE = 32
 /** What a turn takes at most, microseconds: where its frames let more out than that, the next takes fewer. */
 const TURN_TIME: Micros = 2000
 /** Turns that find nothing before the stack stops polling and sleeps: some 50 us, about what waking costs. */
 const IDLE_TURNS = 64
+const isSliced = ({ capabilities }: Device): boolean => capabilities.segmentationOffload > 0 && !capabilities.framesStay
 /** Of a joined frame: Ethernet, IPv4, TCP with timestamps. Octets. */
 const HEADERS = 66
 /** Full batches in a row after which timers are fired all the same: some milliseconds. */
@@ -100,7 +101,7 @@ export const makeInterpreter = (options: InterpreterOptions): Interpreter => {
   let idleTurns = 0
   /** Full batches in a row: more frames wait. */
   let behind = 0
-  /** Frames that a turn takes from one device: LEAST_BATCH to BATCH, by what the last ones took. */
+  /** Frames that a turn takes from one device: SLICE to BATCH, by what the last ones took. */
   let budget = BATCH
 
   const now = (): Micros => (busy ? batchTime : time.now())
@@ -127,10 +128,10 @@ export const makeInterpreter = (options: InterpreterOptions): Interpreter => {
     for (const [index, visit] of visitors.entries()) {
       const device = devices[index]
       if (device === undefined) continue
-      const n = device.receive(visit, budget)
+      const n = receiveBatch(device, visit)
       received += n
-      // Less than all that was asked for is all that there was.
-      more ||= n >= budget || device.full === true
+      // Less than all that was asked for is all that there was, unless it is all that the device has room for.
+      more ||= device.full === true || (isSliced(device) ? n > 0 && n % SLICE === 0 : n >= budget)
     }
     // Timers only now: when we were held up, the ACK that one waits for may be among the frames, or behind a full batch.
     behind = more ? behind + 1 : 0
@@ -146,8 +147,20 @@ export const makeInterpreter = (options: InterpreterOptions): Interpreter => {
 
   /** An ACK may let much more out than it is long itself: others are waiting meanwhile. */
   const adapt = (took: Micros): void => {
-    if (took > TURN_TIME) budget = Math.max(LEAST_BATCH, budget >> 1)
+    if (took > TURN_TIME) budget = Math.max(SLICE, budget >> 1)
     else if (took < TURN_TIME / 2) budget = Math.min(BATCH, budget << 1)
+  }
+
+  /** Where frames are long: by slices, up to a whole batch or the end of a turn's time. */
+  const receiveBatch = (device: Device, visit: (frame: ReceivedFrame) => void): number => {
+    if (!isSliced(device)) return device.receive(visit, budget)
+    const until = time.now() + TURN_TIME / 2
+    let received = 0
+    for (;;) {
+      const n = device.receive(visit, SLICE)
+      received += n
+      if (n < SLICE || received >= budget || time.now() >= until) return received
+    }
   }
 
   const begin = (): void => {
