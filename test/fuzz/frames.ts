@@ -2,9 +2,9 @@ import { ARP_REPLY, ARP_REQUEST } from "../../src/wire/arp.ts"
 import type { IcmpMessage } from "../../src/wire/icmp.ts"
 import { RST } from "../../src/wire/tcpSegment.ts"
 import { A, B } from "../host/lab.ts"
-import { addressOf, arpFrame, icmpFrame, ipFrame, tcpFrame, udpFrame } from "../host/stranger.ts"
+import { addressOf, arpFrame, icmpFrame, ipFrame, tcp6Frame, tcpFrame, udpFrame } from "../host/stranger.ts"
 import type { Random } from "../properties/random.ts"
-import { soundFrame6 } from "./frames6.ts"
+import { A6, B6, complaint6, soundFrame6, sourceOf6 } from "./frames6.ts"
 import type { Place } from "./world.ts"
 
 const sourceOf = (random: Random) => (random.chance(0.7) ? B : addressOf(random.between(2, 60_000)))
@@ -19,8 +19,7 @@ const segment = (random: Random, places: ReadonlyArray<Place>): Uint8Array => {
   const fast = random.chance(0.05)
     ? { fastOpen: { cookie: random.octets(random.between(0, 8) * 2), experimental: random.chance(0.5) } }
     : {}
-  return tcpFrame({
-    source: sourceOf(random),
+  const fields = {
     sourcePort: random.chance(0.8) ? (place?.sourcePort ?? 1) : random.between(0, 65_535),
     destinationPort: random.chance(0.8) ? (place?.destinationPort ?? 7) : random.between(0, 65_535),
     seq: near(place?.seq ?? 0),
@@ -30,22 +29,28 @@ const segment = (random: Random, places: ReadonlyArray<Place>): Uint8Array => {
     wnd: random.between(0, 65_535),
     options: { ...stamped, ...sack, ...fast },
     payload: random.chance(0.3) ? random.octets(random.between(0, 40)) : new Uint8Array(0),
-  })
+  }
+  return place?.family === 6
+    ? tcp6Frame({ source: sourceOf6(random), destination: A6, ...fields })
+    : tcpFrame({ source: sourceOf(random), ...fields })
 }
 
 /** An error about something, perhaps about a segment of ours. */
 const complaint = (random: Random, places: ReadonlyArray<Place>): Uint8Array => {
   const place = places[random.between(0, places.length - 1)]
-  const ours = tcpFrame({
-    source: A,
-    destination: B,
+  const isIpv6 = place?.family === 6
+  const fields = {
     sourcePort: place?.destinationPort ?? 7,
     destinationPort: place?.sourcePort ?? 1,
     seq: ((place?.ack ?? 0) + random.between(-3, 3)) >>> 0,
     flags: 0,
-  })
-  const quoted = ours.slice(14, 14 + random.between(20, 60))
+  }
+  const ours = isIpv6
+    ? tcp6Frame({ source: A6, destination: B6, ...fields })
+    : tcpFrame({ source: A, destination: B, ...fields })
   const code = random.between(0, 15)
+  if (isIpv6) return complaint6(random, ours.slice(14, 14 + random.between(40, 68)), code)
+  const quoted = ours.slice(14, 14 + random.between(20, 60))
   const kinds: ReadonlyArray<IcmpMessage> = [
     { _tag: "DestinationUnreachable", code, nextHopMtu: random.between(0, 2000), quoted },
     { _tag: "TimeExceeded", code: random.between(0, 1), quoted },

@@ -15,7 +15,7 @@ export const B6 = ipv6(0x20010db8, 0, 0, 2)
 const NEAR = ipv6(0xfe800000, 0, 0, 2)
 const PREFIX = ipv6(0x20010db8, 0x000a0000, 0, 0)
 
-const sourceOf = (random: Random): IpAddress => {
+export const sourceOf6 = (random: Random): IpAddress => {
   if (random.chance(0.6)) return B6
   if (random.chance(0.4)) return NEAR
   return random.chance(0.1) ? UNSPECIFIED6 : ipv6(0x20010db8, 0, 0, random.between(2, 60_000))
@@ -29,7 +29,7 @@ const targetOf = (random: Random): IpAddress => {
 const macFor = (destination: IpAddress) => (destination.a >>> 24 === 0xff ? multicastMac(destination) : MAC_A)
 
 const discovery = (random: Random): Uint8Array => {
-  const target = random.chance(0.8) ? A6 : sourceOf(random)
+  const target = random.chance(0.8) ? A6 : sourceOf6(random)
   const solicitation = { _tag: "NeighbourSolicitation", target, sourceMac: MAC_B } as const
   const kinds: ReadonlyArray<readonly [NdpMessage, IpAddress]> = [
     [solicitation, solicitedNode(target)],
@@ -83,7 +83,7 @@ const discovery = (random: Random): Uint8Array => {
   ]
   const [message, destination] = kinds[random.between(0, kinds.length - 1)] ?? [solicitation, solicitedNode(target)]
   const isUnsourced = message._tag === "NeighbourSolicitation" && message.sourceMac === undefined
-  const source = isUnsourced ? UNSPECIFIED6 : message._tag.startsWith("R") ? NEAR : sourceOf(random)
+  const source = isUnsourced ? UNSPECIFIED6 : message._tag.startsWith("R") ? NEAR : sourceOf6(random)
   return ndpFrame(message, { source, destination }, macFor(destination))
 }
 
@@ -98,7 +98,7 @@ const extended = (random: Random): Uint8Array => {
   )
   const upper = [58, 17, 6, 59, 253][random.between(0, 4)] ?? 58
   const length = headers.length * 8 + payload.length
-  const header = { source: sourceOf(random), destination, nextHeader: headers[0] ?? upper }
+  const header = { source: sourceOf6(random), destination, nextHeader: headers[0] ?? upper }
   return ip6Frame(
     header,
     length,
@@ -130,15 +130,15 @@ const extended = (random: Random): Uint8Array => {
 }
 
 const datagram = (random: Random): Uint8Array => {
-  const [source, destination] = [sourceOf(random), targetOf(random)]
+  const [source, destination] = [sourceOf6(random), targetOf(random)]
   const payload = random.octets(random.between(0, 60))
   const ports = { sourcePort: 5353, destinationPort: random.chance(0.5) ? 9999 : random.between(1, 65_535) }
   const write = (out: Uint8Array, at: number) => void encodeUdp(out, at, { source, destination, ...ports, payload })
   return ip6Frame({ source, destination, nextHeader: 17 }, 8 + payload.length, write, macFor(destination))
 }
 
-/** An error about something, perhaps about a datagram of ours. */
-const complaint = (random: Random): Uint8Array => {
+/** An error about a datagram, perhaps one of ours. */
+const aboutDatagram = (random: Random): Uint8Array => {
   const write = (out: Uint8Array, at: number) =>
     void encodeUdp(out, at, {
       source: A6,
@@ -148,8 +148,11 @@ const complaint = (random: Random): Uint8Array => {
       payload: new Uint8Array(20),
     })
   const ours = ip6Frame({ source: A6, destination: B6, nextHeader: random.chance(0.7) ? 17 : 6 }, 28, write)
-  const quoted = ours.slice(14, 14 + random.between(30, 68))
-  const code = random.between(0, 8)
+  return complaint6(random, ours.slice(14, 14 + random.between(30, 68)), random.between(0, 8))
+}
+
+/** An error that quotes these octets. */
+export const complaint6 = (random: Random, quoted: Uint8Array, code: number): Uint8Array => {
   const kinds: ReadonlyArray<Icmpv6Message> = [
     { _tag: "DestinationUnreachable", code, quoted },
     { _tag: "PacketTooBig", mtu: random.between(0, 2000), quoted },
@@ -159,7 +162,7 @@ const complaint = (random: Random): Uint8Array => {
   ]
   const fallback: Icmpv6Message = { _tag: "TimeExceeded", code: 0, quoted }
   const destination = targetOf(random)
-  const ends = { source: sourceOf(random), destination }
+  const ends = { source: sourceOf6(random), destination }
   return icmp6Frame(kinds[random.between(0, kinds.length - 1)] ?? fallback, ends, macFor(destination))
 }
 
@@ -171,11 +174,11 @@ export const soundFrame6 = (random: Random): Uint8Array => {
     case 1: {
       const destination = targetOf(random)
       const payload = random.octets(random.between(0, 60))
-      const ends = { source: sourceOf(random), destination }
+      const ends = { source: sourceOf6(random), destination }
       return icmp6Frame({ _tag: "EchoRequest", identifier: 1, sequence: 1, payload }, ends, macFor(destination))
     }
     case 2:
-      return complaint(random)
+      return aboutDatagram(random)
     case 3:
       return datagram(random)
     case 4:
@@ -189,7 +192,7 @@ export const soundFrame6 = (random: Random): Uint8Array => {
     }
     default:
       return tcp6Frame({
-        source: sourceOf(random),
+        source: sourceOf6(random),
         destination: A6,
         sourcePort: random.between(1, 50),
         destinationPort: random.chance(0.8) ? 7 : random.between(0, 65_535),

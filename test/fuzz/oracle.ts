@@ -1,5 +1,6 @@
 import { type IpAddress, sameAddress } from "../../src/wire/address.ts"
 import { decodeArp } from "../../src/wire/arp.ts"
+import { getU16 } from "../../src/wire/bytes.ts"
 import { decodeEthernet, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, isGroupMac } from "../../src/wire/ethernet.ts"
 import { decodeIcmp } from "../../src/wire/icmp.ts"
 import type { IpPacket } from "../../src/wire/ip.ts"
@@ -30,8 +31,15 @@ interface Read {
   readonly what:
     | { readonly kind: "arp" }
     | { readonly kind: "segment"; readonly ip: IpPacket; readonly segment: Segment }
-    | { readonly kind: "icmp"; readonly ip: IpPacket; readonly error: boolean; readonly tag: string }
-    | { readonly kind: "ip"; readonly ip: IpPacket; readonly tail: boolean }
+    | {
+        readonly kind: "icmp"
+        readonly ip: IpPacket
+        readonly error: boolean
+        readonly tag: string
+        /** What it tells of, from its IP header on. */
+        readonly quoted: Uint8Array | undefined
+      }
+    | { readonly kind: "ip"; readonly ip: IpPacket }
     | { readonly kind: "bad"; readonly why: string }
 }
 
@@ -51,7 +59,7 @@ const read = (bytes: Uint8Array): Read => {
   if (frame.etherType !== ETHERTYPE_IPV4) return of({ kind: "bad", why: "ethertype" })
   const ip = decodeIpv4(bytes, at, length)
   if (typeof ip === "string") return of({ kind: "bad", why: ip })
-  if (isFragment(ip)) return of({ kind: "ip", ip, tail: ip.fragmentOffset > 0 })
+  if (isFragment(ip)) return of({ kind: "ip", ip })
   if (ip.protocol === PROTOCOL_TCP) {
     const tcp = decodeTcp(bytes, ip.payloadOffset, ip.payloadLength, ip.source, ip.destination, true)
     return of(typeof tcp === "string" ? { kind: "bad", why: tcp } : { kind: "segment", ip, segment: tcp.segment })
@@ -63,10 +71,16 @@ const read = (bytes: Uint8Array): Read => {
     return of(
       typeof icmp === "string"
         ? { kind: "bad", why: icmp }
-        : { kind: "icmp", ip, error: old || ERRORS.has(icmp._tag), tag: icmp._tag },
+        : {
+            kind: "icmp",
+            ip,
+            error: old || ERRORS.has(icmp._tag),
+            tag: icmp._tag,
+            quoted: "quoted" in icmp ? icmp.quoted : undefined,
+          },
     )
   }
-  return of({ kind: "ip", ip, tail: false })
+  return of({ kind: "ip", ip })
 }
 
 const judgeOne = (cause: Read, made: Read): string | undefined => {
@@ -90,10 +104,13 @@ const judgeOne = (cause: Read, made: Read): string | undefined => {
   if (cause.what.kind === "arp") return undefined
   if (cause.group) return "an ICMP error was sent about a frame to everybody"
   if (cause.what.kind === "icmp" && cause.what.error) return "an ICMP error was sent about an ICMP error"
-  if (cause.what.kind === "ip" && cause.what.tail)
-    return "an ICMP error was sent about a fragment that is not the first"
-  return undefined
+  // The last fragment to come may lead to an error about the whole datagram, which is no fragment.
+  return what.quoted !== undefined && (getU16(what.quoted, 6) & OFFSET_BITS) !== 0
+    ? "an ICMP error was sent about a fragment that is not the first"
+    : undefined
 }
+
+const OFFSET_BITS = 0x1fff
 
 const reset = (segment: Segment): boolean => (segment.flags & RST) !== 0
 

@@ -1,8 +1,10 @@
 import { type IpAddress, isLoopback, isMulticast, isUnspecified } from "../../src/wire/address.ts"
 import { decodeEthernet, ETHERTYPE_IPV6, isGroupMac } from "../../src/wire/ethernet.ts"
 import { decodeIcmpv6 } from "../../src/wire/icmpv6.ts"
+import { PROTOCOL_TCP } from "../../src/wire/ipv4.ts"
 import { decodeIpv6, type Ipv6Packet, NEXT_HEADER_ICMPV6 } from "../../src/wire/ipv6.ts"
 import { walkExtensions } from "../../src/wire/ipv6Extension.ts"
+import { RST } from "../../src/wire/tcpSegment.ts"
 import { MAC_A } from "../host/lab.ts"
 
 const PACKET_TOO_BIG = 2
@@ -33,8 +35,12 @@ export const judge6 = (
   }
   const mayCall = type !== undefined && (isDiscovery(type) || type === MLD_REPORT)
   if ((isMulticast(ip.destination) || isGroupMac(frame.destination)) && !mayCall) return "a packet was sent to a group"
-  if (type === undefined || walk._tag === "Fragment") return undefined
-  const { payloadOffset, payloadLength, source, destination } = walk.packet
+  if (walk._tag === "Fragment") return undefined
+  const { payloadOffset, payloadLength, source, destination, protocol } = walk.packet
+  if (protocol === PROTOCOL_TCP && isReset(made, payloadOffset) && resets(input, destination)) {
+    return "a RST was answered by a RST"
+  }
+  if (type === undefined) return undefined
   const message = decodeIcmpv6(made, payloadOffset, payloadLength, source, destination)
   if (typeof message === "string") return `bad ICMPv6 was sent: ${message}`
   return type < FIRST_INFORMATIONAL ? judgeError(input, type, made[payloadOffset + 1] ?? 0, destination) : undefined
@@ -48,10 +54,11 @@ const judgeError = (input: Uint8Array, type: number, code: number, to: IpAddress
   const ip = decodeIpv6(input, frame.payloadOffset, frame.payloadLength)
   if (typeof ip === "string") return undefined
   const about = endOf(input, ip)
-  if (about.icmp !== undefined && isDiscovery(about.icmp) && about.icmp !== REDIRECT) return undefined
+  const icmp = about?.protocol === NEXT_HEADER_ICMPV6 ? input[about.at] : undefined
+  if (icmp !== undefined && isDiscovery(icmp) && icmp !== REDIRECT) return undefined
   if (!sameBits(ip.source, to)) return undefined
-  if (about.icmp !== undefined && about.icmp < FIRST_INFORMATIONAL) return "an ICMPv6 error was sent about one (e.1)"
-  if (about.icmp === REDIRECT) return "an ICMPv6 error was sent about a redirect (e.2)"
+  if (icmp !== undefined && icmp < FIRST_INFORMATIONAL) return "an ICMPv6 error was sent about one (e.1)"
+  if (icmp === REDIRECT) return "an ICMPv6 error was sent about a redirect (e.2)"
   const evenToMany = type === PACKET_TOO_BIG || (type === PARAMETER_PROBLEM && code === 2)
   if (!evenToMany && (isMulticast(ip.destination) || isGroupMac(frame.destination))) {
     return "an ICMPv6 error was sent about a packet to a group (e.3, e.4)"
@@ -64,16 +71,28 @@ const judgeError = (input: Uint8Array, type: number, code: number, to: IpAddress
 
 const sameBits = (x: IpAddress, y: IpAddress): boolean => x.a === y.a && x.b === y.b && x.c === y.c && x.d === y.d
 
-/** The type of the ICMPv6 message at the end of a packet's chain of headers, if that can be found. */
-const endOf = (bytes: Uint8Array, ip: Ipv6Packet): { readonly icmp: number | undefined } => {
+/** Whether `input` is a RST from there: one of ours may also leave because a timer ended. */
+const resets = (input: Uint8Array, from: IpAddress): boolean => {
+  const frame = decodeEthernet(input, 0, input.length)
+  if (typeof frame === "string" || frame.etherType !== ETHERTYPE_IPV6) return false
+  const ip = decodeIpv6(input, frame.payloadOffset, frame.payloadLength)
+  if (typeof ip === "string" || !sameBits(ip.source, from)) return false
+  const end = endOf(input, ip)
+  return end?.protocol === PROTOCOL_TCP && isReset(input, end.at)
+}
+
+const isReset = (bytes: Uint8Array, at: number): boolean => ((bytes[at + 13] ?? 0) & RST) !== 0
+
+/** What stands at the end of a packet's chain of headers, if that can be found. */
+const endOf = (bytes: Uint8Array, ip: Ipv6Packet): { readonly protocol: number; readonly at: number } | undefined => {
   const end = ip.payloadOffset + ip.payloadLength
-  let next = ip.protocol
+  let protocol = ip.protocol
   let at = ip.payloadOffset
-  while (at + 8 <= end && (next === 0 || next === 43 || next === 44 || next === 60)) {
-    if (next === 44 && (((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0)) >>> 3 !== 0) return { icmp: undefined }
-    const length = next === 44 ? 8 : ((bytes[at + 1] ?? 0) + 1) * 8
-    next = bytes[at] ?? 0
+  while (at + 8 <= end && (protocol === 0 || protocol === 43 || protocol === 44 || protocol === 60)) {
+    if (protocol === 44 && (((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0)) >>> 3 !== 0) return undefined
+    const length = protocol === 44 ? 8 : ((bytes[at + 1] ?? 0) + 1) * 8
+    protocol = bytes[at] ?? 0
     at += length
   }
-  return { icmp: next === NEXT_HEADER_ICMPV6 && at < end ? bytes[at] : undefined }
+  return at < end ? { protocol, at } : undefined
 }

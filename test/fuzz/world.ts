@@ -7,26 +7,22 @@ import { defaultUdpOptions } from "../../src/host/udp/types.ts"
 import { defaultSettings } from "../../src/tcp/settings.ts"
 import { defaultSocketOptions } from "../../src/tcp/tcb.ts"
 import type { Micros } from "../../src/tcp/time.ts"
-import {
-  type IpAddress,
-  ipv4,
-  ipv6,
-  sameAddress,
-  UNSPECIFIED4,
-  UNSPECIFIED6,
-  withoutZone,
-} from "../../src/wire/address.ts"
+import { type IpAddress, ipv4, ipv6, sameAddress, UNSPECIFIED6, withoutZone } from "../../src/wire/address.ts"
 import { ARP_REQUEST } from "../../src/wire/arp.ts"
-import { ETHERNET_HEADER } from "../../src/wire/ethernet.ts"
+import { getU16 } from "../../src/wire/bytes.ts"
+import { ETHERNET_HEADER, ETHERTYPE_IPV6 } from "../../src/wire/ethernet.ts"
 import { decodeIpv4, PROTOCOL_TCP } from "../../src/wire/ipv4.ts"
+import { decodeIpv6 } from "../../src/wire/ipv6.ts"
+import { multicastMac, solicitedNode } from "../../src/wire/multicast.ts"
 import { decodeTcp } from "../../src/wire/tcp.ts"
 import { ACK, FIN, SYN } from "../../src/wire/tcpSegment.ts"
 import { A, B, MAC_A, MAC_B, pattern, SECOND } from "../host/lab.ts"
-import { addressOf, arpFrame, tcpFrame } from "../host/stranger.ts"
-import { A6 } from "./frames6.ts"
+import { addressOf, arpFrame, ndpFrame, type TcpFields, tcp6Frame, tcpFrame } from "../host/stranger.ts"
+import { A6, B6 } from "./frames6.ts"
 
 /** Where a connection of the world stands, so that a frame can be aimed at it. */
 export interface Place {
+  readonly family: Family
   readonly sourcePort: number
   readonly destinationPort: number
   readonly seq: number
@@ -41,7 +37,22 @@ export interface Outcome {
   readonly whys: ReadonlyArray<string>
 }
 
-const INTRODUCTION = arpFrame({ operation: ARP_REQUEST, senderMac: MAC_B, senderAddress: B, targetAddress: A })
+type Family = 4 | 6
+const FAMILIES: ReadonlyArray<Family> = [4, 6]
+
+/** The stranger asks for the host, who learns its link address by that. */
+const INTRODUCTIONS = [
+  arpFrame({ operation: ARP_REQUEST, senderMac: MAC_B, senderAddress: B, targetAddress: A }),
+  ndpFrame(
+    { _tag: "NeighbourSolicitation", target: A6, sourceMac: MAC_B },
+    { source: B6, destination: solicitedNode(A6) },
+    multicastMac(solicitedNode(A6)),
+  ),
+]
+
+/** A segment of the stranger's, by either version. */
+const segmentFrame = (family: Family, fields: TcpFields): Uint8Array =>
+  family === 4 ? tcpFrame(fields) : tcp6Frame({ source: B6, destination: A6, ...fields })
 
 /** A host with listeners, and connections in every state, that is sent whatever there is. */
 export class World {
@@ -78,12 +89,14 @@ export class World {
       settings: { ...defaultSettings, tcpMaxSynBacklog: 64, tcpMaxTwBuckets: 64, tcpFastopen: 3 },
       secret: new Uint8Array(32).fill(1),
     })
-    this.put(INTRODUCTION)
+    this.introduce()
     this.listener = this.listen(7, { backlog: 32, fastOpen: 8 })
     this.listen(9, { backlog: 2 })
     this.listen("every", { backlog: 8, deferAccept: SECOND })
-    for (let port = 1; port <= 8; port++) this.open(port)
-    this.connect(80)
+    for (const family of FAMILIES) {
+      for (let port = 1; port <= 8; port++) this.open(family, port)
+      this.connect(family, 80)
+    }
     this.udp = this.host.udp.socket(defaultUdpOptions)
     this.host.udp.bind(this.udp, { address: UNSPECIFIED6, port: 9999 })
     for (const group of [ipv4(0xefc00001), ipv6(0xff020000, 0, 0, 0xfb)])
@@ -136,8 +149,14 @@ export class World {
     // What waits in the queues gives up, and the listener has room.
     this.wait(200 * SECOND)
     this.live(0)
-    this.put(INTRODUCTION)
-    this.isnOf(this.put(tcpFrame({ sourcePort: 65_001, seq: 0, flags: SYN })))
+    this.introduce()
+    for (const family of FAMILIES) {
+      this.isnOf(this.put(segmentFrame(family, { sourcePort: 65_001, seq: 0, flags: SYN })))
+    }
+  }
+
+  private introduce(): void {
+    for (const frame of INTRODUCTIONS) this.put(frame)
   }
 
   private finish(): Outcome {
@@ -172,7 +191,7 @@ export class World {
   ) {
     const { backlog, ...rest } = options
     const id = this.host.listen(
-      { address: UNSPECIFIED4, port, backlog, options: { ...defaultSocketOptions, ...rest } },
+      { address: UNSPECIFIED6, port, backlog, options: { ...defaultSocketOptions, ...rest } },
       this.now,
     )
     if (typeof id === "object") throw new Error(id.why)
@@ -180,15 +199,16 @@ export class World {
   }
 
   /** A connection from `sourcePort`, brought into a state of its own. */
-  private open(sourcePort: number): void {
-    const seq = this.isnOf(this.put(tcpFrame({ sourcePort, seq: 1000, flags: SYN, options: { sackPermitted: true } })))
+  private open(family: Family, sourcePort: number): void {
+    const segment = (fields: TcpFields): Outcome => this.put(segmentFrame(family, { sourcePort, ...fields }))
+    const seq = this.isnOf(segment({ seq: 1000, flags: SYN, options: { sackPermitted: true } }))
     const ack = (seq + 1) >>> 0
-    this.places.push({ sourcePort, destinationPort: 7, seq: 1001, ack })
+    this.places.push({ family, sourcePort, destinationPort: 7, seq: 1001, ack })
     if (sourcePort === 1) return
-    this.put(tcpFrame({ sourcePort, seq: 1001, ack, flags: ACK }))
+    segment({ seq: 1001, ack, flags: ACK })
     const socket = this.host.accept(this.listener)
     if (socket === undefined) throw new Error("not accepted")
-    const fin = (at: number): Outcome => this.put(tcpFrame({ sourcePort, seq: 1001, ack: at, flags: ACK | FIN }))
+    const fin = (at: number): Outcome => segment({ seq: 1001, ack: at, flags: ACK | FIN })
     switch (sourcePort) {
       case 3:
         this.host.write(socket, pattern(5000), this.now)
@@ -213,9 +233,9 @@ export class World {
     this.finish()
   }
 
-  /** SYN-SENT, towards the stranger and towards somebody who does not answer ARP. */
-  private connect(port: number): void {
-    for (const address of [B, addressOf(77)]) {
+  /** SYN-SENT, towards the stranger and towards somebody who does not answer who asks for them. */
+  private connect(family: Family, port: number): void {
+    for (const address of family === 4 ? [B, addressOf(77)] : [B6, ipv6(0x20010db8, 0, 0, 77)]) {
       const call = {
         remote: { address, port },
         local: { port: 5000 + port },
@@ -225,12 +245,14 @@ export class World {
       if (typeof id === "object") throw new Error(id.why)
     }
     const seq = this.isnOf(this.finish())
-    this.places.push({ sourcePort: port, destinationPort: 5000 + port, seq: 1, ack: (seq + 1) >>> 0 })
+    this.places.push({ family, sourcePort: port, destinationPort: 5000 + port, seq: 1, ack: (seq + 1) >>> 0 })
   }
 
   private isnOf({ frames }: Outcome): number {
     for (const frame of frames) {
-      const ip = decodeIpv4(frame, ETHERNET_HEADER, frame.length - ETHERNET_HEADER)
+      const length = frame.length - ETHERNET_HEADER
+      const isIpv6 = getU16(frame, ETHERNET_HEADER - 2) === ETHERTYPE_IPV6
+      const ip = isIpv6 ? decodeIpv6(frame, ETHERNET_HEADER, length) : decodeIpv4(frame, ETHERNET_HEADER, length)
       if (typeof ip === "string" || ip.protocol !== PROTOCOL_TCP) continue
       const tcp = decodeTcp(frame, ip.payloadOffset, ip.payloadLength, ip.source, ip.destination, true)
       if (typeof tcp !== "string" && (tcp.segment.flags & SYN) !== 0) return tcp.segment.seq
