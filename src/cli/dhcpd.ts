@@ -100,7 +100,7 @@ export const command = Command.make(
         }
         const report = reportFor(json)
         // Who is on the link gets an address from us, the kernel too.
-        const on = yield* stackOn({ device, address, kernelAddress: undefined, wire })
+        const on = yield* stackOn({ device, addresses: [address], kernelAddresses: [], wire })
         yield* control(noControl, { name: "dhcpd", stacks: { [on.device]: on.stack } })
         const server = yield* Dhcp.server({
           ...Option.getOrElse(range, () => ({})),

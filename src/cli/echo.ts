@@ -1,27 +1,30 @@
 import { Command, Options } from "@effect/cli"
 import { Effect, Option } from "effect"
-import type { DeviceSpec } from "../device/deviceSpec.ts"
-import type { InterfaceAddress } from "../host/types.ts"
 import { echo, serviceCounters } from "../net/services.ts"
-import type { IpAddress } from "../wire/address.ts"
-import { formatAddress, formatEndpoint } from "../wire/addressText.ts"
+import {
+  type Addressing,
+  addressing,
+  endpointFields,
+  type LinkOptions,
+  networkOptions,
+  sayLearnt,
+  tryText,
+  whereText,
+} from "./addressing.ts"
 import { control, noControl } from "./control.ts"
 import { memoryEcho } from "./memoryEcho.ts"
 import * as Own from "./options.ts"
 import { type Report, reportFor } from "./report.ts"
-import { ECHO_PORT, type OutsideSpec, serve, snapshotOf, stackOn } from "./services.ts"
+import { ECHO_PORT, type StackOn, serve, snapshotOf, stackOn } from "./services.ts"
 import { untilSignal } from "./signals.ts"
 import { type Wire, wire } from "./wire.ts"
 
 const DEFAULT_KERNEL_PORT = 7007
 
-interface EchoOptions {
-  readonly device: DeviceSpec
+interface EchoOptions extends LinkOptions {
   readonly host: string
   readonly port: Option.Option<number>
   readonly allPorts: boolean
-  readonly address: InterfaceAddress
-  readonly kernelAddress: IpAddress
   readonly json: boolean
   readonly noControl: boolean
   readonly wire: Wire
@@ -32,8 +35,9 @@ const run = (options: EchoOptions) =>
     Effect.gen(function* () {
       const report = reportFor(options.json)
       const { device } = options
+      const addresses = yield* addressing("echo", options)
       if (device._tag === "Memory") yield* onMemory(options, report)
-      else yield* onDevice({ ...options, device }, report)
+      else yield* onDevice({ ...options, ...addresses, device }, report)
     }),
   )
 
@@ -56,7 +60,7 @@ const onMemory = ({ host, port, allPorts, noControl, wire }: EchoOptions, report
     yield* Effect.raceFirst(untilSignal, report.watch(snapshot))
   })
 
-const onDevice = (options: EchoOptions & { readonly device: OutsideSpec }, report: Report) =>
+const onDevice = (options: Omit<EchoOptions, keyof LinkOptions> & StackOn & Addressing, report: Report) =>
   Effect.gen(function* () {
     const { stack, device } = yield* stackOn(options)
     const port = Option.getOrElse(options.port, () => ECHO_PORT)
@@ -65,14 +69,12 @@ const onDevice = (options: EchoOptions & { readonly device: OutsideSpec }, repor
     yield* Effect.addFinalizer(() => report.end(snapshot()))
     yield* serve(stack, options.allPorts ? "every" : port, echo(counters))
     yield* control(options.noControl, { name: "echo", stacks: { [device]: stack } })
-    const address = formatAddress(options.address.address)
-    const endpoint = formatEndpoint({ address: options.address.address, port })
+    yield* sayLearnt(stack, options, report)
+    const ports = options.allPorts ? "every port" : `port ${port}`
     yield* report.say(
-      options.allPorts
-        ? `echo on every port of ${address}, interface ${device}. Try: nc ${address} ${port}`
-        : `echo on ${endpoint}, interface ${device}. Try: nc ${address} ${port}`,
+      `echo on ${ports} of ${whereText(options)}, interface ${device}${tryText(options, (address) => `nc ${address} ${port}`)}`,
       "start",
-      { device, address: options.allPorts ? `${address}:*` : endpoint },
+      { device, ...endpointFields(options, options.allPorts ? "*" : port) },
     )
     yield* Effect.raceFirst(untilSignal, Effect.raceFirst(report.watch(snapshot), stack.failure))
   })
@@ -92,8 +94,8 @@ export const command = Command.make(
       Options.optional,
     ),
     allPorts: Options.boolean("all-ports").pipe(Options.withDescription("answer on every port of the stack")),
-    address: Own.address,
-    kernelAddress: Own.kernelAddress,
+    ends: Own.ends,
+    ...networkOptions,
     json: Own.json,
     noControl,
     wire,

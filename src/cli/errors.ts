@@ -2,7 +2,11 @@ import { ValidationError } from "@effect/cli"
 import { ConfigError, Data, Predicate } from "effect"
 
 /** Something that the person at the keyboard can do something about: one line, no stack trace. */
-export class UserError extends Data.TaggedError("UserError")<{ readonly message: string }> {}
+export class UserError extends Data.TaggedError("UserError")<{
+  readonly message: string
+  /** To exit with. Default FAILURE. */
+  readonly status?: number
+}> {}
 
 /** Exit statuses: of a usage error, and of everything else that went wrong. */
 export const USAGE = 2
@@ -12,6 +16,7 @@ export const FAILURE = 1
 export const explain = (error: unknown): { readonly status: number; readonly message: string | undefined } => {
   // The command line's parser has shown what is wrong, with help.
   if (ValidationError.isValidationError(error)) return { status: USAGE, message: undefined }
+  if (error instanceof UserError) return { status: error.status ?? FAILURE, message: error.message }
   if (ConfigError.isConfigError(error)) return { status: FAILURE, message: configProblem(error) }
   if (Predicate.hasProperty(error, "message") && typeof error.message === "string") {
     return { status: FAILURE, message: error.message }

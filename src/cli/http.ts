@@ -1,19 +1,25 @@
 import { createServer } from "node:http"
 import { Command, Options } from "@effect/cli"
 import { Effect, Option } from "effect"
-import type { DeviceSpec } from "../device/deviceSpec.ts"
-import type { InterfaceAddress } from "../host/types.ts"
 import * as NodeHttp from "../net/NodeHttp.ts"
 import * as Tcp from "../net/Tcp.ts"
 import { Stack, type StackService } from "../runtime/stack.ts"
-import type { IpAddress } from "../wire/address.ts"
-import { formatEndpoint } from "../wire/addressText.ts"
+import {
+  type Addressing,
+  addressing,
+  endpointFields,
+  type LinkOptions,
+  networkOptions,
+  sayLearnt,
+  tryText,
+  whereText,
+} from "./addressing.ts"
 import { control, noControl } from "./control.ts"
 import { APPS, type App, listenerOf } from "./httpApps.ts"
 import { memoryStacks } from "./httpMemory.ts"
 import * as Own from "./options.ts"
 import { type Report, reportFor } from "./report.ts"
-import { type OutsideSpec, snapshotOf, stackOn } from "./services.ts"
+import { type StackOn, snapshotOf, stackOn } from "./services.ts"
 import { untilSignal } from "./signals.ts"
 import { type Wire, wire } from "./wire.ts"
 
@@ -22,14 +28,11 @@ const DEFAULT_KERNEL_PORT = 8080
 /** A connection without traffic, milliseconds: longer than the slowest page. */
 const IDLE = 60_000
 
-interface HttpOptions {
+interface HttpOptions extends LinkOptions {
   readonly app: App
-  readonly device: DeviceSpec
   readonly host: string
   readonly port: Option.Option<number>
   readonly backlog: Option.Option<number>
-  readonly address: InterfaceAddress
-  readonly kernelAddress: IpAddress
   readonly json: boolean
   readonly noControl: boolean
   readonly wire: Wire
@@ -40,8 +43,9 @@ const run = (options: HttpOptions) =>
     Effect.gen(function* () {
       const report = reportFor(options.json)
       const { device } = options
+      const addresses = yield* addressing("http", options)
       if (device._tag === "Memory") yield* onMemory(options, report)
-      else yield* onDevice({ ...options, device }, report)
+      else yield* onDevice({ ...options, ...addresses, device }, report)
     }),
   )
 
@@ -66,7 +70,7 @@ const onMemory = (options: HttpOptions, report: Report) =>
     yield* Effect.raceFirst(untilSignal, report.watch(snapshot))
   })
 
-const onDevice = (options: HttpOptions & { readonly device: OutsideSpec }, report: Report) =>
+const onDevice = (options: Omit<HttpOptions, keyof LinkOptions> & StackOn & Addressing, report: Report) =>
   Effect.gen(function* () {
     const { stack, device } = yield* stackOn(options)
     const port = Option.getOrElse(options.port, () => HTTP_PORT)
@@ -74,16 +78,17 @@ const onDevice = (options: HttpOptions & { readonly device: OutsideSpec }, repor
     yield* control(options.noControl, { name: "http", stacks: { [device]: stack } })
     const snapshot = snapshotOf(connections, stack)
     yield* Effect.addFinalizer(() => report.end(snapshot()))
-    const address = formatEndpoint({ address: options.address.address, port })
-    yield* report.say(`http://${address}/ on interface ${device}. Try: curl http://${address}/file`, "start", {
-      device,
-      app: options.app,
-      address,
-    })
+    yield* sayLearnt(stack, options, report)
+    const url = (address: string): string => `http://${address.includes(":") ? `[${address}]` : address}:${port}/`
+    yield* report.say(
+      `HTTP on port ${port} of ${whereText(options)}, interface ${device}${tryText(options, (address) => `curl ${url(address)}file`)}`,
+      "start",
+      { device, app: options.app, ...endpointFields(options, port) },
+    )
     yield* Effect.raceFirst(untilSignal, Effect.raceFirst(report.watch(snapshot), stack.failure))
   })
 
-const serve = (stack: StackService, port: number, { app, backlog }: HttpOptions) =>
+const serve = (stack: StackService, port: number, { app, backlog }: Pick<HttpOptions, "app" | "backlog">) =>
   Effect.gen(function* () {
     const listener = yield* Tcp.listen({
       port,
@@ -117,8 +122,8 @@ export const command = Command.make(
       Options.withDescription("connections that may wait to be accepted; default: somaxconn"),
       Options.optional,
     ),
-    address: Own.address,
-    kernelAddress: Own.kernelAddress,
+    ends: Own.ends,
+    ...networkOptions,
     json: Own.json,
     noControl,
     wire,

@@ -1,18 +1,14 @@
 import { constants } from "node:os"
 import { Args, Command } from "@effect/cli"
 import { Effect } from "effect"
-import type { InterfaceAddress } from "../host/types.ts"
-import type { IpAddress } from "../wire/address.ts"
-import { formatAddress, formatCidr } from "../wire/addressText.ts"
+import { addressing, type LinkOptions, networkArguments, networkOptions, whereText } from "./addressing.ts"
 import { control } from "./control.ts"
 import { FAILURE, UserError } from "./errors.ts"
 import * as Own from "./options.ts"
 import { CHARGEN_PORT, DISCARD_PORT, ECHO_PORT, serveAll, stackOn } from "./services.ts"
 import { type Wire, wire, wireArguments } from "./wire.ts"
 
-interface LabOptions {
-  readonly address: InterfaceAddress
-  readonly kernelAddress: IpAddress
+interface LabOptions extends Omit<LinkOptions, "device"> {
   readonly wire: Wire
   readonly command: ReadonlyArray<string>
 }
@@ -20,6 +16,7 @@ interface LabOptions {
 /** Tells the process inside the namespace that it is there. Not passed on to the command. */
 const INSIDE = "NETFOLD_LAB_INSIDE"
 const INTERFACE = "tap0"
+const DEVICE = { _tag: "Tap", name: INTERFACE } as const
 /** Loaded by whoever enters a lab only: it needs the C library. */
 const namespaces = Effect.promise(() => import("../../ffi/namespace.ts"))
 /** As shells report a command that is not there. */
@@ -34,35 +31,32 @@ const run = (options: LabOptions) =>
   )
 
 /** Starts this program again in namespaces of its own, because a process with threads cannot enter them. */
-const outside = ({ address, kernelAddress, wire, command }: LabOptions) =>
+const outside = ({ wire, command, ...options }: LabOptions) =>
   Effect.gen(function* () {
     const { enterCommand, whyForbidden } = yield* namespaces
     const forbidden = whyForbidden()
     if (forbidden !== undefined) return yield* new UserError({ message: `lab: ${forbidden}` })
-    const own = [
-      `--address=${formatCidr({ address: address.address, length: address.prefixLength })}`,
-      `--kernel-address=${formatAddress(kernelAddress)}`,
-      ...wireArguments(wire),
-    ]
+    yield* addressing("lab", { ...options, device: DEVICE })
+    const own = [...networkArguments(options), ...wireArguments(wire)]
     const again = [process.execPath, Bun.main, "lab", ...own, "--", ...command]
     return yield* child(enterCommand(again), { ...process.env, [INSIDE]: "1" })
   })
 
 /** The stack, and the command beside it. */
-const inside = ({ address, kernelAddress, wire, command }: LabOptions) =>
+const inside = ({ wire, command, ...options }: LabOptions) =>
   Effect.scoped(
     Effect.gen(function* () {
       const { [INSIDE]: _, ...env } = process.env
       const { bringUpLoopback } = yield* namespaces
       bringUpLoopback()
-      const { stack } = yield* stackOn({ device: { _tag: "Tap", name: INTERFACE }, address, kernelAddress, wire })
+      const addresses = yield* addressing("lab", { ...options, device: DEVICE })
+      const { stack } = yield* stackOn({ ...addresses, device: DEVICE, wire })
       yield* serveAll(stack)
       yield* control(false, { name: "lab", stacks: { [INTERFACE]: stack } })
-      const own = formatAddress(address.address)
       const words = command.length > 0 ? command : [process.env["SHELL"] ?? "/bin/sh"]
       if (command.length === 0 && process.stderr.isTTY) {
         console.error(
-          `lab: a stack on ${own} serves echo ${ECHO_PORT}, discard ${DISCARD_PORT}, chargen ${CHARGEN_PORT}. exit leaves.`,
+          `lab: a stack on ${whereText(addresses)} serves echo ${ECHO_PORT}, discard ${DISCARD_PORT}, chargen ${CHARGEN_PORT}. exit leaves.`,
         )
       }
       return yield* Effect.raceFirst(child(words, env), stack.failure)
@@ -105,8 +99,8 @@ const SIGNALS: Readonly<Record<string, number>> = constants.signals
 export const command = Command.make(
   "lab",
   {
-    address: Own.address,
-    kernelAddress: Own.kernelAddress,
+    ends: Own.ends,
+    ...networkOptions,
     wire,
     command: Args.repeated(Args.text({ name: "command" })),
   },
@@ -118,7 +112,7 @@ export const command = Command.make(
 )
 
 /** They take the next word, unless it is given with "=". */
-const TAKES_A_WORD = ["--address", "--kernel-address", "--impair", "--impair-seed", "--capture"]
+const TAKES_A_WORD = ["--address", "--kernel-address", "--host-name", "--impair", "--impair-seed", "--capture"]
 
 /**
  * What follows the first word that is not an option of `lab` is the command, its own options

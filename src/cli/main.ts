@@ -4,6 +4,7 @@ import * as BunContext from "@effect/platform-bun/BunContext"
 import { Cause, type Console, Effect, Exit, Layer, Option } from "effect"
 import { version } from "../../package.json"
 import * as Addr from "./addr.ts"
+import { separated } from "./argv.ts"
 import * as Dhcpd from "./dhcpd.ts"
 import * as Echo from "./echo.ts"
 import { explain, FAILURE } from "./errors.ts"
@@ -69,7 +70,7 @@ const statusOf = (exit: Exit.Exit<void, unknown>): number | undefined => {
 const alive = setInterval(() => {}, 2 ** 30)
 const exit = await Effect.runPromiseExit(
   Effect.consoleWith((console) =>
-    Effect.withConsole(cli(Lab.protectCommand(spelledOut(process.argv))), plain(console)),
+    Effect.withConsole(cli(separated(Lab.protectCommand(spelledOut(process.argv)))), plain(console)),
   ).pipe(Effect.provide(Layer.merge(BunContext.layer, CliConfig.layer({ showBuiltIns: false })))),
 )
 clearInterval(alive)

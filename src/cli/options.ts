@@ -4,6 +4,7 @@ import { type DeviceSpec, parseDeviceSpec } from "../device/deviceSpec.ts"
 import type { InterfaceAddress } from "../host/types.ts"
 import type { IpAddress } from "../wire/address.ts"
 import { parseAddress, parseCidr } from "../wire/addressText.ts"
+import { DEFAULT_TEXT, type Ends } from "./ends.ts"
 
 const LARGEST_PORT = 65535
 
@@ -24,24 +25,18 @@ export const device = (fallback: string): Options.Options<DeviceSpec> =>
     ),
   )
 
-/** The stack's own address. */
+const cidrIn = (text: string): Either.Either<InterfaceAddress, string> => {
+  const cidr = parseCidr(text)
+  return cidr === undefined
+    ? Either.left(`--address "${text}": write an address and its prefix length, as 198.18.0.2/24 or 2001:db8::2/64`)
+    : Either.right({ address: cidr.address, prefixLength: cidr.length })
+}
+
+/** The stack's own address, where it can have but one. */
 export const address: Options.Options<InterfaceAddress> = checked(
   Options.text("address").pipe(Options.withDefault("198.18.0.2/24")),
-  (text) => {
-    const cidr = parseCidr(text)
-    return cidr === undefined
-      ? Either.left(`--address "${text}": write an address and its prefix length, as 198.18.0.2/24 or 2001:db8::2/64`)
-      : Either.right({ address: cidr.address, prefixLength: cidr.length })
-  },
+  cidrIn,
 ).pipe(Options.withDescription("the stack's own address and prefix length"))
-
-/** The kernel's address on an interface that is made here. */
-export const kernelAddress = checked(Options.text("kernel-address").pipe(Options.withDefault("198.18.0.1")), (text) => {
-  const parsed = parseAddress(text)
-  return parsed === undefined
-    ? Either.left(`--kernel-address "${text}" is not an address: write one as 198.18.0.1`)
-    : Either.right(parsed)
-}).pipe(Options.withDescription("the kernel's address on an interface made here, in the network of --address"))
 
 const addressIn = (name: string, text: string): Either.Either<IpAddress, string> => {
   const parsed = parseAddress(text)
@@ -60,6 +55,22 @@ export const addressesNamed = (name: string): Options.Options<ReadonlyArray<IpAd
     Options.repeated,
     Options.mapEffect((texts) => Effect.mapError(Either.all(texts.map((text) => addressIn(name, text))), invalid)),
   )
+
+/** `--address` and `--kernel-address`: see ends.ts. */
+export const ends: Options.Options<Ends> = Options.all({
+  addresses: Options.text("address").pipe(
+    Options.repeated,
+    Options.mapEffect((texts) => Effect.mapError(Either.all(texts.map(cidrIn)), invalid)),
+    Options.withDescription(
+      `the stack's own address and prefix length; more than once: several, of either IP version; default: ${DEFAULT_TEXT}`,
+    ),
+  ),
+  kernelAddresses: addressesNamed("kernel-address").pipe(
+    Options.withDescription(
+      "the kernel's address on an interface made here, one in each network of --address; default: its first",
+    ),
+  ),
+})
 
 export const port: Options.Options<number> = Options.integer("port").pipe(
   Options.filterMap(

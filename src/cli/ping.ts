@@ -5,7 +5,7 @@ import * as Ping from "../net/Ping.ts"
 import { Stack } from "../runtime/stack.ts"
 import { formatAddress } from "../wire/addressText.ts"
 import { FAILURE } from "./errors.ts"
-import { addressOfHost, host, pathOptions, pathStack } from "./pathOptions.ts"
+import { addressOfHost, familyOf, host, pathOptions, pathStack } from "./pathOptions.ts"
 import { eventText, headingText, statisticsText } from "./pingText.ts"
 import { untilSignal } from "./signals.ts"
 
@@ -41,11 +41,12 @@ const options = {
 export const command = Command.make("ping", { ...options, host }, (given) =>
   Effect.scoped(
     Effect.gen(function* () {
+      const family = yield* familyOf(given)
       const stack = yield* pathStack("ping", given)
-      const address = yield* addressOfHost(stack, given.host)
+      const address = yield* addressOfHost(stack, given.host, family)
       const name = given.host
       const say = (text: string, record: object): void => console.log(given.json ? JSON.stringify(record) : text)
-      if (!given.json) console.log(headingText(name, formatAddress(address), given.size))
+      if (!given.json) console.log(headingText(name, address, given.size))
       let sums = Ping.noSums
       const started = yield* microsNow
       const pinging = Ping.ping({

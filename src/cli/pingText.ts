@@ -1,13 +1,17 @@
 import type { PingEvent, PingStatistics } from "../net/Ping.ts"
 import type { Micros } from "../tcp/time.ts"
+import type { IpAddress } from "../wire/address.ts"
 import { formatAddress } from "../wire/addressText.ts"
 
+/** Of IPv4 and ICMP; those of IPv6 iputils does not count. */
 const HEADERS = 28
 const ICMP_HEADER = 8
 
 /** iputils' first line. */
-export const headingText = (host: string, address: string, size: number): string =>
-  `PING ${host} (${address}) ${size}(${size + HEADERS}) bytes of data.`
+export const headingText = (host: string, address: IpAddress, size: number): string =>
+  address.family === 4
+    ? `PING ${host} (${formatAddress(address)}) ${size}(${size + HEADERS}) bytes of data.`
+    : `PING ${host}(${formatAddress(address)}) ${size} data bytes`
 
 /** The line for an event; undefined where iputils says nothing. */
 export const eventText = (event: PingEvent): string | undefined => {
@@ -28,7 +32,7 @@ export const eventText = (event: PingEvent): string | undefined => {
   }
 }
 
-const PROBLEMS = {
+const PROBLEMS4 = {
   NetUnreachable: "Destination Net Unreachable",
   HostUnreachable: "Destination Host Unreachable",
   ProtocolUnreachable: "Destination Protocol Unreachable",
@@ -40,10 +44,27 @@ const PROBLEMS = {
   ParameterProblem: "Parameter problem",
 } as const
 
+/** RFC 4443's names for the same, as iputils has them. */
+const PROBLEMS6 = {
+  NetUnreachable: "Destination unreachable: No route",
+  HostUnreachable: "Destination unreachable: Address unreachable",
+  ProtocolUnreachable: "Parameter problem: Unknown header",
+  PortUnreachable: "Destination unreachable: Port unreachable",
+  AdministrativelyProhibited: "Destination unreachable: Administratively prohibited",
+  OtherUnreachable: "Destination unreachable",
+  HopLimitExceeded: "Time exceeded: Hop limit",
+  ReassemblyTimeExceeded: "Time exceeded: Defragmentation failure",
+  ParameterProblem: "Parameter problem",
+} as const
+
 type Report = Extract<PingEvent, { readonly _tag: "Failure" }>["report"]
 
-const problemText = ({ problem, mtu }: Report): string =>
-  problem === "MessageTooBig" ? `Frag needed and DF set (mtu = ${mtu})` : PROBLEMS[problem]
+const problemText = ({ problem, mtu, from }: Report): string => {
+  const isIpv4 = from.family === 4
+  if (problem === "MessageTooBig")
+    return isIpv4 ? `Frag needed and DF set (mtu = ${mtu})` : `Packet too big: mtu=${mtu}`
+  return (isIpv4 ? PROBLEMS4 : PROBLEMS6)[problem]
+}
 
 /** Milliseconds with iputils' digits: three that matter. */
 export const timeText = (micros: Micros): string => {

@@ -1,12 +1,16 @@
 import { Command, Options } from "@effect/cli"
 import { Effect, Option, Schedule, type Scope } from "effect"
-import type { InterfaceAddress } from "../host/types.ts"
 import * as Workers from "../net/Workers.ts"
-import type { StackInterface } from "../runtime/stack.ts"
-import type { IpAddress } from "../wire/address.ts"
-import { formatAddress } from "../wire/addressText.ts"
+import {
+  type Addressing,
+  addressing,
+  networkOptions,
+  sayLearnt,
+  tryText,
+  whereFields,
+  whereText,
+} from "./addressing.ts"
 import { control, noControl } from "./control.ts"
-import { dhcpOf, dhcpOptions, sayLeased } from "./dhcp.ts"
 import { UserError } from "./errors.ts"
 import * as Own from "./options.ts"
 import { type Report, reportFor, type Snapshot } from "./report.ts"
@@ -29,25 +33,21 @@ import { offloads, type Wire, wire } from "./wire.ts"
 
 const options = {
   device: Own.device("tap"),
-  address: Own.address,
-  kernelAddress: Own.kernelAddress,
+  ends: Own.ends,
   workers: Options.integer("workers").pipe(
     Options.withDescription(
       "stacks on threads of their own, each on a queue of the device; default: one stack, no threads",
     ),
     Options.optional,
   ),
-  ...dhcpOptions,
+  ...networkOptions,
   json: Own.json,
   noControl,
   wire,
 }
 
-interface ServeOptions {
+interface ServeOptions extends Addressing {
   readonly device: OutsideSpec
-  readonly address: InterfaceAddress
-  readonly kernelAddress: IpAddress
-  readonly dhcp: NonNullable<StackInterface["dhcp"]>
   readonly noControl: boolean
   readonly wire: Wire
 }
@@ -65,7 +65,7 @@ const single = (given: ServeOptions, report: Report) =>
   Effect.gen(function* () {
     const { stack, device } = yield* stackOn(given)
     const counters = yield* serveAll(stack)
-    if (given.dhcp !== false) yield* Effect.forkScoped(sayLeased(stack, report))
+    yield* sayLearnt(stack, given, report)
     yield* control(given.noControl, { name: "serve", stacks: { [device]: stack } })
     const snapshot = snapshotOf(counters, stack)
     return { device, snapshot, latest: Effect.sync(snapshot), failure: stack.failure }
@@ -76,8 +76,11 @@ const ASK = "1 second"
 
 const onWorkers = (given: ServeOptions, count: number) =>
   Effect.gen(function* () {
-    if (given.dhcp !== false) {
-      return yield* new UserError({ message: "serve: --dhcp is for one stack, without --workers" })
+    if (given.dhcp !== false || given.slaac) {
+      // One client asks, and what it is told comes to one queue: the others would have no addresses.
+      return yield* new UserError({
+        message: "serve: --dhcp and --slaac are for one stack, without --workers: give the workers their --address",
+      })
     }
     if (!offloads(given.wire) || Option.isSome(given.wire.capture)) {
       return yield* new UserError({ message: "serve: --impair and --capture are for one stack, without --workers" })
@@ -85,7 +88,9 @@ const onWorkers = (given: ServeOptions, count: number) =>
     const workers = yield* Workers.make({
       count,
       device: sharedDevice(given),
-      addresses: [given.address],
+      addresses: given.addresses,
+      // As for one stack: nobody else is on the link.
+      dadTransmits: 0,
       settings: yield* serviceSettings,
       application: new URL("./serveWorker.ts", import.meta.url),
       input: { noControl: given.noControl },
@@ -101,21 +106,20 @@ const onWorkers = (given: ServeOptions, count: number) =>
 
 const run = <E, F>(
   starting: Effect.Effect<Running<F>, E, Scope.Scope>,
-  { address, dhcp }: ServeOptions,
+  options: ServeOptions,
   report: Report,
   workers: number,
 ) =>
   Effect.gen(function* () {
     const { device, snapshot, latest, failure } = yield* starting
     yield* Effect.addFinalizer(() => Effect.flatMap(latest, report.end))
-    const own = dhcp === false ? formatAddress(address.address) : "an address by DHCP"
     const threads = workers > 1 ? `, ${workers} workers` : ""
     yield* report.say(
-      `echo ${ECHO_PORT}, discard ${DISCARD_PORT} and chargen ${CHARGEN_PORT} on ${own}, interface ${device}${threads}${dhcp === false ? `. Try: nc ${own} ${ECHO_PORT}` : ""}`,
+      `echo ${ECHO_PORT}, discard ${DISCARD_PORT} and chargen ${CHARGEN_PORT} on ${whereText(options)}, interface ${device}${threads}${tryText(options, (address) => `nc ${address} ${ECHO_PORT}`)}`,
       "start",
       {
         device,
-        address: dhcp === false ? own : "dhcp",
+        ...whereFields(options),
         echo: ECHO_PORT,
         discard: DISCARD_PORT,
         chargen: CHARGEN_PORT,
@@ -125,7 +129,7 @@ const run = <E, F>(
     yield* Effect.raceFirst(untilSignal, Effect.raceFirst(report.watch(snapshot), failure))
   })
 
-export const command = Command.make("serve", options, ({ device, workers, json, dhcp, hostName, ...given }) =>
+export const command = Command.make("serve", options, ({ device, workers, json, ...given }) =>
   Effect.scoped(
     Effect.gen(function* () {
       if (device._tag === "Memory") {
@@ -133,7 +137,8 @@ export const command = Command.make("serve", options, ({ device, workers, json, 
           message: "serve: nobody could reach a memory device: use tap, or the command echo",
         })
       }
-      const outside: ServeOptions = { ...given, device, dhcp: yield* dhcpOf("serve", dhcp, hostName) }
+      const { noControl, wire } = given
+      const outside: ServeOptions = { ...(yield* addressing("serve", { ...given, device })), device, noControl, wire }
       const report = reportFor(json)
       const count = Option.getOrElse(workers, () => 1)
       yield* count === 1

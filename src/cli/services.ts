@@ -11,7 +11,6 @@ import { udpChargen, udpDiscard, udpEcho, udpServiceCounters } from "../net/udpS
 import type { SharedDevice } from "../net/Workers.ts"
 import { stats } from "../runtime/metrics.ts"
 import { Stack, type StackInterface, type StackService } from "../runtime/stack.ts"
-import { type IpAddress, ipv4, ipv6 } from "../wire/address.ts"
 import type { Snapshot } from "./report.ts"
 import { behind, offloads, type Wire } from "./wire.ts"
 
@@ -25,30 +24,30 @@ export type OutsideSpec = Exclude<DeviceSpec, { readonly _tag: "Memory" }>
 
 export interface DeviceOn {
   readonly device: OutsideSpec
-  readonly address: InterfaceAddress
-  /** On an interface of the kernel's that is made here; absent: it gets none. */
-  readonly kernelAddress: IpAddress | undefined
+  /** On an interface of the kernel's that is made here. */
+  readonly kernelAddresses: ReadonlyArray<InterfaceAddress>
   /** Absent: nothing stands between. */
   readonly wire?: Wire
 }
 
 export interface StackOn extends DeviceOn {
   readonly wire: Wire
-  /** Its address comes from a DHCP server, in place of the one given. Default false. */
+  /** The stack's own. */
+  readonly addresses: ReadonlyArray<InterfaceAddress>
+  /** An IPv4 address comes from a DHCP server. Default false. */
   readonly dhcp?: StackInterface["dhcp"]
+  /** IPv6 addresses come from routers' advertisements. Default false. */
+  readonly slaac?: boolean
 }
 
 /** The TAP or TUN that `--device` has asked for: made here, it has the kernel's address on it. */
 const tapOptions = (
   { name, _tag }: Exclude<OutsideSpec, { readonly _tag: "Netmap" }>,
-  { address, kernelAddress, wire }: DeviceOn,
+  { kernelAddresses, wire }: DeviceOn,
 ) => ({
   ...(name === undefined ? {} : { name }),
   layer: _tag === "Tun" ? ("ip" as const) : ("ethernet" as const),
-  addresses:
-    kernelAddress === undefined
-      ? []
-      : [{ address: kernelsIn(address, kernelAddress), prefixLength: address.prefixLength }],
+  addresses: kernelAddresses,
   offload: wire === undefined || offloads(wire),
 })
 
@@ -59,7 +58,7 @@ export const openDevice = (options: DeviceOn): Effect.Effect<Device, TapError | 
 }
 
 /** The same device, for several stacks. */
-export const sharedDevice = (options: StackOn): SharedDevice => {
+export const sharedDevice = (options: DeviceOn): SharedDevice => {
   const { device } = options
   return device._tag === "Netmap"
     ? { _tag: "Netmap", port: device.port }
@@ -70,29 +69,22 @@ export const sharedDevice = (options: StackOn): SharedDevice => {
 export const stackOn = (options: StackOn) =>
   Effect.gen(function* () {
     const device = yield* openDevice(options)
-    const { dhcp = false } = options
+    const { addresses, dhcp = false, slaac = false } = options
     const stack = yield* Stack.make({
       interfaces: [
         {
           device: yield* behind(options.wire, device),
-          addresses: dhcp === false ? [options.address] : [],
+          addresses,
           dhcp,
-          // The link has the two of us on it, and the kernel does not ask either.
-          dadTransmits: 0,
+          ...(slaac ? { ipv6: "auto" as const } : {}),
+          // The link has the two of us on it, and the kernel does not ask either; on one with routers others may be.
+          dadTransmits: slaac ? 1 : 0,
         },
       ],
       settings: yield* serviceSettings,
     })
     return { stack, device: device.name }
   })
-
-/** The kernel's address on the link: the one given, or, where that is of the other IP version, the first of the network. */
-export const kernelsIn = ({ address }: InterfaceAddress, given: IpAddress): IpAddress => {
-  if (given.family === address.family) return given
-  return address.family === 4
-    ? ipv4(((address.d & 0xffffff00) | (address.d % 256 === 1 ? 2 : 1)) >>> 0)
-    : ipv6(address.a, address.b, 0, address.c === 0 && address.d === 1 ? 2 : 1)
-}
 
 /** The configured settings; the small ports are what these commands are for. */
 export const serviceSettings = Effect.map(fromConfig, (settings) => ({ ...settings, ipUnprivilegedPortStart: 0 }))

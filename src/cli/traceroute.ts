@@ -4,7 +4,7 @@ import * as Traceroute from "../net/Traceroute.ts"
 import { Stack } from "../runtime/stack.ts"
 import { formatAddress } from "../wire/addressText.ts"
 import { FAILURE } from "./errors.ts"
-import { addressOfHost, host, pathOptions, pathStack } from "./pathOptions.ts"
+import { addressOfHost, familyOf, host, pathOptions, pathStack } from "./pathOptions.ts"
 import { untilSignal } from "./signals.ts"
 
 const options = {
@@ -80,8 +80,9 @@ const recordOf = ({ ttl, probes, isLast }: Traceroute.Hop): object => ({
 export const command = Command.make("traceroute", { ...options, host }, (given) =>
   Effect.scoped(
     Effect.gen(function* () {
+      const family = yield* familyOf(given)
       const stack = yield* pathStack("traceroute", given)
-      const address = yield* addressOfHost(stack, given.host)
+      const address = yield* addressOfHost(stack, given.host, family)
       const name = formatAddress(address)
       const size = Traceroute.DEFAULT_SIZE[address.family]
       if (!given.json) {

@@ -36,12 +36,15 @@ export const resolve = (name: string, type: RecordType): Effect.Effect<ReadonlyA
 export const lookup = (host: string | IpAddress): Effect.Effect<ReadonlyArray<IpAddress>, LookupError, Stack> =>
   Effect.flatMap(Stack, (stack) => lookupOn(stack, host))
 
+/** As `lookup`; `only`: addresses of one IP version, and none of the other's are asked for. */
 export const lookupOn = (
   stack: StackService,
   host: string | IpAddress,
+  only?: 4 | 6,
 ): Effect.Effect<ReadonlyArray<IpAddress>, LookupError> => {
   const literal = addressOf(host, stack)
-  if (Either.isRight(literal)) return Effect.succeed([literal.right])
+  const suits = ({ family }: IpAddress): boolean => only === undefined || family === only
+  if (Either.isRight(literal)) return Effect.succeed([literal.right].filter(suits))
   const name = String(host)
   // No name ends in a number (RFC 1123 section 2.1): an address was meant.
   if (/(^|\.)[0-9]+\.?$/.test(name) || name.includes(":")) {
@@ -49,8 +52,9 @@ export const lookupOn = (
   }
   const own = stack.network.addresses().flatMap(({ address, state }) => (USABLE.has(state) ? [address] : []))
   // RFC 6761 section 6.3: never asked of a server.
-  if (/^(.+\.)?localhost\.?$/i.test(name)) return Effect.succeed(own)
-  const families = ([6, 4] as const).filter((family) => own.some((address) => address.family === family))
+  if (/^(.+\.)?localhost\.?$/i.test(name)) return Effect.succeed(own.filter(suits))
+  const families =
+    only === undefined ? ([6, 4] as const).filter((family) => own.some((address) => address.family === family)) : [only]
   return Effect.flatMap(resolverOf(stack), (ask) => {
     const found =
       families.length < 2 ? ask(name, families[0] === 6 ? "AAAA" : "A") : both(ask(name, "AAAA"), ask(name, "A"))

@@ -29,6 +29,8 @@ export interface WorkersOptions {
   /** The addresses that all the stacks have in common. */
   readonly addresses: ReadonlyArray<InterfaceAddress | string>
   readonly routes?: ReadonlyArray<RouteConfig>
+  /** As in `StackInterface`: how often to ask whether somebody else has an IPv6 address before it is used. Default 1. */
+  readonly dadTransmits?: number
   readonly settings?: Partial<TcpSettings>
   /** The module that each worker runs, as `new URL("./server.ts", import.meta.url)`. */
   readonly application: URL | string
@@ -82,6 +84,7 @@ export const make = (
       device: options.device,
       addresses: options.addresses,
       routes: options.routes ?? [],
+      dadTransmits: options.dadTransmits,
       settings: options.settings ?? {},
       secret: crypto.getRandomValues(new Uint8Array(SECRET_LENGTH)),
       channel: `netfold-${crypto.randomUUID()}`,

@@ -165,6 +165,25 @@ describe("netfold", () => {
     ])
   }, 30_000)
 
+  test("refuses to ask a network for addresses where none could answer, and says why", async () => {
+    await Promise.all([
+      fails(["echo", "--dhcp"], 1, /memory device/),
+      fails(["http", "--slaac"], 1, /memory device/),
+      fails(["echo", "--device", "tun", "--dhcp"], 1, /TUN/),
+      fails(["lab", "--host-name", "x", "true"], 1, /--dhcp/),
+      fails(["serve", "--dhcp", "--workers", "2"], 1, /one stack, without --workers/),
+      fails(["serve", "--slaac", "--workers", "2"], 1, /one stack, without --workers/),
+    ])
+  }, 30_000)
+
+  test("ping and traceroute: one of -4 and -6 at most, with status 2 as ping(8)", async () => {
+    await Promise.all([
+      fails(["ping", "-4", "-6", "-c1", "::1"], 2, /only one of -4 and -6/),
+      fails(["traceroute", "-4", "-6", "192.0.2.1"], 2, /only one of -4 and -6/),
+      fails(["ping", "--device", "memory", "192.0.2.1"], 2, /memory device/),
+    ])
+  }, 30_000)
+
   test("says who is in the way of a port in use, with status 1", async () => {
     const server = createServer()
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))

@@ -52,6 +52,11 @@ kernelSuite("netfold echo --device tap", import.meta.path, (test) => {
       const [back] = await Promise.all([readAll(socket), socket.write(bytes).then(() => socket.shutdown())])
       expect(sha256(back)).toBe(sha256(bytes))
       socket.close()
+      // Without --address it has one of each IP version.
+      const other = await dial(7, "2001:db8::2")
+      await other.write(text("hello"))
+      expect(string(await readExactly(other, 5))).toBe("hello")
+      other.close()
     })
   })
 

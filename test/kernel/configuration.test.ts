@@ -372,14 +372,23 @@ const withCommand = async (words: ReadonlyArray<string>, body: (command: Child) 
 kernelSuite("netfold's commands for configuration", import.meta.path, (every) => {
   const test = needing(every, "dnsmasq")
 
-  test("serve --dhcp --host-name: says its address, serves there", async () => {
+  test("serve --dhcp --host-name --slaac: says its addresses, serves there", async () => {
     const name = "nf-dhcp"
-    await withCommand(["serve", "--device", `tap:${name}`, "--dhcp", "--host-name", "folded"], async (command) => {
+    const words = ["--device", `tap:${name}`, "--dhcp", "--host-name", "folded", "--slaac"]
+    await withCommand(["serve", ...words], async (command) => {
       await command.line(/message=start.* address=dhcp/)
+      await settled(name)
+      const ranges = ["198.18.0.50,198.18.0.50,255.255.255.0,2m", "2001:db8::,ra-only,64,1h"]
       await withDnsmasq(
         name,
-        ["--dhcp-range=198.18.0.50,198.18.0.50,255.255.255.0,2m", "--port=0"],
+        [...ranges.map((range) => `--dhcp-range=${range}`), "--enable-ra", "--port=0"],
         async (dnsmasq) => {
+          const advertised = await command.line(/message=advertised/)
+          const [, address = ""] = /address=(2001:db8::[0-9a-f:]+|2001:db8:0:[0-9a-f:]+)\/64/.exec(advertised) ?? []
+          const over6 = await KernelSocket.begin({ host: address, port: 7 }).connected()
+          await over6.write(text("hello"))
+          expect(string(await readExactly(over6, 5))).toBe("hello")
+          over6.close()
           const line = await command.line(/message=lease/)
           expect(line).toContain("address=198.18.0.50/24")
           expect(line).toContain(`server=${KERNEL}`)
@@ -425,11 +434,16 @@ kernelSuite("netfold's commands for configuration", import.meta.path, (every) =>
         expect(stdout).toContain("1 packets transmitted, 1 received")
         expect(status).toBe(0)
         expect(await netfold([...words, "four.test"]).ended).toMatchObject({
-          status: 1,
+          status: 2,
           stderr: 'netfold: "four.test" is a name: give a name server, as --dns 198.18.0.1\n',
         })
+        // A name of both versions: the one that is asked for.
+        const by4 = await netfold([...words, "-4", "--dns", KERNEL, "both.test"]).ended
+        expect(by4).toMatchObject({ status: 0, stdout: expect.stringContaining(`PING both.test (${KERNEL}) 56(84)`) })
+        const by6 = await netfold([...words, "-6", "-W0.1", "--dns", KERNEL, "both.test"]).ended
+        expect(by6.stdout).toStartWith(`PING both.test(${KERNEL6}) 56 data bytes\n`)
         const unknown = await netfold([...words, "--dns", KERNEL, "none.test"]).ended
-        expect(unknown).toMatchObject({ status: 1, stderr: expect.stringContaining("none.test") })
+        expect(unknown).toMatchObject({ status: 2, stderr: expect.stringContaining("none.test") })
       })
     } finally {
       tap.remove()

@@ -4,7 +4,7 @@ import { eventText, headingText, statisticsText, timeText } from "../../src/cli/
 import { hopText } from "../../src/cli/traceroute.ts"
 import * as Ping from "../../src/net/Ping.ts"
 import * as Traceroute from "../../src/net/Traceroute.ts"
-import { ipv4 } from "../../src/wire/address.ts"
+import { ipv4, ipv6 } from "../../src/wire/address.ts"
 import { on, pair, run, SERVER } from "./support.ts"
 
 const NOBODY = "10.0.0.99"
@@ -101,7 +101,10 @@ describe("the statistics of ping", () => {
       "3 packets transmitted, 2 received, +1 duplicates, 33.3333% packet loss, time 2003ms",
       "rtt min/avg/max/mdev = 1.000/3.000/5.000/1.633 ms",
     ])
-    expect(headingText("www.example", SERVER, 56)).toBe("PING www.example (10.0.0.1) 56(84) bytes of data.")
+    expect(headingText("www.example", ipv4(0x0a000001), 56)).toBe("PING www.example (10.0.0.1) 56(84) bytes of data.")
+    expect(headingText("www.example", ipv6(0x20010db8, 0, 0, 1), 56)).toBe(
+      "PING www.example(2001:db8::1) 56 data bytes",
+    )
     expect(events.map(eventText)).toEqual([
       undefined,
       "64 bytes from 10.0.0.1: icmp_seq=1 ttl=64 time=1.00 ms",

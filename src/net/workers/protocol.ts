@@ -18,6 +18,7 @@ export interface Start {
   readonly opened: { readonly name: string; readonly mac: number } | undefined
   readonly addresses: ReadonlyArray<InterfaceAddress | string>
   readonly routes: ReadonlyArray<RouteConfig>
+  readonly dadTransmits: number | undefined
   readonly settings: Partial<TcpSettings>
   readonly secret: Uint8Array
   /** Of the siblings' common channel. */

@@ -66,6 +66,7 @@ const start = (given: Start) =>
         {
           device: sibling(device, { index, portRanges, channel: channelOf(given.channel) }),
           addresses: given.addresses,
+          ...(given.dadTransmits === undefined ? {} : { dadTransmits: given.dadTransmits }),
         },
       ],
       routes: given.routes,
