@@ -15,6 +15,7 @@ import { openTap as attach, type Tap } from "../../ffi/tun.ts"
 import type { IpAddress, MacAddress } from "../wire/address.ts"
 import type { Device } from "./device.ts"
 import { gather } from "./gather.ts"
+import { askable } from "./kernelGroups.ts"
 import { isGroupMac, randomMac } from "./mac.ts"
 import { pollerStarted, register } from "./poller.ts"
 import { TapDevice } from "./tapDevice.ts"
@@ -116,7 +117,13 @@ const attachedNew = (name: string, options: TapOptions): Tap => {
 const prepare = (tap: Tap, exists: boolean, options: TapOptions): Effect.Effect<Device, TapError> =>
   Effect.gen(function* () {
     const { fd, name } = tap
-    if (!exists) yield* system(name, () => configure(name, options))
+    if (!exists) {
+      yield* system(name, () => configure(name, options))
+      yield* askable(
+        name,
+        (options.addresses ?? []).map(({ address }) => address),
+      )
+    }
     const layer = layerOf(options)
     const kernelMac = layer === "ip" ? undefined : yield* system(name, () => interfaceMac(name))
     if (options.mac !== undefined && options.mac === kernelMac) return yield* sharedMac(name)
