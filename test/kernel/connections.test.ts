@@ -2,7 +2,18 @@ import { expect } from "bun:test"
 import type { KernelSocket } from "./kernelSocket.ts"
 import { kernelSuite } from "./namespace.ts"
 import { type End, octets, readAll, readExactly, sha256, string, text } from "./octets.ts"
-import { FAMILIES, type Pair, type Peers, peersOver, type StackPeer, withPeers } from "./peers.ts"
+import {
+  ENDS,
+  FAMILIES,
+  KERNEL,
+  KERNEL6,
+  type Pair,
+  type Peers,
+  peersOver,
+  STACK,
+  STACK6,
+  type StackPeer,
+} from "./peers.ts"
 import * as posix from "./posix.ts"
 import { reasonOf, until } from "./wait.ts"
 
@@ -21,6 +32,13 @@ const exchange = async (end: End, bytes: Uint8Array): Promise<Uint8Array> => {
 
 /** The states of the stack's connections, without its listeners. */
 const states = (stack: StackPeer) => stack.list().flatMap(({ state }) => (state === "LISTEN" ? [] : [state]))
+
+/** Addresses of the stack's own. */
+const OWN = {
+  4: [STACK, "198.18.0.3", "198.18.0.200"],
+  6: [STACK6, "2001:db8:7::3", "2001:db8:7::200"],
+} as const
+const cidr = (host: string): string => `${host}/${host.includes(":") ? 64 : 24}`
 
 type Meet = (peers: Peers) => Promise<Pair>
 const byKernel: Meet = ({ fromKernel }) => fromKernel()
@@ -190,180 +208,186 @@ for (const [manner, meet, offload] of manners) {
   }
 }
 
-kernelSuite("Making connections", import.meta.path, (test) => {
-  test("the kernel to a port where nobody listens: ECONNREFUSED", async () => {
-    await withPeers({}, async ({ stack, kernel }) => {
-      expect(await reasonOf(kernel.dial(81))).toMatchObject({ code: "ECONNREFUSED" })
-      expect(stack.tcpCounters["OutRsts"]).toBe(1)
-    })
-  })
-
-  test("the stack to a port where nobody listens: ConnectionRefused", async () => {
-    await withPeers({}, async ({ stack }) => {
-      expect(await reasonOf(stack.dial(81))).toMatchObject({
-        _tag: "ConnectionRefused",
-        errno: "ECONNREFUSED",
-        endpoint: "198.18.0.1:81",
+for (const family of FAMILIES) {
+  const withPeers = peersOver(family)
+  kernelSuite(`Making connections, over IPv${family}`, import.meta.path, (test) => {
+    test("the kernel to a port where nobody listens: ECONNREFUSED", async () => {
+      await withPeers({}, async ({ stack, kernel }) => {
+        expect(await reasonOf(kernel.dial(81))).toMatchObject({ code: "ECONNREFUSED" })
+        expect(stack.tcpCounters["OutRsts"]).toBe(1)
       })
     })
-  })
 
-  test("the stack from a port of its choice: the kernel sees it come from there", async () => {
-    await withPeers({}, async ({ fromStack }) => {
-      const { ours, theirs } = await fromStack({ local: { port: 12_345 } })
-      expect(theirs.remote).toEqual({ host: "198.18.0.2", port: 12_345 })
-      expect(ours.connection.local.port).toBe(12_345)
+    test("the stack to a port where nobody listens: ConnectionRefused", async () => {
+      await withPeers({}, async ({ stack }) => {
+        expect(await reasonOf(stack.dial(81))).toMatchObject({
+          _tag: "ConnectionRefused",
+          errno: "ECONNREFUSED",
+          endpoint: family === 4 ? `${KERNEL}:81` : `[${KERNEL6}]:81`,
+        })
+      })
     })
-  })
 
-  test("both connect to each other at once: one connection", async () => {
-    await withPeers({}, async ({ stack, kernel, barrier }) => {
-      await barrier()
-      // The kernel's SYN waits at the device while the stack's own is sent.
-      const theirs = kernel.begin(5001, { localPort: 5002 })
-      const ours = await stack.dial(5002, { local: { port: 5001 } })
-      await theirs.connected()
-      await Promise.all([theirs.write(text("from the kernel")), ours.write(text("from the stack"))])
-      expect(string(await readExactly(ours, 15))).toBe("from the kernel")
-      expect(string(await readExactly(theirs, 14))).toBe("from the stack")
-      expect(states(stack)).toContain("ESTABLISHED")
+    test("the stack from a port of its choice: the kernel sees it come from there", async () => {
+      await withPeers({}, async ({ fromStack }) => {
+        const { ours, theirs } = await fromStack({ local: { port: 12_345 } })
+        expect(theirs.remote).toEqual({ host: ENDS[family].stack, port: 12_345 })
+        expect(ours.connection.local.port).toBe(12_345)
+      })
     })
-  })
 
-  test("the kernel gives up before the SYN-ACK: nothing is accepted", async () => {
-    await withPeers({}, async ({ stack, kernel, barrier }) => {
-      const listener = await stack.hear({ port: 7 })
-      await barrier()
-      kernel.begin(7).abort()
-      await barrier() // The SYN-ACK has been answered,
-      await barrier() // and the answer read.
-      expect(stack.tcpCounters["EmbryonicRsts"]).toBe(1)
-      expect(states(stack)).toEqual(["ESTABLISHED"]) // The barrier's own.
-      // The next one is not mistaken for it.
-      const [ours, theirs] = await Promise.all([listener.accept(), kernel.dial(7)])
-      await theirs.write(text("me"))
-      expect(string(await readExactly(ours, 2))).toBe("me")
+    test("both connect to each other at once: one connection", async () => {
+      await withPeers({}, async ({ stack, kernel, barrier }) => {
+        await barrier()
+        // The kernel's SYN waits at the device while the stack's own is sent.
+        const theirs = kernel.begin(5001, { localPort: 5002 })
+        const ours = await stack.dial(5002, { local: { port: 5001 } })
+        await theirs.connected()
+        await Promise.all([theirs.write(text("from the kernel")), ours.write(text("from the stack"))])
+        expect(string(await readExactly(ours, 15))).toBe("from the kernel")
+        expect(string(await readExactly(theirs, 14))).toBe("from the stack")
+        expect(states(stack)).toContain("ESTABLISHED")
+      })
     })
-  })
 
-  test("all options of the kernel, on and off: both agree, and the data is intact", async () => {
-    for (const timestamps of [false, true]) {
-      for (const sack of [false, true]) {
-        for (const scaling of [false, true]) {
-          const kernelSettings = {
-            tcp_timestamps: timestamps ? 1 : 0,
-            tcp_sack: sack ? 1 : 0,
-            tcp_window_scaling: scaling ? 1 : 0,
-          }
-          await withPeers({ kernelSettings }, async (peers) => {
-            for (const meet of [byKernel, byStack]) {
-              const { ours, theirs } = await meet(peers)
-              const { info } = theirs
-              expect(info).toMatchObject({ timestamps, sack, scaling })
-              const { tcb } = ours.status
-              if (!("link" in tcb)) throw new Error(`not synchronized: ${tcb._tag}`)
-              expect(tcb.link.agreed).toMatchObject({
-                timestamps,
-                sack,
-                scaling,
-                sndScale: scaling ? info.rcvScale : 0,
-                rcvScale: scaling ? info.sndScale : 0,
-              })
-              const bytes = octets(300_000)
-              const serving = echoing(ours)
-              expect(sha256(await exchange(theirs, bytes))).toBe(sha256(bytes))
-              await serving
+    test("the kernel gives up before the SYN-ACK: nothing is accepted", async () => {
+      await withPeers({}, async ({ stack, kernel, barrier }) => {
+        const listener = await stack.hear({ port: 7 })
+        await barrier()
+        kernel.begin(7).abort()
+        await barrier() // The SYN-ACK has been answered,
+        await barrier() // and the answer read.
+        expect(stack.tcpCounters["EmbryonicRsts"]).toBe(1)
+        expect(states(stack)).toEqual(["ESTABLISHED"]) // The barrier's own.
+        // The next one is not mistaken for it.
+        const [ours, theirs] = await Promise.all([listener.accept(), kernel.dial(7)])
+        await theirs.write(text("me"))
+        expect(string(await readExactly(ours, 2))).toBe("me")
+      })
+    })
+
+    test("all options of the kernel, on and off: both agree, and the data is intact", async () => {
+      for (const timestamps of [false, true]) {
+        for (const sack of [false, true]) {
+          for (const scaling of [false, true]) {
+            const kernelSettings = {
+              tcp_timestamps: timestamps ? 1 : 0,
+              tcp_sack: sack ? 1 : 0,
+              tcp_window_scaling: scaling ? 1 : 0,
             }
-          })
+            await withPeers({ kernelSettings }, async (peers) => {
+              for (const meet of [byKernel, byStack]) {
+                const { ours, theirs } = await meet(peers)
+                const { info } = theirs
+                expect(info).toMatchObject({ timestamps, sack, scaling })
+                const { tcb } = ours.status
+                if (!("link" in tcb)) throw new Error(`not synchronized: ${tcb._tag}`)
+                expect(tcb.link.agreed).toMatchObject({
+                  timestamps,
+                  sack,
+                  scaling,
+                  sndScale: scaling ? info.rcvScale : 0,
+                  rcvScale: scaling ? info.sndScale : 0,
+                })
+                const bytes = octets(300_000)
+                const serving = echoing(ours)
+                expect(sha256(await exchange(theirs, bytes))).toBe(sha256(bytes))
+                await serving
+              }
+            })
+          }
         }
       }
-    }
-  })
+    })
 
-  const mtus: ReadonlyArray<readonly [mtu: number, least: number]> = [
-    [576, 524],
-    [1280, 1228],
-    [9000, 8948],
-    // The kernel sends no more at once than half of the largest window that it has seen.
-    [65_521, 32_256],
-  ]
-  for (const [mtu, least] of mtus) {
-    test(`an interface with an MTU of ${mtu}: segments fill it, and the data is intact`, async () => {
-      await withPeers({ mtu }, async (peers) => {
-        for (const meet of [byKernel, byStack]) {
-          const { ours, theirs } = await meet(peers)
-          expect(theirs.info.sndMss).toBeGreaterThanOrEqual(least)
-          const bytes = octets(1_000_000)
-          const serving = echoing(ours)
-          expect(sha256(await exchange(theirs, bytes))).toBe(sha256(bytes))
-          await serving
-        }
+    /** Of the headers and of timestamps. */
+    const overhead = family === 4 ? 52 : 72
+    // IPv6 has no links of less than 1280 octets.
+    for (const mtu of family === 4 ? [576, 1280, 9000, 65_521] : [1280, 9000, 65_521]) {
+      // The kernel sends no more at once than half of the largest window that it has seen.
+      const least = Math.min(mtu - overhead, 32_256)
+      test(`an interface with an MTU of ${mtu}: segments fill it, and the data is intact`, async () => {
+        await withPeers({ mtu }, async (peers) => {
+          for (const meet of [byKernel, byStack]) {
+            const { ours, theirs } = await meet(peers)
+            expect(theirs.info.sndMss).toBeGreaterThanOrEqual(least)
+            const bytes = octets(1_000_000)
+            const serving = echoing(ours)
+            expect(sha256(await exchange(theirs, bytes))).toBe(sha256(bytes))
+            await serving
+          }
+        })
+      })
+    }
+
+    test("a kernel that announces an MSS of 88: the stack's segments are no larger", async () => {
+      await withPeers({}, async ({ fromKernel }) => {
+        const { ours, theirs } = await fromKernel({}, { mss: 88 })
+        const bytes = octets(88_000 - 12 * 1000)
+        const [back] = await Promise.all([readAll(theirs), ours.write(bytes).then(() => ours.shutdown())])
+        expect(sha256(back)).toBe(sha256(bytes))
+        expect(theirs.info.dataSegmentsIn).toBeGreaterThanOrEqual(bytes.length / 76)
       })
     })
-  }
-
-  test("a kernel that announces an MSS of 88: the stack's segments are no larger", async () => {
-    await withPeers({}, async ({ fromKernel }) => {
-      const { ours, theirs } = await fromKernel({}, { mss: 88 })
-      const bytes = octets(88_000 - 12 * 1000)
-      const [back] = await Promise.all([readAll(theirs), ours.write(bytes).then(() => ours.shutdown())])
-      expect(sha256(back)).toBe(sha256(bytes))
-      expect(theirs.info.dataSegmentsIn).toBeGreaterThanOrEqual(bytes.length / 76)
-    })
   })
-})
+}
 
-kernelSuite("Where the stack listens", import.meta.path, (test) => {
-  const greeting = async (socket: KernelSocket) => string(await readAll(socket))
+for (const family of FAMILIES) {
+  const withPeers = peersOver(family)
+  kernelSuite(`Where the stack listens, over IPv${family}`, import.meta.path, (test) => {
+    const greeting = async (socket: KernelSocket) => string(await readAll(socket))
 
-  test("on all ports: each one answers, and a listener of its own port goes first", async () => {
-    await withPeers({}, async ({ stack, kernel }) => {
-      await stack.echo({ allPorts: true })
-      const own = await stack.hear({ port: 80 })
-      for (const port of [1, 7, 79, 81, 1024, 32_768, 65_535]) {
-        const socket = await kernel.dial(port)
-        expect(string(await exchange(socket, text(`port ${port}`)))).toBe(`port ${port}`)
-      }
-      const [ours, theirs] = await Promise.all([own.accept(), kernel.dial(80)])
-      await ours.write(text("the one on 80"))
-      ours.close()
-      expect(await greeting(theirs)).toBe("the one on 80")
-    })
-  })
-
-  test("on several addresses of its own: each on its own, and one on all of them", async () => {
-    const addresses = ["198.18.0.2/24", "198.18.0.3/24", "198.18.0.200/24"]
-    await withPeers({ addresses }, async ({ stack, kernel }) => {
-      const listening = [{ host: "198.18.0.2", port: 80 }, { host: "198.18.0.3", port: 80 }, { port: 81 }]
-      for (const options of listening) {
-        const listener = await stack.hear(options)
-        void (async () => {
-          for (;;) {
-            const ours = await listener.accept()
-            await ours.write(text(`listener of ${options.host ?? "all"}`))
-            ours.close()
-          }
-        })().catch(() => {})
-      }
-      const answers = []
-      for (const port of [80, 81]) {
-        for (const host of ["198.18.0.2", "198.18.0.3"]) {
-          const socket = await kernel.dial(port, { host })
-          expect(socket.remote).toEqual({ host, port })
-          answers.push(await greeting(socket))
+    test("on all ports: each one answers, and a listener of its own port goes first", async () => {
+      await withPeers({}, async ({ stack, kernel }) => {
+        await stack.echo({ allPorts: true })
+        const own = await stack.hear({ port: 80 })
+        for (const port of [1, 7, 79, 81, 1024, 32_768, 65_535]) {
+          const socket = await kernel.dial(port)
+          expect(string(await exchange(socket, text(`port ${port}`)))).toBe(`port ${port}`)
         }
-      }
-      const own = ["listener of 198.18.0.2", "listener of 198.18.0.3"]
-      expect(answers).toEqual([...own, "listener of all", "listener of all"])
-      expect(await reasonOf(kernel.dial(80, { host: "198.18.0.200" }))).toMatchObject({ code: "ECONNREFUSED" })
+        const [ours, theirs] = await Promise.all([own.accept(), kernel.dial(80)])
+        await ours.write(text("the one on 80"))
+        ours.close()
+        expect(await greeting(theirs)).toBe("the one on 80")
+      })
     })
-  })
 
-  test("on one address only: another one refuses", async () => {
-    await withPeers({ addresses: ["198.18.0.2/24", "198.18.0.3/24"] }, async ({ stack, kernel }) => {
-      await stack.hear({ host: "198.18.0.3", port: 80 })
-      expect(await reasonOf(kernel.dial(80))).toMatchObject({ code: "ECONNREFUSED" })
-      await kernel.dial(80, { host: "198.18.0.3" })
+    test("on several addresses of its own: each on its own, and one on all of them", async () => {
+      const [first, second, third] = OWN[family]
+      const addresses = OWN[family].map(cidr)
+      await withPeers({ addresses }, async ({ stack, kernel }) => {
+        const listening = [{ host: first, port: 80 }, { host: second, port: 80 }, { port: 81 }]
+        for (const options of listening) {
+          const listener = await stack.hear(options)
+          void (async () => {
+            for (;;) {
+              const ours = await listener.accept()
+              await ours.write(text(`listener of ${options.host ?? "all"}`))
+              ours.close()
+            }
+          })().catch(() => {})
+        }
+        const answers = []
+        for (const port of [80, 81]) {
+          for (const host of [first, second]) {
+            const socket = await kernel.dial(port, { host })
+            expect(socket.remote).toEqual({ host, port })
+            answers.push(await greeting(socket))
+          }
+        }
+        const own = [`listener of ${first}`, `listener of ${second}`]
+        expect(answers).toEqual([...own, "listener of all", "listener of all"])
+        expect(await reasonOf(kernel.dial(80, { host: third }))).toMatchObject({ code: "ECONNREFUSED" })
+      })
+    })
+
+    test("on one address only: another one refuses", async () => {
+      const [first, second] = OWN[family]
+      await withPeers({ addresses: [first, second].map(cidr) }, async ({ stack, kernel }) => {
+        await stack.hear({ host: second, port: 80 })
+        expect(await reasonOf(kernel.dial(80))).toMatchObject({ code: "ECONNREFUSED" })
+        await kernel.dial(80, { host: second })
+      })
     })
   })
-})
+}

@@ -240,53 +240,59 @@ kernelSuite("A peer that is gone", import.meta.path, (test) => {
   })
 })
 
-kernelSuite("A process that is held up", import.meta.path, (test) => {
-  test("longer than an RTO while the ACK waits at the device: nothing is sent again", async () => {
-    await withPeers({}, async ({ stack, fromKernel }) => {
-      const { ours, theirs } = await fromKernel()
-      await ours.write(text("acknowledged at once"))
-      await Promise.resolve()
-      expect(theirs.received).toBeGreaterThan(0)
-      Bun.sleepSync(300)
-      expect(string(await readExactly(theirs, 20))).toBe("acknowledged at once")
-      await until("the ACK", () => ours.status.sendQ === 0)
-      expect(stack.tcpCounters["RetransSegs"]).toBe(0)
+for (const family of FAMILIES) {
+  const withPeers = peersOver(family)
+  kernelSuite(`A process that is held up, over IPv${family}`, import.meta.path, (test) => {
+    test("longer than an RTO while the ACK waits at the device: nothing is sent again", async () => {
+      await withPeers({}, async ({ stack, fromKernel }) => {
+        const { ours, theirs } = await fromKernel()
+        await ours.write(text("acknowledged at once"))
+        await Promise.resolve()
+        expect(theirs.received).toBeGreaterThan(0)
+        Bun.sleepSync(300)
+        expect(string(await readExactly(theirs, 20))).toBe("acknowledged at once")
+        await until("the ACK", () => ours.status.sendQ === 0)
+        expect(stack.tcpCounters["RetransSegs"]).toBe(0)
+      })
     })
   })
-})
+}
 
-kernelSuite("A link that is not clean", import.meta.path, (test) => {
-  const bytes = octets(2 * MIB)
-  const isData = (frame: Uint8Array) => payloadLength(frame) > 0
+for (const family of FAMILIES) {
+  const withPeers = peersOver(family)
+  kernelSuite(`A link that is not clean, over IPv${family}`, import.meta.path, (test) => {
+    const bytes = octets(2 * MIB)
+    const isData = (frame: Uint8Array) => payloadLength(frame) > 0
 
-  /** Everything through the stack's echo and back. */
-  const echoed = async (sieve: Parameters<typeof sieved>[1]): Promise<void> => {
-    await withPeers({ through: (device) => sieved(device, sieve) }, async ({ stack, kernel }) => {
-      await stack.echo({ port: 7 })
-      const theirs = await kernel.dial(7)
-      const [back] = await Promise.all([readAll(theirs), theirs.write(bytes).then(() => theirs.shutdown())])
-      expect(sha256(back)).toBe(sha256(bytes))
+    /** Everything through the stack's echo and back. */
+    const echoed = async (sieve: Parameters<typeof sieved>[1]): Promise<void> => {
+      await withPeers({ through: (device) => sieved(device, sieve) }, async ({ stack, kernel }) => {
+        await stack.echo({ port: 7 })
+        const theirs = await kernel.dial(7)
+        const [back] = await Promise.all([readAll(theirs), theirs.write(bytes).then(() => theirs.shutdown())])
+        expect(sha256(back)).toBe(sha256(bytes))
+      })
+    }
+
+    test("every 40th segment of the kernel is lost: everything arrives", async () => {
+      let n = 0
+      await echoed({ received: (batch) => batch.filter(({ bytes }) => !isData(bytes) || ++n % 40 !== 0) })
     })
-  }
 
-  test("every 40th segment of the kernel is lost: everything arrives", async () => {
-    let n = 0
-    await echoed({ received: (batch) => batch.filter(({ bytes }) => !isData(bytes) || ++n % 40 !== 0) })
-  })
+    test("every 40th segment of the stack is lost: everything arrives", async () => {
+      let n = 0
+      await echoed({ sent: (frame) => !isData(frame) || ++n % 40 !== 0 })
+    })
 
-  test("every 40th segment of the stack is lost: everything arrives", async () => {
-    let n = 0
-    await echoed({ sent: (frame) => !isData(frame) || ++n % 40 !== 0 })
-  })
+    test("every segment of the kernel comes twice: everything arrives, once", async () => {
+      await echoed({ received: (batch) => batch.flatMap((frame) => [frame, frame]) })
+    })
 
-  test("every segment of the kernel comes twice: everything arrives, once", async () => {
-    await echoed({ received: (batch) => batch.flatMap((frame) => [frame, frame]) })
-  })
-
-  test("the segments of the kernel come in another order: everything arrives", async () => {
-    // Neighbours change places.
-    await echoed({
-      received: (batch) => batch.map((frame, index) => batch[index ^ 1] ?? frame),
+    test("the segments of the kernel come in another order: everything arrives", async () => {
+      // Neighbours change places.
+      await echoed({
+        received: (batch) => batch.map((frame, index) => batch[index ^ 1] ?? frame),
+      })
     })
   })
-})
+}

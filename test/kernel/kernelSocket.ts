@@ -48,6 +48,9 @@ const STATES = [
 ] as const
 export type KernelState = (typeof STATES)[number]
 
+/** Any address of the IP version that `host` is of. */
+const anyOf = (host: string): string => (posix.familyOf(host) === 6 ? "::" : "0.0.0.0")
+
 const TCP_INFO_LENGTH = 232
 const CHUNK = 262_144
 
@@ -74,7 +77,7 @@ export class KernelSocket implements End {
 
   #begin(remote: posix.SocketAddress, options: KernelOptions): void {
     const { fd } = this
-    const { localPort, localHost = "0.0.0.0", noDelay, receiveBuffer, sendBuffer, mss } = options
+    const { localPort, localHost = anyOf(remote.host), noDelay, receiveBuffer, sendBuffer, mss } = options
     if (noDelay === true) posix.setOption(fd, posix.IPPROTO_TCP, posix.TCP_NODELAY, 1)
     if (receiveBuffer !== undefined) posix.setOption(fd, posix.SOL_SOCKET, posix.SO_RCVBUF, receiveBuffer)
     if (sendBuffer !== undefined) posix.setOption(fd, posix.SOL_SOCKET, posix.SO_SNDBUF, sendBuffer)

@@ -3,12 +3,16 @@ import { interfaceMac } from "../../ffi/interface.ts"
 import { NO_OFFLOAD } from "../../src/device/device.ts"
 import { linux } from "../../src/net/Settings.ts"
 import type * as Tcp from "../../src/net/Tcp.ts"
+import { setIpv6 } from "../../src/wire/addressBytes.ts"
+import { parseAddress } from "../../src/wire/addressText.ts"
 import { ACK, type Flow, finished, RST, SYN, segment } from "./handTcp.ts"
 import { type KernelSocket, kernelCounter } from "./kernelSocket.ts"
 import { kernelSuite } from "./namespace.ts"
 import { octets, readExactly, sha256, string, text } from "./octets.ts"
 import {
+  ENDS,
   FAMILIES,
+  type Family,
   type Peers,
   type PeersOptions,
   peersOver,
@@ -134,19 +138,28 @@ for (const family of FAMILIES) {
   })
 }
 
-const NOBODY = Uint8Array.of(198, 18, 0, 50)
+/** An address of the link's that is nobody's. */
+const NOBODY = { 4: "198.18.0.50", 6: "2001:db8:7::50" } as const
 const IRS = 5_000_000
 const MSS_OPTION = Uint8Array.of(2, 4, 1460 >> 8, 1460 & 255)
 
 const macOctets = (mac: number): Uint8Array =>
   Uint8Array.from({ length: 6 }, (_, index) => Math.floor(mac / 256 ** (5 - index)) % 256)
 
-/** From an address that is nobody's, so that no RST answers the SYN-ACK. */
-const flowOfNobody = ({ device }: StackPeer, sourcePort: number): Flow => ({
-  destinationMac: macOctets(device.mac),
+const octetsOf = (host: string): Uint8Array => {
+  const address = parseAddress(host)
+  if (address === undefined) throw new Error(host)
+  const out = new Uint8Array(16)
+  setIpv6(out, 0, address)
+  return address.family === 6 ? out : out.subarray(12)
+}
+
+/** From an address that is nobody's, so that no RST answers the SYN-ACK; to the stack, or to the kernel. */
+const flowOfNobody = ({ device }: StackPeer, family: Family, sourcePort: number, to: "stack" | "kernel"): Flow => ({
+  destinationMac: macOctets(to === "stack" ? device.mac : interfaceMac(device.name)),
   sourceMac: Uint8Array.of(2, 0, 0, 0, 0, 50),
-  source: NOBODY,
-  destination: Uint8Array.of(198, 18, 0, 2),
+  source: octetsOf(NOBODY[family]),
+  destination: octetsOf(ENDS[family][to]),
   sourcePort,
   destinationPort: PORT,
   irs: 0,
@@ -154,6 +167,7 @@ const flowOfNobody = ({ device }: StackPeer, sourcePort: number): Flow => ({
 
 /** The link, and somebody who puts frames of his own on it. */
 const withIntruder = (
+  family: Family,
   options: PeersOptions,
   body: (peers: Peers, intrude: (frames: ReadonlyArray<Uint8Array>) => Promise<void>) => Promise<void>,
 ): Promise<void> => {
@@ -163,7 +177,7 @@ const withIntruder = (
     frames = []
     return [...own, ...batch]
   }
-  return withPeers({ ...options, through: (device) => sieved(device, { received }) }, (peers) =>
+  return withPeers({ ...options, family, through: (device) => sieved(device, { received }) }, (peers) =>
     body(peers, async (given) => {
       frames = given.map((bytes) => ({ bytes, checksumVouched: false, segmentSize: 0 }))
       await peers.barrier()
@@ -177,26 +191,22 @@ const LISTEN: Tcp.ListenOptions = { port: PORT, backlog: BACKLOG }
 const HALF_OPEN = BACKLOG + 1
 
 /** SYNs that are never followed by anything: as many as the queue for half-open requests holds, or more. */
-const synFlood = (stack: StackPeer, many = HALF_OPEN): ReadonlyArray<Uint8Array> =>
+const synFlood = (
+  stack: StackPeer,
+  family: Family,
+  many = HALF_OPEN,
+  to: "stack" | "kernel" = "stack",
+): ReadonlyArray<Uint8Array> =>
   Array.from({ length: many }, (_, n) =>
-    finished(segment(flowOfNobody(stack, 1000 + n), { seq: IRS, ack: 0, flags: SYN, options: MSS_OPTION })),
+    finished(segment(flowOfNobody(stack, family, 1000 + n, to), { seq: IRS, ack: 0, flags: SYN, options: MSS_OPTION })),
   )
 
-/** Hands the kernel a frame that was made for the stack. */
+/** Hands the kernel a frame as it is. */
 const toKernel = ({ device }: StackPeer, frame: Uint8Array): void => {
-  const turned = frame.slice()
-  turned.set(macOctets(interfaceMac(device.name)), 0)
-  turned.set([198, 18, 0, 1], 30)
-  const view = new DataView(turned.buffer)
-  // The destination's last octet counts in both checksums, IP's and TCP's.
-  for (const at of [24, 50]) view.setUint16(at, onesComplementSum(view.getUint16(at), 1))
-  device.reserve(turned.length)?.set(turned)
-  device.commit(turned.length, NO_OFFLOAD)
+  device.reserve(frame.length)?.set(frame)
+  device.commit(frame.length, NO_OFFLOAD)
   device.flush()
 }
-
-/** A checksum grows by what its data shrinks (RFC 1624). */
-const onesComplementSum = (a: number, b: number): number => ((a + b) & 0xffff) + ((a + b) >>> 16)
 
 /** What both ends believe to have agreed on. */
 const agreement = (ours: StackEnd, theirs: KernelSocket) => {
@@ -230,79 +240,84 @@ const works = async (ours: StackEnd, theirs: KernelSocket): Promise<void> => {
   expect(sha256(back)).toBe(sha256(bytes))
 }
 
-kernelSuite("A flood of SYNs", import.meta.path, (test) => {
-  test("the stack keeps as many requests as the kernel does with the same backlog, then sends cookies", async () => {
-    await withIntruder({}, async ({ stack, kernel }, intrude) => {
-      await stack.hear(LISTEN)
-      kernel.hear(PORT, BACKLOG)
-      const flood = synFlood(stack, 3 * BACKLOG)
-      await intrude(flood)
-      const before = await kernelCounter("TcpExt", "SyncookiesSent")
-      for (const frame of flood) toKernel(stack, frame)
-      const ofKernel = (await kernelCounter("TcpExt", "SyncookiesSent")) - before
-      expect(ofKernel).toBeGreaterThan(0)
-      expect(counted(stack, "SyncookiesSent")).toBe(ofKernel)
-      expect(queues(stack).requests).toBe(flood.length - ofKernel)
+for (const family of FAMILIES) {
+  const withPeers = peersOver(family)
+  kernelSuite(`A flood of SYNs, over IPv${family}`, import.meta.path, (test) => {
+    test("the stack keeps as many requests as the kernel does with the same backlog, then sends cookies", async () => {
+      await withIntruder(family, {}, async ({ stack, kernel }, intrude) => {
+        await stack.hear(LISTEN)
+        kernel.hear(PORT, BACKLOG)
+        const flood = synFlood(stack, family, 3 * BACKLOG)
+        await intrude(flood)
+        const before = await kernelCounter("TcpExt", "SyncookiesSent")
+        for (const frame of synFlood(stack, family, 3 * BACKLOG, "kernel")) toKernel(stack, frame)
+        const ofKernel = (await kernelCounter("TcpExt", "SyncookiesSent")) - before
+        expect(ofKernel).toBeGreaterThan(0)
+        expect(counted(stack, "SyncookiesSent")).toBe(ofKernel)
+        expect(queues(stack).requests).toBe(flood.length - ofKernel)
+      })
     })
-  })
 
-  test("tcpSyncookies 1: the kernel connects by a cookie, which keeps window scale, SACK and timestamps", async () => {
-    await withIntruder({}, async ({ stack, kernel }, intrude) => {
-      const listener = await stack.hear(LISTEN)
-      await intrude(synFlood(stack))
-      expect(queues(stack)).toEqual({ waiting: 0, requests: HALF_OPEN })
-      expect(counted(stack, "SyncookiesSent")).toBe(0)
-      const [ours, theirs] = await Promise.all([listener.accept(), kernel.dial(PORT)])
-      expect(counted(stack, "SyncookiesSent")).toBe(1)
-      expect(counted(stack, "SyncookiesRecv")).toBe(1)
-      expect(counted(stack, "TCPReqQFullDoCookies")).toBe(1)
-      const agreed = agreement(ours, theirs)
-      expect(agreed.stack).toEqual(agreed.kernel)
-      expect(agreed.stack).toMatchObject({ timestamps: true, sack: true, scaling: true })
-      expect(agreed.peerMss).toBe(1460)
-      await works(ours, theirs)
+    test("tcpSyncookies 1: the kernel connects by a cookie, which keeps window scale, SACK and timestamps", async () => {
+      await withIntruder(family, {}, async ({ stack, kernel }, intrude) => {
+        const listener = await stack.hear(LISTEN)
+        await intrude(synFlood(stack, family))
+        expect(queues(stack)).toEqual({ waiting: 0, requests: HALF_OPEN })
+        expect(counted(stack, "SyncookiesSent")).toBe(0)
+        const [ours, theirs] = await Promise.all([listener.accept(), kernel.dial(PORT)])
+        expect(counted(stack, "SyncookiesSent")).toBe(1)
+        expect(counted(stack, "SyncookiesRecv")).toBe(1)
+        expect(counted(stack, "TCPReqQFullDoCookies")).toBe(1)
+        const agreed = agreement(ours, theirs)
+        expect(agreed.stack).toEqual(agreed.kernel)
+        expect(agreed.stack).toMatchObject({ timestamps: true, sack: true, scaling: true })
+        expect(agreed.peerMss).toBe(family === 4 ? 1460 : 1440)
+        await works(ours, theirs)
+      })
     })
-  })
 
-  test("tcpSyncookies 1: before the flood, none is sent", async () => {
-    await withPeers({}, async ({ stack, fromKernel }) => {
-      const { ours, theirs } = await fromKernel()
-      await works(ours, theirs)
-      expect(counted(stack, "SyncookiesSent")).toBe(0)
+    test("tcpSyncookies 1: before the flood, none is sent", async () => {
+      await withPeers({}, async ({ stack, fromKernel }) => {
+        const { ours, theirs } = await fromKernel()
+        await works(ours, theirs)
+        expect(counted(stack, "SyncookiesSent")).toBe(0)
+      })
     })
-  })
 
-  test("tcpSyncookies 1: an ACK with a cookie that was never given is answered with a RST, and counted", async () => {
-    await withIntruder({}, async ({ stack, kernel }, intrude) => {
-      const listener = await stack.hear(LISTEN)
-      await intrude(synFlood(stack))
-      const meeting = Promise.all([listener.accept(), kernel.dial(PORT)])
-      const [ours, theirs] = await meeting
-      await intrude([finished(segment(flowOfNobody(stack, 2000), { seq: IRS + 1, ack: 12_345, flags: ACK }))])
-      expect(counted(stack, "SyncookiesFailed")).toBe(1)
-      expect(queues(stack)).toEqual({ waiting: 0, requests: HALF_OPEN })
-      await works(ours, theirs)
+    test("tcpSyncookies 1: an ACK with a cookie that was never given is answered with a RST, and counted", async () => {
+      await withIntruder(family, {}, async ({ stack, kernel }, intrude) => {
+        const listener = await stack.hear(LISTEN)
+        await intrude(synFlood(stack, family))
+        const meeting = Promise.all([listener.accept(), kernel.dial(PORT)])
+        const [ours, theirs] = await meeting
+        await intrude([
+          finished(segment(flowOfNobody(stack, family, 2000, "stack"), { seq: IRS + 1, ack: 12_345, flags: ACK })),
+        ])
+        expect(counted(stack, "SyncookiesFailed")).toBe(1)
+        expect(queues(stack)).toEqual({ waiting: 0, requests: HALF_OPEN })
+        await works(ours, theirs)
+      })
     })
-  })
 
-  test("tcpSyncookies 0: the kernel's SYN is dropped, and the connection made once requests have ended", async () => {
-    await withIntruder({ settings: { tcpSyncookies: 0 } }, async ({ stack, kernel }, intrude) => {
-      const listener = await stack.hear(LISTEN)
-      await intrude(synFlood(stack))
-      const theirs = kernel.begin(PORT)
-      await intrude([])
-      expect(theirs.info.state).toBe("SYN-SENT")
-      expect(counted(stack, "TCPReqQFullDrop")).toBe(1)
-      const resets = synFlood(stack).map((_, n) =>
-        finished(segment(flowOfNobody(stack, 1000 + n), { seq: IRS + 1, ack: 0, flags: RST })),
-      )
-      await intrude(resets)
-      expect(queues(stack)).toEqual({ waiting: 0, requests: 0 })
-      const [ours] = await Promise.all([listener.accept(), theirs.connected()])
-      await works(ours, theirs)
+    test("tcpSyncookies 0: the kernel's SYN is dropped, and the connection made once requests have ended", async () => {
+      await withIntruder(family, { settings: { tcpSyncookies: 0 } }, async ({ stack, kernel }, intrude) => {
+        const listener = await stack.hear(LISTEN)
+        await intrude(synFlood(stack, family))
+        const theirs = kernel.begin(PORT)
+        await intrude([])
+        expect(theirs.info.state).toBe("SYN-SENT")
+        expect(counted(stack, "TCPReqQFullDrop")).toBe(1)
+        const resets = synFlood(stack, family).map((_, n) =>
+          finished(segment(flowOfNobody(stack, family, 1000 + n, "stack"), { seq: IRS + 1, ack: 0, flags: RST })),
+        )
+        await intrude(resets)
+        expect(queues(stack)).toEqual({ waiting: 0, requests: 0 })
+        const [ours] = await Promise.all([listener.accept(), theirs.connected()])
+        await works(ours, theirs)
+      })
     })
   })
-})
+}
 
 for (const family of FAMILIES) {
   const withPeers = peersOver(family)

@@ -106,9 +106,12 @@ export interface StackPeer extends StackService {
   readonly dial: (port: number, options?: Partial<Tcp.ConnectOptions>) => Promise<StackEnd>
 }
 
+/** `host`: another address of the stack's than its first. */
+export type DialOptions = KernelOptions & { readonly host?: string }
+
 export interface KernelPeer {
   /** Waits until it is connected. */
-  readonly dial: (port: number, options?: KernelOptions & { readonly host?: string }) => Promise<KernelSocket>
+  readonly dial: (port: number, options?: DialOptions) => Promise<KernelSocket>
   /** Hands the SYN to the device, and does not wait. */
   readonly begin: (port: number, options?: KernelOptions) => KernelSocket
   readonly hear: (port?: number, backlog?: number) => KernelListener
@@ -120,7 +123,7 @@ export interface Peers {
   readonly stack: StackPeer
   readonly kernel: KernelPeer
   /** Connected by the kernel, to a listener with these options. */
-  readonly fromKernel: (options?: Tcp.ListenOptions, kernel?: KernelOptions) => Promise<Pair>
+  readonly fromKernel: (options?: Tcp.ListenOptions, kernel?: DialOptions) => Promise<Pair>
   /** Connected by the stack. */
   readonly fromStack: (options?: Partial<Tcp.ConnectOptions>) => Promise<Pair>
   /** After it, each side has handled all that the other has sent before: frames keep their order. */
@@ -150,6 +153,13 @@ export const withPeers = (options: PeersOptions, body: (peers: Peers) => Promise
 
 /** The same suite over each IP version. */
 export const FAMILIES = [4, 6] as const
+export type Family = (typeof FAMILIES)[number]
+
+/** The two ends' addresses. */
+export const ENDS = {
+  4: { kernel: KERNEL, stack: STACK },
+  6: { kernel: KERNEL6, stack: STACK6 },
+} as const
 
 /** The same with the two speaking by one version, where nothing else is said. */
 export const peersOver =
@@ -187,8 +197,7 @@ const meet = async (options: PeersOptions, body: (peers: Peers) => Promise<void>
       }).pipe(Scope.extend(scope)),
     )
     const stack = stackPeer(service, device, scope, isDual ? KERNEL6 : KERNEL)
-    const hosts = isDual ? { kernel: KERNEL6, stack: STACK6 } : { kernel: KERNEL, stack: STACK }
-    const kernel = kernelPeer(hosts, (close) => closers.push(close))
+    const kernel = kernelPeer(ENDS[family], (close) => closers.push(close))
     await body({ stack, kernel, ...meetings(stack, kernel) })
   } finally {
     await end()

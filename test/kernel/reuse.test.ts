@@ -3,7 +3,7 @@ import { NO_OFFLOAD } from "../../src/device/device.ts"
 import { isTcp } from "./handTcp.ts"
 import { kernelSuite } from "./namespace.ts"
 import { octets, readAll, readExactly, string, text } from "./octets.ts"
-import { type Pair, type Peers, type StackPeer, withPeers } from "./peers.ts"
+import { FAMILIES, type Family, type Pair, type Peers, peersOver, type StackPeer, withPeers } from "./peers.ts"
 import { SocketError } from "./posix.ts"
 import { type Passing, sieved } from "./sieve.ts"
 import { found, reasonOf, until } from "./wait.ts"
@@ -82,10 +82,14 @@ const converse = async ({ ours, theirs }: Pair, round: number): Promise<void> =>
 }
 
 /** One connection after the other between the same two ports. */
-const again = async (timestamps: boolean, next: (peers: Peers, round: number) => Promise<Pair>): Promise<void> => {
+const again = async (
+  family: Family,
+  timestamps: boolean,
+  next: (peers: Peers, round: number) => Promise<Pair>,
+): Promise<void> => {
   const wire = recorder()
   await withPeers(
-    { kernelSettings: { tcp_timestamps: timestamps ? 1 : 0 }, through: (device) => sieved(device, wire.sieve) },
+    { family, kernelSettings: { tcp_timestamps: timestamps ? 1 : 0 }, through: (device) => sieved(device, wire.sieve) },
     async (peers) => {
       const sockets = new Set<number>()
       let before: Pair | undefined
@@ -108,61 +112,68 @@ const again = async (timestamps: boolean, next: (peers: Peers, round: number) =>
   )
 }
 
-kernelSuite(`${ROUNDS} connections between the same two ports, each aborted`, import.meta.path, (test) => {
-  for (const timestamps of [true, false]) {
-    const how = `old segments in the midst of new ones, ${timestamps ? "with" : "without"} timestamps`
+for (const family of FAMILIES) {
+  const withPeers = peersOver(family)
+  kernelSuite(
+    `${ROUNDS} connections between the same two ports, each aborted, over IPv${family}`,
+    import.meta.path,
+    (test) => {
+      for (const timestamps of [true, false]) {
+        const how = `old segments in the midst of new ones, ${timestamps ? "with" : "without"} timestamps`
 
-    test(`made by the kernel, ${how}: each gets its own data only`, async () => {
-      let listener: ReturnType<StackPeer["hear"]> | undefined
-      await again(timestamps, async ({ stack, kernel }) => {
-        listener ??= stack.hear({ port: 7 })
-        const accepting = (await listener).accept()
-        const [ours, theirs] = await Promise.all([accepting, kernel.dial(7, { localPort: PORT })])
-        return { ours, theirs }
-      })
-    })
-
-    test(`made by the stack, ${how}: each gets its own data only`, async () => {
-      let listener: ReturnType<Peers["kernel"]["hear"]> | undefined
-      await again(timestamps, async ({ stack, kernel }) => {
-        listener ??= kernel.hear()
-        // The stack's own end may not know yet that the other has gone.
-        await until("the port", () => stack.list().every(({ local }) => local.port !== PORT))
-        const [theirs, ours] = await Promise.all([
-          listener.accept(),
-          stack.dial(listener.port, { local: { port: PORT } }),
-        ])
-        return { ours, theirs }
-      })
-    })
-  }
-
-  test("three ports in turn, aborted in the midst of a burst: nothing is mixed up", async () => {
-    await withPeers({}, async ({ stack, kernel }) => {
-      const listener = await stack.hear({ port: 7 })
-      for (let round = 0; round < ROUNDS; round++) {
-        const dialing = [0, 1, 2].map(async (n) => {
-          const theirs = await kernel.dial(7, { localPort: PORT + n })
-          await theirs.write(Uint8Array.of(n))
-          return theirs
+        test(`made by the kernel, ${how}: each gets its own data only`, async () => {
+          let listener: ReturnType<StackPeer["hear"]> | undefined
+          await again(family, timestamps, async ({ stack, kernel }) => {
+            listener ??= stack.hear({ port: 7 })
+            const accepting = (await listener).accept()
+            const [ours, theirs] = await Promise.all([accepting, kernel.dial(7, { localPort: PORT })])
+            return { ours, theirs }
+          })
         })
-        const pairs = new Map<number, Pair>()
-        const sockets = await Promise.all(dialing)
-        for (let n = 0; n < 3; n++) {
-          const ours = await listener.accept()
-          const index = ours.connection.remote.port - PORT
-          const theirs = sockets[index]
-          expect(await readExactly(ours, 1)).toEqual(Uint8Array.of(index))
-          if (theirs !== undefined) pairs.set(index, { ours, theirs })
-        }
-        expect([...pairs.keys()].sort()).toEqual([0, 1, 2])
-        await Promise.all([...pairs].map(([n, pair]) => converse(pair, round * 3 + n)))
-        for (const [n, pair] of pairs) await cutOff(pair, round + n)
+
+        test(`made by the stack, ${how}: each gets its own data only`, async () => {
+          let listener: ReturnType<Peers["kernel"]["hear"]> | undefined
+          await again(family, timestamps, async ({ stack, kernel }) => {
+            listener ??= kernel.hear()
+            // The stack's own end may not know yet that the other has gone.
+            await until("the port", () => stack.list().every(({ local }) => local.port !== PORT))
+            const [theirs, ours] = await Promise.all([
+              listener.accept(),
+              stack.dial(listener.port, { local: { port: PORT } }),
+            ])
+            return { ours, theirs }
+          })
+        })
       }
-      await until("the stack forgetting them all", () => stack.connections() === 0)
-    })
-  })
-})
+
+      test("three ports in turn, aborted in the midst of a burst: nothing is mixed up", async () => {
+        await withPeers({}, async ({ stack, kernel }) => {
+          const listener = await stack.hear({ port: 7 })
+          for (let round = 0; round < ROUNDS; round++) {
+            const dialing = [0, 1, 2].map(async (n) => {
+              const theirs = await kernel.dial(7, { localPort: PORT + n })
+              await theirs.write(Uint8Array.of(n))
+              return theirs
+            })
+            const pairs = new Map<number, Pair>()
+            const sockets = await Promise.all(dialing)
+            for (let n = 0; n < 3; n++) {
+              const ours = await listener.accept()
+              const index = ours.connection.remote.port - PORT
+              const theirs = sockets[index]
+              expect(await readExactly(ours, 1)).toEqual(Uint8Array.of(index))
+              if (theirs !== undefined) pairs.set(index, { ours, theirs })
+            }
+            expect([...pairs.keys()].sort()).toEqual([0, 1, 2])
+            await Promise.all([...pairs].map(([n, pair]) => converse(pair, round * 3 + n)))
+            for (const [n, pair] of pairs) await cutOff(pair, round + n)
+          }
+          await until("the stack forgetting them all", () => stack.connections() === 0)
+        })
+      })
+    },
+  )
+}
 
 /** The stack's connections, by state. */
 const states = (stack: StackPeer) => stack.list().flatMap(({ state }) => (state === "LISTEN" ? [] : [state]))
@@ -178,70 +189,77 @@ const finished = async ({ ours, theirs }: Pair, first: "stack" | "kernel"): Prom
   theirs.close()
 }
 
-kernelSuite("A port that is used again while its last connection is in TIME-WAIT", import.meta.path, (test) => {
-  for (const timestamps of [true, false]) {
-    const how = timestamps ? "with timestamps" : "without"
+for (const family of FAMILIES) {
+  const withPeers = peersOver(family)
+  kernelSuite(
+    `A port that is used again while its last connection is in TIME-WAIT, over IPv${family}`,
+    import.meta.path,
+    (test) => {
+      for (const timestamps of [true, false]) {
+        const how = timestamps ? "with timestamps" : "without"
 
-    test(`at the stack, and the kernel connects anew, ${how}: accepted`, async () => {
-      await withPeers({ kernelSettings: { tcp_timestamps: timestamps ? 1 : 0 } }, async ({ stack, kernel }) => {
-        const listener = await stack.hear({ port: 7 })
-        const meet = async (): Promise<Pair> => {
+        test(`at the stack, and the kernel connects anew, ${how}: accepted`, async () => {
+          await withPeers({ kernelSettings: { tcp_timestamps: timestamps ? 1 : 0 } }, async ({ stack, kernel }) => {
+            const listener = await stack.hear({ port: 7 })
+            const meet = async (): Promise<Pair> => {
+              const [ours, theirs] = await Promise.all([listener.accept(), kernel.dial(7, { localPort: PORT })])
+              return { ours, theirs }
+            }
+            await finished(await meet(), "stack")
+            expect(states(stack)).toEqual(["TIME-WAIT"])
+            await finished(await meet(), "stack")
+            expect(stack.tcpCounters["TWRecycled"]).toBe(1)
+            expect(states(stack)).toEqual(["TIME-WAIT"])
+          })
+        })
+
+        test(`at the kernel, and the stack connects anew, ${how}: accepted`, async () => {
+          await withPeers({ kernelSettings: { tcp_timestamps: timestamps ? 1 : 0 } }, async ({ stack, kernel }) => {
+            const listener = kernel.hear()
+            const meet = async (): Promise<Pair> => {
+              const options = { local: { port: PORT } }
+              const [theirs, ours] = await Promise.all([listener.accept(), stack.dial(listener.port, options)])
+              return { ours, theirs }
+            }
+            for (let round = 0; round < 3; round++) {
+              await finished(await meet(), "kernel")
+              await until("LAST-ACK ending", () => states(stack).length === 0)
+            }
+            expect(stack.tcpCounters["TCPSynRetrans"]).toBe(0)
+          })
+        })
+      }
+
+      test("at the kernel, which connects anew from it by tcp_tw_reuse: accepted", async () => {
+        await withPeers({ kernelSettings: { tcp_tw_reuse: 1 } }, async ({ stack, kernel }) => {
+          const listener = await stack.hear({ port: 7 })
           const [ours, theirs] = await Promise.all([listener.accept(), kernel.dial(7, { localPort: PORT })])
-          return { ours, theirs }
-        }
-        await finished(await meet(), "stack")
-        expect(states(stack)).toEqual(["TIME-WAIT"])
-        await finished(await meet(), "stack")
-        expect(stack.tcpCounters["TWRecycled"]).toBe(1)
-        expect(states(stack)).toEqual(["TIME-WAIT"])
+          await finished({ ours, theirs }, "kernel")
+          // The kernel may let a second pass before it believes that timestamps have moved on.
+          const begun = await found("the kernel using its port again", () => {
+            try {
+              return kernel.begin(7, { localPort: PORT })
+            } catch (cause) {
+              if (cause instanceof SocketError && cause.code === "EADDRNOTAVAIL") return undefined
+              throw cause
+            }
+          })
+          const [second] = await Promise.all([listener.accept(), begun.connected()])
+          await begun.write(text("once more"))
+          expect(string(await readExactly(second, 9))).toBe("once more")
+        })
       })
-    })
 
-    test(`at the kernel, and the stack connects anew, ${how}: accepted`, async () => {
-      await withPeers({ kernelSettings: { tcp_timestamps: timestamps ? 1 : 0 } }, async ({ stack, kernel }) => {
-        const listener = kernel.hear()
-        const meet = async (): Promise<Pair> => {
+      test("at the stack, which wants to connect anew from it: AddressInUse", async () => {
+        await withPeers({}, async ({ stack, kernel }) => {
+          const listener = kernel.hear()
           const options = { local: { port: PORT } }
           const [theirs, ours] = await Promise.all([listener.accept(), stack.dial(listener.port, options)])
-          return { ours, theirs }
-        }
-        for (let round = 0; round < 3; round++) {
-          await finished(await meet(), "kernel")
-          await until("LAST-ACK ending", () => states(stack).length === 0)
-        }
-        expect(stack.tcpCounters["TCPSynRetrans"]).toBe(0)
+          await finished({ ours, theirs }, "stack")
+          expect(states(stack)).toEqual(["TIME-WAIT"])
+          expect(await reasonOf(stack.dial(listener.port, options))).toMatchObject({ _tag: "AddressInUse" })
+        })
       })
-    })
-  }
-
-  test("at the kernel, which connects anew from it by tcp_tw_reuse: accepted", async () => {
-    await withPeers({ kernelSettings: { tcp_tw_reuse: 1 } }, async ({ stack, kernel }) => {
-      const listener = await stack.hear({ port: 7 })
-      const [ours, theirs] = await Promise.all([listener.accept(), kernel.dial(7, { localPort: PORT })])
-      await finished({ ours, theirs }, "kernel")
-      // The kernel may let a second pass before it believes that timestamps have moved on.
-      const begun = await found("the kernel using its port again", () => {
-        try {
-          return kernel.begin(7, { localPort: PORT })
-        } catch (cause) {
-          if (cause instanceof SocketError && cause.code === "EADDRNOTAVAIL") return undefined
-          throw cause
-        }
-      })
-      const [second] = await Promise.all([listener.accept(), begun.connected()])
-      await begun.write(text("once more"))
-      expect(string(await readExactly(second, 9))).toBe("once more")
-    })
-  })
-
-  test("at the stack, which wants to connect anew from it: AddressInUse", async () => {
-    await withPeers({}, async ({ stack, kernel }) => {
-      const listener = kernel.hear()
-      const options = { local: { port: PORT } }
-      const [theirs, ours] = await Promise.all([listener.accept(), stack.dial(listener.port, options)])
-      await finished({ ours, theirs }, "stack")
-      expect(states(stack)).toEqual(["TIME-WAIT"])
-      expect(await reasonOf(stack.dial(listener.port, options))).toMatchObject({ _tag: "AddressInUse" })
-    })
-  })
-})
+    },
+  )
+}

@@ -2,16 +2,15 @@ import { expect } from "bun:test"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { ACK, isTcp, SYN } from "./handTcp.ts"
+import { ACK, isTcp, SYN, tcpAt } from "./handTcp.ts"
 import { kernelSuite } from "./namespace.ts"
 import { type End, octets, readAll, sha256 } from "./octets.ts"
-import { type Peers, type PeersOptions, STACK, withPeers } from "./peers.ts"
+import { ENDS, FAMILIES, type Family, type Peers, type PeersOptions, peersOver, withPeers } from "./peers.ts"
 import { needing, onlyIf, onlyOneUser, output } from "./programs.ts"
 import { type Passing, sieved } from "./sieve.ts"
 import { until } from "./wait.ts"
 
 const IP = 14
-const TCP = 34
 const FLAG_BITS = 0x3f
 
 const OPTION_NAMES = ["eol", "nop", "mss", "wscale", "sackOK", "sack", "", "", "TS"]
@@ -34,12 +33,20 @@ const optionsOf = (bytes: Uint8Array): string => {
 /** All of a segment's headers that does not differ between two connections of one stack. */
 const shapeOf = (frame: Uint8Array) => {
   const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength)
+  const TCP = tcpAt(frame) ?? Number.NaN
   const headerLength = 4 * (view.getUint8(TCP + 12) >> 4)
+  const isIpv4 = view.getUint8(IP) >> 4 === 4
+  const header = isIpv4
+    ? {
+        tos: view.getUint8(IP + 1),
+        length: view.getUint16(IP + 2),
+        fragment: view.getUint16(IP + 6),
+        ttl: view.getUint8(IP + 8),
+      }
+    : // Without the flow label, which is each connection's own.
+      { tos: (view.getUint16(IP) >> 4) & 0xff, length: view.getUint16(IP + 4), ttl: view.getUint8(IP + 7) }
   return {
-    tos: view.getUint8(IP + 1),
-    length: view.getUint16(IP + 2),
-    fragment: view.getUint16(IP + 6),
-    ttl: view.getUint8(IP + 8),
+    ...header,
     flags: view.getUint16(TCP + 12) & 0xfff & FLAG_BITS,
     window: view.getUint16(TCP + 14),
     urgent: view.getUint16(TCP + 18),
@@ -55,7 +62,11 @@ interface Witnessed {
 }
 
 /** What both send, in order, while `body` runs. */
-const witness = async (options: PeersOptions, body: (peers: Peers) => Promise<unknown>): Promise<Witnessed> => {
+const witness = async (
+  family: Family,
+  options: PeersOptions,
+  body: (peers: Peers) => Promise<unknown>,
+): Promise<Witnessed> => {
   const stack: Array<Shape> = []
   const kernel: Array<Shape> = []
   const sieve = {
@@ -68,7 +79,7 @@ const witness = async (options: PeersOptions, body: (peers: Peers) => Promise<un
       return true
     },
   }
-  await withPeers({ ...options, through: (device) => sieved(device, sieve) }, async (peers) => {
+  await withPeers({ ...options, family, through: (device) => sieved(device, sieve) }, async (peers) => {
     await body(peers)
   })
   return { stack, kernel }
@@ -104,53 +115,52 @@ const kernelWith = ({ timestamps, sack, scaling }: Switches) => ({
   tcp_window_scaling: scaling ? 1 : 0,
 })
 
-kernelSuite("The linux profile on the wire", import.meta.path, (test) => {
-  test("a SYN", async () => {
-    const { stack } = await witness({}, ({ fromStack }) => fromStack())
-    expect(stack[0]).toEqual({
-      tos: 0,
-      length: 60,
-      fragment: 0x4000,
-      ttl: 64,
-      flags: SYN,
-      window: 64_240,
-      urgent: 0,
-      options: "mss 1460,sackOK,TS,nop,wscale 10",
+for (const family of FAMILIES) {
+  /** Of an IPv6 packet the length is without its own header, and no router may fragment it. */
+  const header = family === 4 ? { tos: 0, length: 60, fragment: 0x4000, ttl: 64 } : { tos: 0, length: 40, ttl: 64 }
+  const mss = family === 4 ? 1460 : 1440
+  kernelSuite(`The linux profile on the wire, over IPv${family}`, import.meta.path, (test) => {
+    test("a SYN", async () => {
+      const { stack } = await witness(family, {}, ({ fromStack }) => fromStack())
+      expect(stack[0]).toEqual({
+        ...header,
+        flags: SYN,
+        window: family === 4 ? 64_240 : 64_800,
+        urgent: 0,
+        options: `mss ${mss},sackOK,TS,nop,wscale 10`,
+      })
     })
+
+    test("a SYN-ACK", async () => {
+      const { stack } = await witness(family, {}, ({ fromKernel }) => fromKernel())
+      expect(stack[0]).toEqual({
+        ...header,
+        flags: SYN | ACK,
+        window: family === 4 ? 65_160 : 64_260,
+        urgent: 0,
+        options: `mss ${mss},sackOK,TS,nop,wscale 10`,
+      })
+    })
+
+    for (const switches of SWITCHES) {
+      const settings = stackWith(switches)
+      const kernelSettings = kernelWith(switches)
+
+      test(`a SYN that offers ${named(switches)}: the same as the kernel's own`, async () => {
+        const options = { settings, kernelSettings }
+        const { stack } = await witness(family, options, ({ fromStack }) => fromStack())
+        const { kernel } = await witness(family, options, ({ fromKernel }) => fromKernel())
+        expect(opening(stack, SYN)).toEqual(opening(kernel, SYN))
+      })
+
+      test(`a SYN-ACK to a SYN that offers ${named(switches)}: the same as the kernel's own`, async () => {
+        const { stack } = await witness(family, { kernelSettings }, ({ fromKernel }) => fromKernel())
+        const { kernel } = await witness(family, { settings, kernelSettings: BUFFERS }, ({ fromStack }) => fromStack())
+        expect(opening(stack, SYN | ACK)).toEqual(opening(kernel, SYN | ACK))
+      })
+    }
   })
-
-  test("a SYN-ACK", async () => {
-    const { stack } = await witness({}, ({ fromKernel }) => fromKernel())
-    expect(stack[0]).toEqual({
-      tos: 0,
-      length: 60,
-      fragment: 0x4000,
-      ttl: 64,
-      flags: SYN | ACK,
-      window: 65_160,
-      urgent: 0,
-      options: "mss 1460,sackOK,TS,nop,wscale 10",
-    })
-  })
-
-  for (const switches of SWITCHES) {
-    const settings = stackWith(switches)
-    const kernelSettings = kernelWith(switches)
-
-    test(`a SYN that offers ${named(switches)}: the same as the kernel's own`, async () => {
-      const options = { settings, kernelSettings }
-      const { stack } = await witness(options, ({ fromStack }) => fromStack())
-      const { kernel } = await witness(options, ({ fromKernel }) => fromKernel())
-      expect(opening(stack, SYN)).toEqual(opening(kernel, SYN))
-    })
-
-    test(`a SYN-ACK to a SYN that offers ${named(switches)}: the same as the kernel's own`, async () => {
-      const { stack } = await witness({ kernelSettings }, ({ fromKernel }) => fromKernel())
-      const { kernel } = await witness({ settings, kernelSettings: BUFFERS }, ({ fromStack }) => fromStack())
-      expect(opening(stack, SYN | ACK)).toEqual(opening(kernel, SYN | ACK))
-    })
-  }
-})
+}
 
 /** All that a `tcpdump` on the interface sees while `body` runs, as a file that is gone afterwards. */
 const captured = async (name: string, body: () => Promise<void>, judge: (file: string) => Promise<void>) => {
@@ -213,48 +223,51 @@ const conversation = async ({ stack, fromKernel, fromStack }: Peers): Promise<vo
   await until("the last ACKs", () => stack.list().every(({ state }) => state === "LISTEN" || state === "TIME-WAIT"))
 }
 
-kernelSuite("What others see on the wire, offload off", import.meta.path, (test) => {
-  // tcpdump as root changes its user, if only to root: a user namespace of one user forbids that.
-  const withTcpdump = onlyIf(needing(test, "tcpdump"), onlyOneUser)
-  const withTshark = onlyIf(needing(test, "tcpdump", "tshark"), onlyOneUser)
+for (const family of FAMILIES) {
+  const withPeers = peersOver(family)
+  kernelSuite(`What others see on the wire, offload off, over IPv${family}`, import.meta.path, (test) => {
+    // tcpdump as root changes its user, if only to root: a user namespace of one user forbids that.
+    const withTcpdump = onlyIf(needing(test, "tcpdump"), onlyOneUser)
+    const withTshark = onlyIf(needing(test, "tcpdump", "tshark"), onlyOneUser)
 
-  withTcpdump("tcpdump: every checksum is right", async () => {
-    await withPeers({}, async (peers) => {
-      await captured(
-        peers.stack.device.name,
-        () => conversation(peers),
-        async (file) => {
-          const lines = (await output("tcpdump", "-n", "-vv", "-r", file, "tcp")).split("\n")
-          expect(lines.filter((line) => /cksum .*\(correct\)/.test(line)).length).toBeGreaterThan(300)
-          expect(lines.filter((line) => /incorrect|bad cksum|\[\|tcp|truncated/.test(line))).toEqual([])
-        },
-      )
+    withTcpdump("tcpdump: every checksum is right", async () => {
+      await withPeers({}, async (peers) => {
+        await captured(
+          peers.stack.device.name,
+          () => conversation(peers),
+          async (file) => {
+            const lines = (await output("tcpdump", "-n", "-vv", "-r", file, "tcp")).split("\n")
+            expect(lines.filter((line) => /cksum .*\(correct\)/.test(line)).length).toBeGreaterThan(300)
+            expect(lines.filter((line) => /incorrect|bad cksum|\[\|tcp|truncated/.test(line))).toEqual([])
+          },
+        )
+      })
+    })
+
+    withTshark("tshark: nothing is lost, out of order or sent twice, and nothing malformed", async () => {
+      await withPeers({}, async (peers) => {
+        await captured(
+          peers.stack.device.name,
+          () => conversation(peers),
+          async (file) => {
+            const trouble = [
+              "tcp.analysis.retransmission",
+              "tcp.analysis.out_of_order",
+              "tcp.analysis.lost_segment",
+              "tcp.analysis.ack_lost_segment",
+              "tcp.analysis.window_full && tcp.analysis.zero_window",
+              "tcp.analysis.reused_ports",
+              "tcp.flags.reset == 1",
+              "tcp.checksum.status == 0",
+              ...(family === 4 ? ["ip.checksum.status == 0"] : []),
+              "_ws.malformed",
+            ]
+            const filter = `${family === 4 ? "ip" : "ipv6"}.src == ${ENDS[family].stack} && (${trouble.map((each) => `(${each})`).join(" || ")})`
+            const options = ["-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE"]
+            expect(await output("tshark", "-n", "-r", file, ...options, "-Y", filter)).toBe("")
+          },
+        )
+      })
     })
   })
-
-  withTshark("tshark: nothing is lost, out of order or sent twice, and nothing malformed", async () => {
-    await withPeers({}, async (peers) => {
-      await captured(
-        peers.stack.device.name,
-        () => conversation(peers),
-        async (file) => {
-          const trouble = [
-            "tcp.analysis.retransmission",
-            "tcp.analysis.out_of_order",
-            "tcp.analysis.lost_segment",
-            "tcp.analysis.ack_lost_segment",
-            "tcp.analysis.window_full && tcp.analysis.zero_window",
-            "tcp.analysis.reused_ports",
-            "tcp.flags.reset == 1",
-            "tcp.checksum.status == 0",
-            "ip.checksum.status == 0",
-            "_ws.malformed",
-          ]
-          const filter = `ip.src == ${STACK} && (${trouble.map((each) => `(${each})`).join(" || ")})`
-          const options = ["-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE"]
-          expect(await output("tshark", "-n", "-r", file, ...options, "-Y", filter)).toBe("")
-        },
-      )
-    })
-  })
-})
+}
