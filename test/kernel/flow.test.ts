@@ -4,7 +4,7 @@ import { isTcp, payloadLength } from "./handTcp.ts"
 import { kernelCounter } from "./kernelSocket.ts"
 import { kernelSuite } from "./namespace.ts"
 import { hashAll, octets, readAll, readExactly, sha256, string, text } from "./octets.ts"
-import { FAMILIES, peersOver, type StackEnd, withPeers } from "./peers.ts"
+import { FAMILIES, peersOver, type StackEnd } from "./peers.ts"
 import * as posix from "./posix.ts"
 import { needing, output } from "./programs.ts"
 import { type Passing, sieved } from "./sieve.ts"
@@ -180,65 +180,70 @@ for (const family of FAMILIES) {
   })
 }
 
-kernelSuite("A peer that is gone", import.meta.path, (test) => {
-  const withIp = needing(test, "ip")
+for (const family of FAMILIES) {
+  const withPeers = peersOver(family)
+  kernelSuite(`A peer that is gone, over IPv${family}`, import.meta.path, (test) => {
+    const withIp = needing(test, "ip")
 
-  withIp("the interface is set down: data that waits ends the connection with ConnectionTimedOut", async () => {
-    await withPeers({}, async ({ stack, fromKernel }) => {
-      const { ours } = await fromKernel({ userTimeout: "300 millis" })
-      await output("ip", "link", "set", stack.device.name, "down")
-      await ours.write(text("anybody there?"))
-      expect(await ours.failure()).toBe("ConnectionTimedOut")
-      expect(stack.device.failure()).toBeUndefined()
+    withIp("the interface is set down: data that waits ends the connection with ConnectionTimedOut", async () => {
+      await withPeers({}, async ({ stack, fromKernel }) => {
+        const { ours } = await fromKernel({ userTimeout: "300 millis" })
+        await output("ip", "link", "set", stack.device.name, "down")
+        await ours.write(text("anybody there?"))
+        expect(await ours.failure()).toBe("ConnectionTimedOut")
+        expect(stack.device.failure()).toBeUndefined()
+      })
+    })
+
+    withIp("the interface is set down and up again: the data arrives after all", async () => {
+      await withPeers({}, async ({ stack, fromKernel }) => {
+        const { ours, theirs } = await fromKernel()
+        // Else an interface that goes down loses its IPv6 addresses.
+        await Bun.write(`/proc/sys/net/ipv6/conf/${stack.device.name}/keep_addr_on_down`, "1")
+        await output("ip", "link", "set", stack.device.name, "down")
+        await ours.write(text("anybody there?"))
+        await until("a retransmission", () => (stack.tcpCounters["RetransSegs"] ?? 0) > 0)
+        await output("ip", "link", "set", stack.device.name, "up")
+        expect(string(await readExactly(theirs, 14))).toBe("anybody there?")
+      })
+    })
+
+    test("a SYN that nothing answers: ConnectionTimedOut after the last of the retries", async () => {
+      const settings = { profile: { ...linux, initialRto: 20_000 }, tcpSynRetries: 2 }
+      let syns = 0
+      const sent = (frame: Uint8Array) => {
+        if (!isTcp(frame)) return true
+        syns++
+        return false
+      }
+      await withPeers({ settings, through: (device) => sieved(device, { sent }) }, async ({ stack, kernel }) => {
+        const listener = kernel.hear()
+        expect(await reasonOf(stack.dial(listener.port))).toMatchObject({ _tag: "ConnectionTimedOut" })
+        expect(syns).toBe(3)
+      })
+    })
+
+    test("an idle kernel asks whether the stack is still there: it answers", async () => {
+      await withPeers({}, async ({ fromKernel }) => {
+        const { ours, theirs } = await fromKernel()
+        posix.setOption(theirs.fd, posix.IPPROTO_TCP, posix.TCP_KEEPIDLE, 1)
+        posix.setOption(theirs.fd, posix.SOL_SOCKET, posix.SO_KEEPALIVE, 1)
+        let asked = 0
+        void (async () => {
+          for (;;) {
+            asked = await kernelCounter("TcpExt", "TCPKeepAlive")
+            if (asked > 0) return
+            await turn()
+          }
+        })()
+        await until("the kernel's keep-alive", () => asked > 0)
+        await ours.write(text("yes"))
+        expect(string(await readExactly(theirs, 3))).toBe("yes")
+        expect(theirs.info.probes).toBe(0)
+      })
     })
   })
-
-  withIp("the interface is set down and up again: the data arrives after all", async () => {
-    await withPeers({}, async ({ stack, fromKernel }) => {
-      const { ours, theirs } = await fromKernel()
-      await output("ip", "link", "set", stack.device.name, "down")
-      await ours.write(text("anybody there?"))
-      await until("a retransmission", () => (stack.tcpCounters["RetransSegs"] ?? 0) > 0)
-      await output("ip", "link", "set", stack.device.name, "up")
-      expect(string(await readExactly(theirs, 14))).toBe("anybody there?")
-    })
-  })
-
-  test("a SYN that nothing answers: ConnectionTimedOut after the last of the retries", async () => {
-    const settings = { profile: { ...linux, initialRto: 20_000 }, tcpSynRetries: 2 }
-    let syns = 0
-    const sent = (frame: Uint8Array) => {
-      if (!isTcp(frame)) return true
-      syns++
-      return false
-    }
-    await withPeers({ settings, through: (device) => sieved(device, { sent }) }, async ({ stack, kernel }) => {
-      const listener = kernel.hear()
-      expect(await reasonOf(stack.dial(listener.port))).toMatchObject({ _tag: "ConnectionTimedOut" })
-      expect(syns).toBe(3)
-    })
-  })
-
-  test("an idle kernel asks whether the stack is still there: it answers", async () => {
-    await withPeers({}, async ({ fromKernel }) => {
-      const { ours, theirs } = await fromKernel()
-      posix.setOption(theirs.fd, posix.IPPROTO_TCP, posix.TCP_KEEPIDLE, 1)
-      posix.setOption(theirs.fd, posix.SOL_SOCKET, posix.SO_KEEPALIVE, 1)
-      let asked = 0
-      void (async () => {
-        for (;;) {
-          asked = await kernelCounter("TcpExt", "TCPKeepAlive")
-          if (asked > 0) return
-          await turn()
-        }
-      })()
-      await until("the kernel's keep-alive", () => asked > 0)
-      await ours.write(text("yes"))
-      expect(string(await readExactly(theirs, 3))).toBe("yes")
-      expect(theirs.info.probes).toBe(0)
-    })
-  })
-})
+}
 
 for (const family of FAMILIES) {
   const withPeers = peersOver(family)

@@ -15,8 +15,9 @@ import * as NodeHttp from "../../src/net/NodeHttp.ts"
 import * as Tcp from "../../src/net/Tcp.ts"
 import { Stack } from "../../src/runtime/stack.ts"
 import { type Child, netfold } from "../cli/child.ts"
+import { ACK, SYN, tcpAt } from "./handTcp.ts"
 import { kernelSuite } from "./namespace.ts"
-import { type Peers, STACK, withPeers } from "./peers.ts"
+import { ENDS, FAMILIES, type Family, type Peers, withPeers } from "./peers.ts"
 import { needing, output, program } from "./programs.ts"
 import { sieved } from "./sieve.ts"
 import { until } from "./wait.ts"
@@ -71,13 +72,17 @@ const nstat = async (
 const number = (text: string, pattern: RegExp): number => Number(pattern.exec(text)?.[1] ?? Number.NaN)
 
 /** What wrk says; it prints these two lines only where something failed. */
-const wrk = async (path: string, ...options: ReadonlyArray<string>): Promise<number> => {
-  const said = await output("wrk", "-t2", `-c${CONNECTIONS}`, "-d1s", ...options, `http://${STACK}${path}`)
+const wrk = async (host: string, path: string, ...options: ReadonlyArray<string>): Promise<number> => {
+  const said = await output("wrk", "-t2", `-c${CONNECTIONS}`, "-d1s", ...options, `http://${host}${path}`)
   expect(said).not.toMatch(/Socket errors|Non-2xx/)
   return number(said, /(\d+) requests in/)
 }
 
-const ab = async (path: string, requests: number, ...options: ReadonlyArray<string>): Promise<string> => {
+/** The command's two addresses, as a URL has them: both are asked at the same time. */
+const overBoth = <A>(ask: (host: string) => Promise<A>): Promise<ReadonlyArray<A>> =>
+  Promise.all(["198.18.0.2", "[2001:db8::2]"].map(ask))
+
+const ab = async (host: string, path: string, requests: number, ...options: ReadonlyArray<string>): Promise<string> => {
   const said = await output(
     "ab",
     "-q",
@@ -86,7 +91,7 @@ const ab = async (path: string, requests: number, ...options: ReadonlyArray<stri
     "-c",
     String(CONNECTIONS),
     ...options,
-    `http://${STACK}${path}`,
+    `http://${host}${path}`,
   )
   expect(number(said, /^Complete requests: +(\d+)/m)).toBe(requests)
   expect(number(said, /^Failed requests: +(\d+)/m)).toBe(0)
@@ -100,12 +105,15 @@ kernelSuite("http over TAP", import.meta.path, (test) => {
       `${app}, wrk on ${CONNECTIONS} connections, kept and not: no request fails, nothing overflows`,
       () =>
         withServer(app, async (counters) => {
-          expect(await wrk("/")).toBeGreaterThan(CONNECTIONS)
-          expect(await wrk("/", "-H", "Connection: close")).toBeGreaterThan(CONNECTIONS)
-          expect(await wrk("/file")).toBeGreaterThan(CONNECTIONS)
+          for (const words of [["/"], ["/", "-H", "Connection: close"], ["/file"]] as const) {
+            const [path, ...options] = words
+            const [of4 = 0, of6 = 0] = await overBoth((host) => wrk(host, path, ...options))
+            expect(Math.min(of4, of6)).toBeGreaterThan(0)
+            expect(of4 + of6).toBeGreaterThan(CONNECTIONS)
+          }
           const { TcpExtListenOverflows, TcpExtListenDrops, TcpPassiveOpens } = await counters()
           expect([TcpExtListenOverflows, TcpExtListenDrops]).toEqual([0, 0])
-          expect(TcpPassiveOpens).toBeGreaterThan(3 * CONNECTIONS)
+          expect(TcpPassiveOpens).toBeGreaterThan(6 * CONNECTIONS)
         }),
       40_000,
     )
@@ -114,85 +122,96 @@ kernelSuite("http over TAP", import.meta.path, (test) => {
       `${app}, ab with ${REQUESTS} requests on ${CONNECTIONS} connections, kept and not: no request fails`,
       () =>
         withServer(app, async (counters) => {
-          const kept = await ab("/", REQUESTS, "-k")
-          expect(number(kept, /^Keep-Alive requests: +(\d+)/m)).toBe(REQUESTS)
+          for (const kept of await overBoth((host) => ab(host, "/", REQUESTS, "-k"))) {
+            expect(number(kept, /^Keep-Alive requests: +(\d+)/m)).toBe(REQUESTS)
+          }
           const opened = (await counters())["TcpPassiveOpens"] ?? 0
-          await ab("/", REQUESTS)
+          await overBoth((host) => ab(host, "/", REQUESTS))
           // At its end it has a few open that it does not need any more.
           const more = ((await counters())["TcpPassiveOpens"] ?? 0) - opened
-          expect(more).toBeGreaterThanOrEqual(REQUESTS)
-          expect(more).toBeLessThanOrEqual(REQUESTS + CONNECTIONS)
-          await ab("/file", 200)
+          expect(more).toBeGreaterThanOrEqual(2 * REQUESTS)
+          expect(more).toBeLessThanOrEqual(2 * (REQUESTS + CONNECTIONS))
+          await overBoth((host) => ab(host, "/file", 200))
         }),
       60_000,
     )
 
     needing(test, "curl")(`${app}, curl for the file: every octet of 1 MiB`, () =>
       withServer(app, async () => {
-        const child = Bun.spawn(["curl", "-sS", `http://${STACK}/file`], { stdout: "pipe", stderr: "inherit" })
-        expect(Bun.SHA256.hash(await new Response(child.stdout).bytes())).toEqual(Bun.SHA256.hash(file()))
+        await overBoth(async (host) => {
+          const child = Bun.spawn(["curl", "-sSg", `http://${host}/file`], { stdout: "pipe", stderr: "inherit" })
+          expect(Bun.SHA256.hash(await new Response(child.stdout).bytes())).toEqual(Bun.SHA256.hash(file()))
+        })
       }),
     )
   }
-
-  needing(test, "wrk")(
-    `a full accept queue, wrk on ${CONNECTIONS} connections: each SYN is an overflow in ss and nstat, and all are served once somebody accepts`,
-    () =>
-      withPaused(BACKLOG, async ({ wire, listener, stack, kernel, barrier, said, resume }) => {
-        // One more than the backlog: a queue of length 4 is full when there are 5 (Linux's sk_acceptq_is_full).
-        // The last of them is wrk's own: it tries its target before it begins.
-        for (let n = 0; n < BACKLOG; n++) await kernel.dial(listener.address.port)
-        await barrier()
-        const running = program(["wrk", "-t2", `-c${CONNECTIONS}`, "-d6s", "--timeout", "10s", `http://${STACK}/`])
-        await until("every connection has tried", () => wire.syns >= BACKLOG + 1 + CONNECTIONS)
-        await barrier()
-        expect(wire.answered).toBe(BACKLOG + 1)
-
-        const { table, counters } = await said()
-        expect(table).toMatch(/^LISTEN +5 +4 +0\.0\.0\.0:80 +0\.0\.0\.0:\*\n\t requests:0 young:0 drops:\d+\n$/)
-        const overflows = counters["TcpExtListenOverflows"] ?? 0
-        expect(overflows).toBeGreaterThanOrEqual(CONNECTIONS)
-        expect(counters["TcpExtListenDrops"]).toBe(overflows)
-        expect(counters["Drop:Linux:accept-queue-full"]).toBe(overflows)
-
-        // What the wire says is what the counters say, repeated SYNs included.
-        const dropped = wire.syns - wire.answered
-        expect(dropped).toBeGreaterThanOrEqual(overflows)
-        expect(stack.tcpCounters).toMatchObject({ ListenOverflows: dropped, ListenDrops: dropped })
-        await resume()
-        const { status, stdout } = await running
-        expect(status).toBe(0)
-        expect(stdout).not.toMatch(/Socket errors|Non-2xx/)
-        expect(number(stdout, /(\d+) requests in/)).toBeGreaterThan(CONNECTIONS)
-      }),
-    40_000,
-  )
-
-  needing(test, "ab")(
-    `an accept loop that pauses, ab on ${CONNECTIONS} connections: overflows, all of them counted, and no request fails`,
-    () =>
-      // All that the pause keeps waiting must fit once it is over: clients that are refused together come again together.
-      withPaused(CONNECTIONS / 2, async ({ listener, stack, said, resume }) => {
-        await resume()
-        const running = program(["ab", "-q", "-n", "500", "-c", String(CONNECTIONS), "-s", "20", `http://${STACK}/`])
-        await until("ab is under way", () => (stack.tcpCounters["PassiveOpens"] ?? 0) >= 100)
-        listener.onConnection(undefined)
-        await until("the queue has overflowed", () => (stack.tcpCounters["ListenOverflows"] ?? 0) > 0)
-        const { table, counters } = await said()
-        expect(table).toMatch(/^LISTEN +17 +16 +0\.0\.0\.0:80 +0\.0\.0\.0:\*$/m)
-        const overflows = counters["TcpExtListenOverflows"]
-        expect(overflows).toBeGreaterThan(0)
-        expect(counters["TcpExtListenDrops"]).toBe(overflows)
-        expect(counters["Drop:Linux:accept-queue-full"]).toBe(overflows)
-        await resume()
-        const { status, stdout } = await running
-        expect(status).toBe(0)
-        expect(number(stdout, /^Complete requests: +(\d+)/m)).toBe(500)
-        expect(number(stdout, /^Failed requests: +(\d+)/m)).toBe(0)
-      }),
-    60_000,
-  )
 })
+
+for (const family of FAMILIES) {
+  /** As a URL has it, and as ss shows a listener of all addresses. */
+  const [STACK, listening] =
+    family === 4 ? [ENDS[4].stack, "0\\.0\\.0\\.0:80 +0\\.0\\.0\\.0:\\*"] : [`[${ENDS[6].stack}]`, "\\*:80 +\\*:\\*"]
+
+  kernelSuite(`http over TAP on an accept queue that nobody empties, over IPv${family}`, import.meta.path, (test) => {
+    needing(test, "wrk")(
+      `a full accept queue, wrk on ${CONNECTIONS} connections: each SYN is an overflow in ss and nstat, and all are served once somebody accepts`,
+      () =>
+        withPaused(family, BACKLOG, async ({ wire, listener, stack, kernel, barrier, said, resume }) => {
+          // One more than the backlog: a queue of length 4 is full when there are 5 (Linux's sk_acceptq_is_full).
+          // The last of them is wrk's own: it tries its target before it begins.
+          for (let n = 0; n < BACKLOG; n++) await kernel.dial(listener.address.port)
+          await barrier()
+          const running = program(["wrk", "-t2", `-c${CONNECTIONS}`, "-d4s", "--timeout", "10s", `http://${STACK}/`])
+          await until("every connection has tried", () => wire.syns >= BACKLOG + 1 + CONNECTIONS)
+          await barrier()
+          expect(wire.answered).toBe(BACKLOG + 1)
+
+          const { table, counters } = await said()
+          expect(table).toMatch(new RegExp(`^LISTEN +5 +4 +${listening}\\n\\t requests:0 young:0 drops:\\d+\\n$`))
+          const overflows = counters["TcpExtListenOverflows"] ?? 0
+          expect(overflows).toBeGreaterThanOrEqual(CONNECTIONS)
+          expect(counters["TcpExtListenDrops"]).toBe(overflows)
+          expect(counters["Drop:Linux:accept-queue-full"]).toBe(overflows)
+
+          // What the wire says is what the counters say, repeated SYNs included.
+          const dropped = wire.syns - wire.answered
+          expect(dropped).toBeGreaterThanOrEqual(overflows)
+          expect(stack.tcpCounters).toMatchObject({ ListenOverflows: dropped, ListenDrops: dropped })
+          await resume()
+          const { status, stdout } = await running
+          expect(status).toBe(0)
+          expect(stdout).not.toMatch(/Socket errors|Non-2xx/)
+          expect(number(stdout, /(\d+) requests in/)).toBeGreaterThan(CONNECTIONS)
+        }),
+      40_000,
+    )
+
+    needing(test, "ab")(
+      `an accept loop that pauses, ab on ${CONNECTIONS} connections: overflows, all of them counted, and no request fails`,
+      () =>
+        // All that the pause keeps waiting must fit once it is over: clients that are refused together come again together.
+        withPaused(family, CONNECTIONS / 2, async ({ listener, stack, said, resume }) => {
+          await resume()
+          const running = program(["ab", "-q", "-n", "500", "-c", String(CONNECTIONS), "-s", "20", `http://${STACK}/`])
+          await until("ab is under way", () => (stack.tcpCounters["PassiveOpens"] ?? 0) >= 100)
+          listener.onConnection(undefined)
+          await until("the queue has overflowed", () => (stack.tcpCounters["ListenOverflows"] ?? 0) > 0)
+          const { table, counters } = await said()
+          expect(table).toMatch(new RegExp(`^LISTEN +17 +16 +${listening}$`, "m"))
+          const overflows = counters["TcpExtListenOverflows"]
+          expect(overflows).toBeGreaterThan(0)
+          expect(counters["TcpExtListenDrops"]).toBe(overflows)
+          expect(counters["Drop:Linux:accept-queue-full"]).toBe(overflows)
+          await resume()
+          const { status, stdout } = await running
+          expect(status).toBe(0)
+          expect(number(stdout, /^Complete requests: +(\d+)/m)).toBe(500)
+          expect(number(stdout, /^Failed requests: +(\d+)/m)).toBe(0)
+        }),
+      60_000,
+    )
+  })
+}
 
 interface Paused extends Peers {
   /** SYNs to the port, and SYN-ACKs from it. */
@@ -205,7 +224,7 @@ interface Paused extends Peers {
 }
 
 /** A stack in this process that listens on port 80, and accepts nothing yet. */
-const withPaused = (backlog: number, body: (paused: Paused) => Promise<void>): Promise<void> =>
+const withPaused = (family: Family, backlog: number, body: (paused: Paused) => Promise<void>): Promise<void> =>
   withRuntimeDirectory((env) => {
     const wire = { syns: 0, answered: 0 }
     const through = (device: Parameters<typeof sieved>[0]) =>
@@ -219,7 +238,7 @@ const withPaused = (backlog: number, body: (paused: Paused) => Promise<void>): P
           return true
         },
       })
-    return withPeers({ through }, async (peers) => {
+    return withPeers({ family, through }, async (peers) => {
       const scope = Effect.runSync(Scope.make())
       const on = <A, E>(effect: Effect.Effect<A, E, Stack | Scope.Scope>): Promise<A> =>
         Effect.runPromise(effect.pipe(Effect.provideService(Stack, peers.stack), Scope.extend(scope)))
@@ -241,16 +260,10 @@ const withPaused = (backlog: number, body: (paused: Paused) => Promise<void>): P
     })
   })
 
-const SYN = 0x02
-const ACK = 0x10
-const ETHERNET = 14
-const TCP = 6
-
 /** SYN and ACK of a segment to or from a port; undefined: another frame. */
 const flagsOf = (frame: Uint8Array, way: "to" | "from", port: number): number | undefined => {
   const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength)
-  if (frame.length < ETHERNET + 40 || view.getUint16(12) !== 0x0800 || frame[ETHERNET + 9] !== TCP) return undefined
-  const start = ETHERNET + ((frame[ETHERNET] ?? 0) & 0x0f) * 4
-  if (view.getUint16(start + (way === "to" ? 2 : 0)) !== port) return undefined
+  const start = tcpAt(frame)
+  if (start === undefined || view.getUint16(start + (way === "to" ? 2 : 0)) !== port) return undefined
   return (frame[start + 13] ?? 0) & (SYN | ACK)
 }
