@@ -142,25 +142,35 @@ kernelSuite("DHCP with dnsmasq", import.meta.path, (every) => {
       })
     })
   })
-
-  test("an address of the pool that somebody has: declined, and another taken", async () => {
-    const second = { address: ipv4(0xc6120032), prefixLength: 24 }
-    await withLink([KERNEL_ADDRESS, second], async (place) => {
-      // Without its own look at whether the address is free, the server offers what is taken.
-      const options = ["--dhcp-range=198.18.0.50,198.18.0.51,255.255.255.0,2m", "--no-ping", "--port=0"]
-      const pinned = `--dhcp-host=${formatMac(place.device.mac)},198.18.0.50`
-      await withDnsmasq(place.device.name, [...options, pinned], async (dnsmasq) => {
-        const stack = await place.stack({ dhcp: true, arpProbe: true })
-        await dnsmasq.said(new RegExp(`DHCPDECLINE\\(${place.device.name}\\) 198.18.0.50`))
-        await until("another address is ours", () =>
-          stack.network
-            .addresses()
-            .some(({ address, state }) => state === "preferred" && formatAddress(address) === "198.18.0.51"),
-        )
-      })
-    })
-  }, 60_000)
 })
+
+/** After a DECLINE a client waits for ten seconds (RFC 2131 section 3.1). */
+kernelSuite(
+  "DHCP with dnsmasq, and an address that is taken",
+  import.meta.path,
+  (every) => {
+    const test = needing(every, "dnsmasq")
+
+    test("an address of the pool that somebody has: declined, and another taken", async () => {
+      const second = { address: ipv4(0xc6120032), prefixLength: 24 }
+      await withLink([KERNEL_ADDRESS, second], async (place) => {
+        // Without its own look at whether the address is free, the server offers what is taken.
+        const options = ["--dhcp-range=198.18.0.50,198.18.0.51,255.255.255.0,2m", "--no-ping", "--port=0"]
+        const pinned = `--dhcp-host=${formatMac(place.device.mac)},198.18.0.50`
+        await withDnsmasq(place.device.name, [...options, pinned], async (dnsmasq) => {
+          const stack = await place.stack({ dhcp: true, arpProbe: true })
+          await dnsmasq.said(new RegExp(`DHCPDECLINE\\(${place.device.name}\\) 198.18.0.50`))
+          await until("another address is ours", () =>
+            stack.network
+              .addresses()
+              .some(({ address, state }) => state === "preferred" && formatAddress(address) === "198.18.0.51"),
+          )
+        })
+      })
+    }, 60_000)
+  },
+  { apart: true },
+)
 
 const LONG = Array.from({ length: 100 }, (_, n) => `198.18.1.${n + 1}`)
 const NAMES = [
@@ -236,8 +246,11 @@ kernelSuite("DNS with dnsmasq", import.meta.path, (every) => {
         const before = performance.now()
         const connection = await within(stack, Tcp.connect({ host: "half.test", port: listener.port }))
         expect(formatAddress(connection.remote.address)).toBe(KERNEL)
+        const waited = performance.now() - before
+        // RFC 8305 section 5: IPv6 has its head start, to the millisecond that clocks are apart.
+        expect(waited).toBeGreaterThanOrEqual(249)
         // A neighbour that does not answer is given up after three seconds (RFC 4861 section 10).
-        expect(performance.now() - before).toBeLessThan(2500)
+        expect(waited).toBeLessThan(2500)
       } finally {
         listener.close()
       }

@@ -107,9 +107,9 @@ kernelSuite("http over TAP", import.meta.path, (test) => {
         withServer(app, async (counters) => {
           for (const words of [["/"], ["/", "-H", "Connection: close"], ["/file"]] as const) {
             const [path, ...options] = words
-            const [of4 = 0, of6 = 0] = await overBoth((host) => wrk(host, path, ...options))
-            expect(Math.min(of4, of6)).toBeGreaterThan(0)
-            expect(of4 + of6).toBeGreaterThan(CONNECTIONS)
+            for (const requests of await overBoth((host) => wrk(host, path, ...options))) {
+              expect(requests).toBeGreaterThan(0)
+            }
           }
           const { TcpExtListenOverflows, TcpExtListenDrops, TcpPassiveOpens } = await counters()
           expect([TcpExtListenOverflows, TcpExtListenDrops]).toEqual([0, 0])
@@ -161,7 +161,7 @@ for (const family of FAMILIES) {
           // The last of them is wrk's own: it tries its target before it begins.
           for (let n = 0; n < BACKLOG; n++) await kernel.dial(listener.address.port)
           await barrier()
-          const running = program(["wrk", "-t2", `-c${CONNECTIONS}`, "-d4s", "--timeout", "10s", `http://${STACK}/`])
+          const running = program(["wrk", "-t2", `-c${CONNECTIONS}`, "-d6s", "--timeout", "10s", `http://${STACK}/`])
           await until("every connection has tried", () => wire.syns >= BACKLOG + 1 + CONNECTIONS)
           await barrier()
           expect(wire.answered).toBe(BACKLOG + 1)

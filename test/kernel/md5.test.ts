@@ -134,56 +134,66 @@ for (const algorithm of ["sha1", "aes128"] as const) {
 }
 
 /** These wait for time-outs: a kernel of each version does at once. */
-kernelSuite("TCP-MD5 that the kernel gets wrong, over both IP versions", import.meta.path, (plain) => {
-  const test = onlyIf(plain, noMd5)
+kernelSuite(
+  "TCP-MD5 that the kernel gets wrong, over both IP versions",
+  import.meta.path,
+  (plain) => {
+    const test = onlyIf(plain, noMd5)
 
-  test("its key is another: its SYNs are counted and never answered", async () => {
-    await withPeers({ family: 6 }, async ({ stack }) => {
-      await stack.echo({ port: PORT, ...md5("something else") })
-      expect(await peers("md5", KEY, [10])).toEqual(TIMED_OUT)
-      expect(stack.tcpCounters["TCPMD5Failure"]).toBeGreaterThanOrEqual(6)
-      expect(stack.tcpCounters["OutSegs"]).toBe(0)
-    })
-  }, 20_000)
+    test("its key is another: its SYNs are counted and never answered", async () => {
+      await withPeers({ family: 6 }, async ({ stack }) => {
+        await stack.echo({ port: PORT, ...md5("something else") })
+        expect(await peers("md5", KEY, [10])).toEqual(TIMED_OUT)
+        expect(stack.tcpCounters["TCPMD5Failure"]).toBeGreaterThanOrEqual(6)
+        expect(stack.tcpCounters["OutSegs"]).toBe(0)
+      })
+    }, 20_000)
 
-  test("it has no key: its SYNs are counted and never answered", async () => {
-    await withPeers({ family: 6 }, async ({ stack }) => {
-      await stack.echo({ port: PORT, ...md5(KEY) })
-      expect(await peers("none", KEY, [10])).toEqual(TIMED_OUT)
-      expect(stack.tcpCounters["TCPMD5NotFound"]).toBeGreaterThanOrEqual(6)
-      expect(stack.tcpCounters["OutSegs"]).toBe(0)
-    })
-  }, 20_000)
+    test("it has no key: its SYNs are counted and never answered", async () => {
+      await withPeers({ family: 6 }, async ({ stack }) => {
+        await stack.echo({ port: PORT, ...md5(KEY) })
+        expect(await peers("none", KEY, [10])).toEqual(TIMED_OUT)
+        expect(stack.tcpCounters["TCPMD5NotFound"]).toBeGreaterThanOrEqual(6)
+        expect(stack.tcpCounters["OutSegs"]).toBe(0)
+      })
+    }, 20_000)
 
-  test("the stack's key is another: the kernel counts a wrong signature", async () => {
-    await withPeers({ family: 6 }, async ({ stack }) => {
-      const wrong = await kernelCounter("TcpExt", "TCPMD5Failure")
-      const servers = FAMILIES.map((family) =>
-        Bun.spawn(["python3", PEER, "server", "md5", KEY, `${family}`, `${PORT}`, "0"], { stdout: "pipe" }),
-      )
-      for (const { stdout } of servers) expect(await lines(stdout)()).toBe("ready")
-      const options = { ...md5("something else"), userTimeout: "2 seconds" } as const
-      const failing = FAMILIES.map((family) => reasonOf(stack.dial(PORT, { ...options, host: ENDS[family].kernel })))
-      for (const reason of await Promise.all(failing)) expect(reason).toMatchObject({ _tag: "ConnectionTimedOut" })
-      expect(await kernelCounter("TcpExt", "TCPMD5Failure")).toBeGreaterThanOrEqual(wrong + 2)
-      for (const server of servers) {
-        server.kill()
-        await server.exited
-      }
-    })
-  }, 20_000)
-})
+    test("the stack's key is another: the kernel counts a wrong signature", async () => {
+      await withPeers({ family: 6 }, async ({ stack }) => {
+        const wrong = await kernelCounter("TcpExt", "TCPMD5Failure")
+        const servers = FAMILIES.map((family) =>
+          Bun.spawn(["python3", PEER, "server", "md5", KEY, `${family}`, `${PORT}`, "0"], { stdout: "pipe" }),
+        )
+        for (const { stdout } of servers) expect(await lines(stdout)()).toBe("ready")
+        const options = { ...md5("something else"), userTimeout: "2 seconds" } as const
+        const failing = FAMILIES.map((family) => reasonOf(stack.dial(PORT, { ...options, host: ENDS[family].kernel })))
+        for (const reason of await Promise.all(failing)) expect(reason).toMatchObject({ _tag: "ConnectionTimedOut" })
+        expect(await kernelCounter("TcpExt", "TCPMD5Failure")).toBeGreaterThanOrEqual(wrong + 2)
+        for (const server of servers) {
+          server.kill()
+          await server.exited
+        }
+      })
+    }, 20_000)
+  },
+  { apart: true },
+)
 
-kernelSuite("minimum TTL with the kernel, over both IP versions", import.meta.path, (plain) => {
-  const test = onlyIf(plain, python === null ? "no python3 here" : undefined)
+kernelSuite(
+  "minimum TTL with the kernel, over both IP versions",
+  import.meta.path,
+  (plain) => {
+    const test = onlyIf(plain, python === null ? "no python3 here" : undefined)
 
-  test("a TTL of 255 is a neighbour's, the default of 64 is not", async () => {
-    await withPeers({ family: 6 }, async ({ stack }) => {
-      await stack.echo({ port: PORT, minTtl: 255, ttl: 255 })
-      const [near, far] = await Promise.all([peers("none", KEY, [1000, 255]), peers("none", KEY, [1000])])
-      expect(near).toEqual(["1000 True\n", "1000 True\n"])
-      expect(far).toEqual(TIMED_OUT)
-      expect(stack.tcpCounters["TCPMinTTLDrop"]).toBeGreaterThanOrEqual(6)
-    })
-  }, 20_000)
-})
+    test("a TTL of 255 is a neighbour's, the default of 64 is not", async () => {
+      await withPeers({ family: 6 }, async ({ stack }) => {
+        await stack.echo({ port: PORT, minTtl: 255, ttl: 255 })
+        const [near, far] = await Promise.all([peers("none", KEY, [1000, 255]), peers("none", KEY, [1000])])
+        expect(near).toEqual(["1000 True\n", "1000 True\n"])
+        expect(far).toEqual(TIMED_OUT)
+        expect(stack.tcpCounters["TCPMinTTLDrop"]).toBeGreaterThanOrEqual(6)
+      })
+    }, 20_000)
+  },
+  { apart: true },
+)

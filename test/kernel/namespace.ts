@@ -4,7 +4,8 @@
  * A test file calls `kernelSuite(title, import.meta.path, (test) => { test("case", async () => {...}) })`.
  * The file is then run twice. The outer run (`bun test`) registers every case by name, starts
  * `unshare ... bun test FILE` once, and reports for each case what became of it in there. The inner run, which
- * knows itself by NETFOLD_NS_REPORT, is the one that executes the bodies. So the report reads like any
+ * knows itself by NETFOLD_NS_REPORT, is the one that executes the bodies. A suite that mostly waits may ask for a
+ * namespace of its own, beside the others'. So the report reads like any
  * other's, a case can be selected by name, and nothing ever touches the machine's own network.
  *
  * Where namespaces are forbidden, every case is skipped and the suite's name says why.
@@ -20,6 +21,13 @@ export type KernelTest = (name: string, body: () => void | Promise<void>, timeou
 
 /** The file to which the inner run appends one JSON line per finished case. */
 const REPORT = "NETFOLD_NS_REPORT"
+/** The title of the suite that an inner run is for; absent: all those that do not stand apart. */
+const ONLY = "NETFOLD_NS_ONLY"
+
+export interface SuiteOptions {
+  /** Run in a namespace of its own, at the same time as the file's other suites: it waits more than it works. */
+  readonly apart?: boolean
+}
 
 interface Outcome {
   readonly suite: string
@@ -32,14 +40,20 @@ interface Outcome {
 const CASE_MILLIS = 30_000
 const SUITE_MILLIS = 300_000
 
-export const kernelSuite = (title: string, file: string, define: (test: KernelTest) => void): void => {
+export const kernelSuite = (
+  title: string,
+  file: string,
+  define: (test: KernelTest) => void,
+  { apart = false }: SuiteOptions = {},
+): void => {
   const report = process.env[REPORT]
   if (report !== undefined) {
-    inner(title, report, define)
+    const only = process.env[ONLY]
+    if (only === undefined ? !apart : only === title) inner(title, report, define)
     return
   }
   const forbidden = whyForbidden()
-  if (forbidden === undefined) outer(title, file, define)
+  if (forbidden === undefined) outer(title, file, define, apart)
   else describe.skip(`${title} (skipped: ${forbidden})`, () => define((name) => bunTest(name, () => {})))
 }
 
@@ -68,7 +82,8 @@ const inner = (title: string, report: string, define: (test: KernelTest) => void
   })
 }
 
-const outer = (title: string, file: string, define: (test: KernelTest) => void): void => {
+const outer = (title: string, file: string, define: (test: KernelTest) => void, apart: boolean): void => {
+  if (apart) standingApart.set(file, [...(standingApart.get(file) ?? []), title])
   describe(title, () => {
     let run: Run | undefined
     let patience = 0
@@ -82,7 +97,7 @@ const outer = (title: string, file: string, define: (test: KernelTest) => void):
     })
     beforeAll(
       async () => {
-        run = await insideOf(file)
+        run = await insideOf(file, apart ? title : undefined)
       },
       Math.max(SUITE_MILLIS, patience),
     )
@@ -94,22 +109,28 @@ interface Run {
   readonly output: string
 }
 
-const runs = new Map<string, Promise<Run>>()
+/** Of each file, the suites with a run of their own. */
+const standingApart = new Map<string, ReadonlyArray<string>>()
+const runs = new Map<string, ReadonlyMap<string | undefined, Promise<Run>>>()
 
-/** One run for a file, however many suites it has. */
-const insideOf = (file: string): Promise<Run> => {
-  const run = runs.get(file) ?? start(file)
-  runs.set(file, run)
+/** One run for a file, however many suites it has, and one for each that stands apart; all begin with the first. */
+const insideOf = async (file: string, only: string | undefined): Promise<Run> => {
+  const started =
+    runs.get(file) ??
+    new Map([undefined, ...(standingApart.get(file) ?? [])].map((title) => [title, start(file, title)]))
+  runs.set(file, started)
+  const run = await started.get(only)
+  if (run === undefined) throw new Error(`no run for ${only ?? file}`)
   return run
 }
 
-const start = async (file: string): Promise<Run> => {
+const start = async (file: string, only: string | undefined): Promise<Run> => {
   const directory = mkdtempSync(join(tmpdir(), "netfold-kernel-"))
   const report = join(directory, "report")
   appendFileSync(report, "")
   try {
     const child = Bun.spawn(enterCommand([process.execPath, "test", file]), {
-      env: { ...process.env, [REPORT]: report },
+      env: { ...process.env, [REPORT]: report, ...(only === undefined ? {} : { [ONLY]: only }) },
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",
