@@ -1,10 +1,11 @@
 import * as membership from "../ip/membership.ts"
 import { type Micros, OFF } from "../tcp/time.ts"
-import { type IpAddress, isLinkLocal, UNSPECIFIED4, UNSPECIFIED6, withoutZone } from "../wire/address.ts"
+import { type IpAddress, inZone, isLinkLocal, UNSPECIFIED4, UNSPECIFIED6, withoutZone } from "../wire/address.ts"
 import { isDrop } from "../wire/drop.ts"
 import {
   decodeIgmpQuery,
   encodeIgmpReport,
+  encodeIgmpV1,
   encodeIgmpV2,
   IGMP_TTL,
   IGMP_V2_LENGTH,
@@ -16,8 +17,16 @@ import {
 import type { IpPacket } from "../wire/ip.ts"
 import { PROTOCOL_IGMP } from "../wire/ipv4.ts"
 import { NEXT_HEADER_ICMPV6 } from "../wire/ipv6.ts"
-import { decodeMldQuery, encodeMldReport, MLD_HOP_LIMIT, mldReportLength } from "../wire/mld.ts"
-import { ALL_IGMP_ROUTERS, ALL_MLD_ROUTERS, ALL_NODES, ALL_ROUTERS4, scopeOf } from "../wire/multicast.ts"
+import { alertsRouters } from "../wire/ipv6Extension.ts"
+import {
+  decodeMldQuery,
+  encodeMldReport,
+  encodeMldV1,
+  MLD_HOP_LIMIT,
+  MLD_V1_LENGTH,
+  mldReportLength,
+} from "../wire/mld.ts"
+import { ALL_IGMP_ROUTERS, ALL_MLD_ROUTERS, ALL_NODES, ALL_ROUTERS, ALL_ROUTERS4, scopeOf } from "../wire/multicast.ts"
 import type { Deadlines, Scheduled } from "./deadlines.ts"
 import type { NetInterface } from "./netInterface.ts"
 import type { Output } from "./output.ts"
@@ -55,8 +64,9 @@ export class Groups {
   }
 
   /** MLD, behind the checksum. */
-  mld(iface: NetInterface, payload: Uint8Array, packet: IpPacket, now: Micros): void {
-    const query = decodeMldQuery(payload, { source: packet.source, hopLimit: packet.ttl })
+  mld(iface: NetInterface, payload: Uint8Array, packet: IpPacket, bytes: Uint8Array, now: Micros): void {
+    const alerted = alertsRouters(bytes, packet)
+    const query = decodeMldQuery(payload, { source: packet.source, hopLimit: packet.ttl, alerted })
     if (isDrop(query)) return this.drop(query)
     this.queried(iface, 6, query, now)
   }
@@ -100,29 +110,33 @@ export class Groups {
     const carrier = { interface: iface.index, ttl: IGMP_TTL, routerAlert: true }
     const send = (to: IpAddress, length: number, write: (out: Uint8Array, at: number) => void): void =>
       this.output.datagramTo(to, source, PROTOCOL_IGMP, length, write, "RFC3376-5.1:report", now, carrier)
-    if (!membership.speaksOlder(iface.groups4, now)) {
+    const language = membership.language(iface.groups4, now)
+    if (language === "current") {
       send(ALL_IGMP_ROUTERS, igmpReportLength(records), (out, at) => encodeIgmpReport(out, at, records))
       return
     }
     for (const record of records) {
-      const to = record.type === TO_INCLUDE ? ALL_ROUTERS4 : record.group
-      send(to, IGMP_V2_LENGTH, (out, at) => encodeIgmpV2(out, at, record))
+      const isLeft = record.type === TO_INCLUDE
+      if (language === "older") {
+        send(isLeft ? ALL_ROUTERS4 : record.group, IGMP_V2_LENGTH, (out, at) => encodeIgmpV2(out, at, record))
+      } else if (!isLeft) send(record.group, IGMP_V2_LENGTH, (out, at) => encodeIgmpV1(out, at, record))
     }
   }
 
   /** From the link-local address, or, while it is asked for itself, from none (RFC 3810 section 5.2.13). */
   private reportMld(iface: NetInterface, records: ReadonlyArray<MembershipRecord>, now: Micros): void {
     const source = iface.local.find((address) => address.family === 6 && isLinkLocal(address)) ?? UNSPECIFIED6
-    this.output.datagramTo(
-      ALL_MLD_ROUTERS,
-      source,
-      NEXT_HEADER_ICMPV6,
-      mldReportLength(records),
-      (out, at) => encodeMldReport(out, at, records, source, ALL_MLD_ROUTERS),
-      "RFC3810-6:report",
-      now,
-      { interface: iface.index, ttl: MLD_HOP_LIMIT, routerAlert: true },
-    )
+    const carrier = { interface: iface.index, ttl: MLD_HOP_LIMIT, routerAlert: true }
+    const send = (to: IpAddress, length: number, write: (out: Uint8Array, at: number) => void): void =>
+      this.output.datagramTo(to, source, NEXT_HEADER_ICMPV6, length, write, "RFC3810-6:report", now, carrier)
+    if (membership.language(iface.groups6, now) === "current") {
+      const write = (out: Uint8Array, at: number) => void encodeMldReport(out, at, records, source, ALL_MLD_ROUTERS)
+      return send(ALL_MLD_ROUTERS, mldReportLength(records), write)
+    }
+    for (const record of records) {
+      const to = record.type === TO_INCLUDE ? ALL_ROUTERS : record.group
+      send(inZone(to, iface.zone), MLD_V1_LENGTH, (out, at) => encodeMldV1(out, at, record, source, to))
+    }
   }
 }
 

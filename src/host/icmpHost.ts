@@ -1,7 +1,7 @@
 import { neverAbout } from "../ip/icmpRule.ts"
 import { type Bucket, full, take } from "../ip/rateLimit.ts"
 import type { Micros } from "../tcp/time.ts"
-import { type IpAddress, withoutZone } from "../wire/address.ts"
+import { type IpAddress, ipv4, withoutZone } from "../wire/address.ts"
 import { getU8 } from "../wire/bytes.ts"
 import { isDrop } from "../wire/drop.ts"
 import * as v4 from "../wire/icmp.ts"
@@ -62,7 +62,8 @@ export class IcmpHost {
       case "EchoReply":
         return this.replied(packet, message, now)
       case "Other":
-        return this.link.drop("icmp:nobody-asked")
+        if (message.type !== v4.REDIRECT) return this.link.drop("icmp:nobody-asked")
+        return this.redirected(packet.source, message)
     }
   }
 
@@ -86,7 +87,7 @@ export class IcmpHost {
       case "EchoReply":
         return this.replied(packet, message, now)
       case "Other": {
-        if (message.type === MLD_QUERY) return this.link.mld(iface, message.payload, packet, now)
+        if (message.type === MLD_QUERY) return this.link.mld(iface, message.payload, packet, bytes, now)
         if (!isNdp(message.type)) return this.link.drop("icmp:nobody-asked")
         const carrier = { source, destination: withoutZone(destination), hopLimit: packet.ttl }
         const ndp = decodeNdp(message.type, message.code, message.payload, carrier)
@@ -135,6 +136,15 @@ export class IcmpHost {
 
   private replied(packet: IpPacket, reply: v4.Echo, now: Micros): void {
     if (!this.upper.onEchoReply(packet, reply, now)) this.link.drop("icmp:nobody-asked")
+  }
+
+  /** Of a host or of a network: believed of the host alone (RFC 1122 section 3.2.2.2). */
+  private redirected(source: IpAddress, { code, rest, payload }: v4.OtherIcmp): void {
+    if (code > LAST_REDIRECT) return this.link.drop("icmp:nobody-asked")
+    const quote = decodeQuote(payload)
+    if (isDrop(quote)) return this.bad(4, quote, false)
+    if (quote.ip.source.family !== 4) return this.link.drop("icmp:quote-of-another-version")
+    this.link.redirected(source, ipv4(rest), quote.ip)
   }
 
   private failed(quoted: Uint8Array, report: IcmpReport | undefined, family: 4 | 6, zone: number, now: Micros): void {
@@ -190,6 +200,9 @@ export class IcmpHost {
     return after !== undefined
   }
 }
+
+/** Codes of a redirect: for a network or a host, of one type of service or of all. */
+const LAST_REDIRECT = 3
 
 /** Nobody's: its message is counted in all alone. */
 const NO_TYPE = 256

@@ -16,6 +16,7 @@ import { decodeIpv4, IPV4_HEADER, type Ipv4Packet, isFragment } from "../wire/ip
 import { decodeIpv6, type Ipv6Packet, NEXT_HEADER_ICMPV6, NEXT_HEADER_NONE, zoned } from "../wire/ipv6.ts"
 import { type Fragment, inspectHopByHop, type Problem, walkExtensions } from "../wire/ipv6Extension.ts"
 import { scopeOf } from "../wire/multicast.ts"
+import { isNdp } from "../wire/ndp.ts"
 import type { Addresses } from "./addresses.ts"
 import type { Forwarder } from "./forwarder.ts"
 import type { BothIpCounts } from "./ipCounts.ts"
@@ -151,6 +152,7 @@ export class IpReceiver {
     vouched: boolean,
     cast: Cast,
     now: Micros,
+    wasFragmented = false,
   ): void {
     const walk = walkExtensions(bytes, packet)
     if (isDrop(walk)) return this.badHeader(6, walk)
@@ -168,6 +170,9 @@ export class IpReceiver {
         if (upper.protocol === NEXT_HEADER_NONE) return this.drop("RFC8200-4.7:no-next-header")
         // RFC 4291 section 2.5.2: who has no address yet has only Neighbour Discovery to do.
         if (isUnspecified(upper.source) && upper.protocol !== NEXT_HEADER_ICMPV6) return this.drop("ipv6:bad-source")
+        // RFC 6980 section 5: what looks into frames for Neighbour Discovery does not see it in fragments.
+        if ((wasFragmented || walk.isAtomicFragment) && isDiscovery(upper, bytes))
+          return this.drop("RFC6980-5:fragment")
         return this.input(iface.index, upper, bytes, vouched, cast, now)
       }
     }
@@ -193,7 +198,7 @@ export class IpReceiver {
   private whole6(iface: NetInterface, bytes: Uint8Array, cast: Cast, now: Micros): void {
     const packet = decodeIpv6(bytes, 0, bytes.length)
     if (isDrop(packet)) this.drop(packet)
-    else this.walk(iface, zoned(packet, iface.zone), bytes, false, cast, now)
+    else this.walk(iface, zoned(packet, iface.zone), bytes, false, cast, now, true)
   }
 
   private problem(
@@ -238,6 +243,9 @@ const badAddress6 = (source: IpAddress, destination: IpAddress): string | undefi
   // Scope 0 is reserved, scope 1 stays within a host.
   return isMulticast(destination) && scopeOf(destination) <= 1 ? "ipv6:bad-destination" : undefined
 }
+
+const isDiscovery = ({ protocol, payloadOffset }: IpPacket, bytes: Uint8Array): boolean =>
+  protocol === NEXT_HEADER_ICMPV6 && isNdp(getU8(bytes, payloadOffset))
 
 const LOOSE_SOURCE_ROUTE = 131
 const STRICT_SOURCE_ROUTE = 137

@@ -276,14 +276,30 @@ export class Link {
     if (iface !== undefined) this.nd.input(iface, message, packet, now)
   }
 
-  mld(index: number, payload: Uint8Array, packet: IpPacket, now: Micros): void {
+  mld(index: number, payload: Uint8Array, packet: IpPacket, bytes: Uint8Array, now: Micros): void {
     const iface = this.interfaces[index]
-    if (iface !== undefined) this.groups.mld(iface, payload, packet, now)
+    if (iface !== undefined) this.groups.mld(iface, payload, packet, bytes, now)
   }
 
   igmp(index: number, packet: IpPacket, bytes: Uint8Array, now: Micros): void {
     const iface = this.interfaces[index]
     if (iface !== undefined) this.groups.igmp(iface, packet, bytes, now)
+  }
+
+  /** A redirect over IPv4, which quotes a packet of ours: the router that it went to knows a better one for where it went. */
+  redirected(source: IpAddress, gateway: IpAddress, about: IpPacket): void {
+    if (this.upper.settings().ipForward) return this.drop("icmp:redirect-for-a-router")
+    const { destination } = about
+    const hop = this.addresses.isOwn(about.source) ? this.routes.hop(destination) : undefined
+    if (hop === undefined || !sameAddress(hop.neighbour, source)) {
+      return this.drop("RFC1122-3.2.2.2:redirect-not-from-the-first-hop")
+    }
+    const iface = this.interfaces[hop.interface]
+    const isNear = iface?.owns.some((own) => inPrefix(gateway, own.address, own.prefixLength)) ?? false
+    if (!isNear || this.isLocal(gateway) || this.isForMany(gateway)) {
+      return this.drop("RFC1122-3.2.2.2:gateway-not-on-the-network")
+    }
+    this.routes.redirect(destination, { interface: hop.interface, neighbour: gateway })
   }
 
   /** False: there is no such interface, or it listens to as many groups as it can. */
@@ -386,6 +402,8 @@ export class Link {
         }
         case "Lost":
           this.drop(effect.why)
+          if (effect.why === "neighbour:no-answer")
+            this.routes.lost({ interface: entry.iface, neighbour: entry.address })
           if (effect.why === "neighbour:no-answer") this.upper.unreachable(effect.packet, now)
       }
     }

@@ -84,10 +84,18 @@ export class Routes {
     return this.lastHop
   }
 
-  /** A router has said so (RFC 4861 section 8.3). */
+  /** A router has said so (RFC 1122 section 3.2.2.2, RFC 4861 section 8.3). */
   redirect(destination: IpAddress, hop: Hop): void {
     if (this.redirects.size >= MOST_REDIRECTS) this.redirects.clear()
     this.redirects.set(destination, hop)
+  }
+
+  /** Nobody answers there: what was sent that way by a redirect goes its old way again (RFC 1122 section 3.3.1.4, RFC 4861 section 7.3.3). */
+  lost({ interface: index, neighbour }: Hop): void {
+    if (this.redirects.size === 0) return
+    for (const [destination, hop] of [...this.redirects.entries()]) {
+      if (hop.interface === index && sameAddress(hop.neighbour, neighbour)) this.redirects.delete(destination)
+    }
   }
 
   /** False: it is there, or there is no room. */

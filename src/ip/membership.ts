@@ -8,8 +8,10 @@ import { type Micros, OFF } from "../wire/time.ts"
  */
 export interface Membership {
   readonly groups: ReadonlyArray<Group>
-  /** A router of IGMPv2 has been heard: its reports until then (RFC 3376 section 7.2.1). */
+  /** A router of IGMPv2 or MLDv1 has been heard: its reports until then (RFC 3376 section 7.2.1, RFC 3810 section 8.2.1). */
   readonly olderUntil: Micros
+  /** The same of IGMPv1. */
+  readonly oldestUntil: Micros
 }
 
 interface Group {
@@ -23,7 +25,7 @@ interface Group {
   readonly answerAt: Micros
 }
 
-export const NO_GROUPS: Membership = { groups: [], olderUntil: OFF }
+export const NO_GROUPS: Membership = { groups: [], olderUntil: OFF, oldestUntil: OFF }
 
 /** Groups of one interface at most. */
 export const MOST_GROUPS = 256
@@ -61,7 +63,15 @@ export const queried = (membership: Membership, query: MembershipQuery, chance: 
     const asked = entry.users > 0 && (query.group === undefined || sameAddress(entry.group, query.group))
     return asked && (entry.answerAt === OFF || entry.answerAt > at) ? { ...entry, answerAt: at } : entry
   })
-  return { groups, olderUntil: query.version === "older" ? now + OLDER_TIMEOUT : membership.olderUntil }
+  const until = now + OLDER_TIMEOUT
+  switch (query.version) {
+    case "current":
+      return { ...membership, groups }
+    case "older":
+      return { ...membership, groups, olderUntil: until }
+    case "oldest":
+      return { ...membership, groups, oldestUntil: until }
+  }
 }
 
 /** The records that are due, for one report. `chance` is from 0 to below 1. */
@@ -95,7 +105,11 @@ export const deadlineOf = ({ groups }: Membership): Micros => {
   return first
 }
 
-export const speaksOlder = ({ olderUntil }: Membership, now: Micros): boolean => olderUntil !== OFF && olderUntil > now
+/** The oldest language that a router on the link may have. */
+export const language = ({ olderUntil, oldestUntil }: Membership, now: Micros): MembershipQuery["version"] => {
+  if (oldestUntil > now) return "oldest"
+  return olderUntil > now ? "older" : "current"
+}
 
 const isDue = (at: Micros, now: Micros): boolean => at !== OFF && at <= now
 

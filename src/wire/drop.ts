@@ -32,6 +32,7 @@ export const WIRE_DROPS = [
   "ndp:bad-source",
   "ndp:bad-destination",
   "ndp:solicited-multicast",
+  "mld:no-router-alert",
   "mld:truncated",
   "mld:bad-hop-limit",
   "mld:bad-source",

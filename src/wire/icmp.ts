@@ -65,6 +65,9 @@ export const ADMINISTRATIVELY_PROHIBITED = 13
 export const TTL_EXCEEDED = 0
 export const REASSEMBLY_TIME_EXCEEDED = 1
 
+/** Its second word is the better router's address, behind it stands the packet that it is about. */
+export const REDIRECT = 5
+
 const ECHO_REPLY = 0
 const DESTINATION_UNREACHABLE = 3
 const ECHO_REQUEST = 8

@@ -6,8 +6,8 @@ import type { WireDrop } from "./drop.ts"
 
 /** A router asks who listens: to `group`, or to anything. Of IGMP and MLD alike. */
 export interface MembershipQuery {
-  /** Of a router that understands IGMPv3's or MLDv2's reports, or only those before. */
-  readonly version: "current" | "older"
+  /** Of a router that understands IGMPv3's or MLDv2's reports, only IGMPv2's or MLDv1's, or only IGMPv1's. */
+  readonly version: "current" | "older" | "oldest"
   readonly maxResponseMillis: number
   readonly group: IpAddress | undefined
 }
@@ -28,6 +28,7 @@ export const IGMP_TTL = 1
 export const ROUTER_ALERT: Uint8Array = Uint8Array.of(0x94, 4, 0, 0)
 
 const IGMP_QUERY = 0x11
+const V1_REPORT = 0x12
 const V2_REPORT = 0x16
 const V2_LEAVE = 0x17
 const V3_REPORT = 0x22
@@ -53,7 +54,8 @@ export const decodeIgmpQuery = (
   // Section 4.1.1: from 128 on a floating point number.
   const tenths = isThird && code >= 0x80 ? ((code & 0xf) | 0x10) << (((code >>> 4) & 7) + 3) : code || V1_RESPONSE
   return {
-    version: isThird ? "current" : "older",
+    // Section 7.1.
+    version: isThird ? "current" : code === 0 ? "oldest" : "older",
     maxResponseMillis: tenths * 100,
     group: isUnspecified(group) ? undefined : group,
   }
@@ -79,8 +81,15 @@ export const encodeIgmpReport = (out: Uint8Array, offset: number, records: Reado
 export const IGMP_V2_LENGTH = V2_LENGTH
 
 /** Version 2 (RFC 2236 section 2): a report of one group, or that nobody listens to it any more. */
-export const encodeIgmpV2 = (out: Uint8Array, offset: number, { type, group }: MembershipRecord): number => {
-  setU8(out, offset, type === TO_INCLUDE ? V2_LEAVE : V2_REPORT)
+export const encodeIgmpV2 = (out: Uint8Array, offset: number, { type, group }: MembershipRecord): number =>
+  encodeOlder(out, offset, type === TO_INCLUDE ? V2_LEAVE : V2_REPORT, group)
+
+/** Version 1 (RFC 1112 appendix I) has reports alone. */
+export const encodeIgmpV1 = (out: Uint8Array, offset: number, { group }: MembershipRecord): number =>
+  encodeOlder(out, offset, V1_REPORT, group)
+
+const encodeOlder = (out: Uint8Array, offset: number, type: number, group: IpAddress): number => {
+  setU8(out, offset, type)
   setU8(out, offset + 1, 0)
   setU16(out, offset + 2, 0)
   setIpv4(out, offset + 4, group)

@@ -1,4 +1,4 @@
-import { getU8 } from "./bytes.ts"
+import { getU8, getU16 } from "./bytes.ts"
 import type { WireDrop } from "./drop.ts"
 import { FRAGMENT_HEADER, NEXT_HEADER_FRAGMENT, readFragmentHeader } from "./fragmentHeader.ts"
 import type { IpPacket } from "./ip.ts"
@@ -19,7 +19,14 @@ export const INCOMPLETE_HEADER_CHAIN = 3
 /** What the extension headers of a packet lead to. */
 export type Walk =
   /** The upper layer: `protocol`, `payloadOffset` and `payloadLength` are its own. */
-  { readonly _tag: "Upper"; readonly packet: Ipv6Packet } | Fragment | Problem
+  | {
+      readonly _tag: "Upper"
+      readonly packet: Ipv6Packet
+      /** A Fragment header of a packet that is whole all the same stood before it (RFC 6946). */
+      readonly isAtomicFragment: boolean
+    }
+  | Fragment
+  | Problem
 
 /** A piece of a packet (section 4.5): `packet`'s payload is what follows the Fragment header, `protocol` what that begins with. */
 export interface Fragment {
@@ -60,8 +67,9 @@ export const walkExtensions = (bytes: Uint8Array, packet: Ipv6Packet): Walk | Wi
   let protocol = packet.protocol
   /** Where `protocol` was read. */
   let field = headerOffset + 6
+  let isAtomicFragment = false
   for (let headers = 0; ; headers++) {
-    if (!isExtension(protocol)) return { _tag: "Upper", packet: behind(packet, protocol, at, end) }
+    if (!isExtension(protocol)) return { _tag: "Upper", packet: behind(packet, protocol, at, end), isAtomicFragment }
     if (headers === MOST_HEADERS) return "ipv6:too-many-extensions"
     if (protocol === HOP_BY_HOP && at !== headerOffset + IPV6_HEADER) {
       // Section 4.1: it comes first or not at all.
@@ -71,6 +79,7 @@ export const walkExtensions = (bytes: Uint8Array, packet: Ipv6Packet): Walk | Wi
     if (protocol === NEXT_HEADER_FRAGMENT) {
       const piece = fragment(bytes, packet, at, end)
       if (piece !== undefined) return piece
+      isAtomicFragment = true
       field = at
       protocol = getU8(bytes, at)
       at += FRAGMENT_HEADER
@@ -101,6 +110,19 @@ export const inspectHopByHop = (bytes: Uint8Array, packet: Ipv6Packet): Problem 
   const length = packet.payloadLength < 8 ? 0 : (getU8(bytes, at + 1) + 1) << 3
   if (length === 0 || length > packet.payloadLength) return "ipv6:truncated-extension"
   return inspectOptions(bytes, at + 2, at + length, packet.headerOffset)
+}
+
+/** Whether the Hop-by-Hop options tell routers to look at this packet as one of MLD's (RFC 2711 section 2.1). */
+export const alertsRouters = (bytes: Uint8Array, { headerOffset }: IpPacket): boolean => {
+  if (getU8(bytes, headerOffset + 6) !== HOP_BY_HOP) return false
+  const from = headerOffset + IPV6_HEADER
+  const end = from + ((getU8(bytes, from + 1) + 1) << 3)
+  for (let at = from + 2; at + 3 < end; ) {
+    const type = getU8(bytes, at)
+    if (type === ROUTER_ALERT) return getU16(bytes, at + 2) === ALERT_MLD
+    at += type === PAD1 ? 1 : 2 + getU8(bytes, at + 1)
+  }
+  return false
 }
 
 /** Where the number of a packet's upper layer was read, counted from its first octet: what a code 1 problem points at. */
@@ -173,6 +195,7 @@ const fragment = (bytes: Uint8Array, packet: Ipv6Packet, at: number, end: number
 const PAD1 = 0
 const PADN = 1
 const ROUTER_ALERT = 5
+const ALERT_MLD = 0
 
 /** Section 4.2: the two highest bits of an unknown option say what is to become of the packet. */
 const inspectOptions = (

@@ -1,7 +1,7 @@
 import { type IpAddress, ipv6, UNSPECIFIED6 } from "../../src/wire/address.ts"
 import { setU8, setU16 } from "../../src/wire/bytes.ts"
 import { writeFragmentHeader } from "../../src/wire/fragmentHeader.ts"
-import type { Icmpv6Message } from "../../src/wire/icmpv6.ts"
+import { encodeIcmpv6, type Icmpv6Message, icmpv6Length } from "../../src/wire/icmpv6.ts"
 import { ALL_NODES, multicastMac, solicitedNode } from "../../src/wire/multicast.ts"
 import type { NdpMessage } from "../../src/wire/ndp.ts"
 import { RST } from "../../src/wire/tcpSegment.ts"
@@ -13,6 +13,7 @@ import type { Random } from "../properties/random.ts"
 export const A6 = ipv6(0x20010db8, 0, 0, 1)
 export const B6 = ipv6(0x20010db8, 0, 0, 2)
 const NEAR = ipv6(0xfe800000, 0, 0, 2)
+const ALERT = Uint8Array.of(58, 0, 5, 2, 0, 0, 1, 0)
 const PREFIX = ipv6(0x20010db8, 0x000a0000, 0, 0)
 
 export const sourceOf6 = (random: Random): IpAddress => {
@@ -185,10 +186,20 @@ export const soundFrame6 = (random: Random): Uint8Array => {
       return extended(random)
     case 5: {
       // A query of all groups (RFC 3810 section 5.1), or of any one.
-      const payload = new Uint8Array(24)
+      const payload = new Uint8Array(random.chance(0.2) ? 20 : 24)
       setU16(payload, 0, random.between(0, 20_000))
       const message = { _tag: "Other", type: 130, code: 0, payload } as const
-      return icmp6Frame(message, { source: NEAR, destination: ALL_NODES, hopLimit: 1 }, multicastMac(ALL_NODES))
+      const header = { source: NEAR, destination: ALL_NODES, nextHeader: 0, hopLimit: 1 }
+      // Behind a Router Alert.
+      return ip6Frame(
+        header,
+        ALERT.length + icmpv6Length(message),
+        (out, at) => {
+          out.set(ALERT, at)
+          encodeIcmpv6(out, at + ALERT.length, message, NEAR, ALL_NODES)
+        },
+        multicastMac(ALL_NODES),
+      )
     }
     default:
       return tcp6Frame({

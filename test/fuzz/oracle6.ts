@@ -11,7 +11,8 @@ const PACKET_TOO_BIG = 2
 const PARAMETER_PROBLEM = 4
 const FIRST_INFORMATIONAL = 128
 const REDIRECT = 137
-const MLD_REPORT = 143
+/** Of MLD: version 1's report and done, version 2's report. */
+const isReport = (type: number): boolean => type === 131 || type === 132 || type === 143
 const isDiscovery = (type: number): boolean => type >= 133 && type <= REDIRECT
 
 /** What is wrong with an IPv6 packet that the host sent after `input`; `owns`: its addresses. */
@@ -29,11 +30,11 @@ export const judge6 = (
   if (typeof walk === "string") return `a bad chain of headers was sent: ${walk}`
   if (walk._tag === "Problem") return "a header with a problem was sent"
   const type = walk.packet.protocol === NEXT_HEADER_ICMPV6 ? made[walk.packet.payloadOffset] : undefined
-  const isAsking = type === 135 || type === MLD_REPORT || type === 133
+  const isAsking = type !== undefined && (type === 135 || type === 133 || isReport(type))
   if (!owns(ip.source) && !(isUnspecified(ip.source) && isAsking)) {
     return "a packet was sent from an address that is not ours"
   }
-  const mayCall = type !== undefined && (isDiscovery(type) || type === MLD_REPORT)
+  const mayCall = type !== undefined && (isDiscovery(type) || isReport(type))
   if ((isMulticast(ip.destination) || isGroupMac(frame.destination)) && !mayCall) return "a packet was sent to a group"
   if (walk._tag === "Fragment") return undefined
   const { payloadOffset, payloadLength, source, destination, protocol } = walk.packet

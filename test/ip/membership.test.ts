@@ -72,8 +72,22 @@ describe("the groups of an interface", () => {
 
   test("a router of IGMPv2: its language for 260 s", () => {
     const asked = membership.queried(joined(ipv4(0xef010203)), { ...QUERY, version: "older" }, 0, 0)
-    expect(membership.speaksOlder(asked, 259 * SECOND)).toBe(true)
-    expect(membership.speaksOlder(asked, 260 * SECOND)).toBe(false)
+    expect(membership.language(asked, 259 * SECOND)).toBe("older")
+    expect(membership.language(asked, 260 * SECOND)).toBe("current")
+  })
+
+  test("a router of IGMPv1 beside it: the oldest language of any that was heard (RFC 3376 section 7.2.1)", () => {
+    const group = joined(ipv4(0xef010203))
+    const first = membership.queried(group, { ...QUERY, version: "oldest" }, 0, 0)
+    const both = membership.queried(first, { ...QUERY, version: "older" }, 0, 100 * SECOND)
+    const times = [100, 259, 260, 359, 360]
+    expect(times.map((at) => membership.language(both, at * SECOND))).toEqual([
+      "oldest",
+      "oldest",
+      "older",
+      "older",
+      "current",
+    ])
   })
 
   test("more groups than an interface can have: refused", () => {

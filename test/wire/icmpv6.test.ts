@@ -4,12 +4,13 @@ import { decodeIcmpv6, encodeIcmpv6, type Icmpv6Message } from "../../src/wire/i
 import {
   decodeIgmpQuery,
   encodeIgmpReport,
+  encodeIgmpV1,
   encodeIgmpV2,
   IS_EXCLUDE,
   TO_EXCLUDE,
   TO_INCLUDE,
 } from "../../src/wire/igmp.ts"
-import { decodeMldQuery, encodeMldReport } from "../../src/wire/mld.ts"
+import { decodeMldQuery, encodeMldReport, encodeMldV1 } from "../../src/wire/mld.ts"
 import { multicastMac, scopeOf, solicitedNode } from "../../src/wire/multicast.ts"
 import { decodeNdp, encodeNdp, type NdpMessage } from "../../src/wire/ndp.ts"
 import { anyIpv6, anyMac, hex, ip, mac, octets, toHex, u8, u16, u32, written } from "./support.ts"
@@ -212,7 +213,18 @@ describe("group membership", () => {
     expect(decodeIcmpv6(bytes, 0, bytes.length, HOST, ip("ff02::16"))).toMatchObject({ type: 143 })
   })
 
-  const carrier = { source: HOST, hopLimit: 1 }
+  test("MLDv1 reports and dones: one group each (RFC 2710 section 3)", () => {
+    const group = ip("ff0e::5")
+    const spoken = (type: typeof TO_EXCLUDE | typeof TO_INCLUDE): string => {
+      const bytes = written((out, at) => encodeMldV1(out, at, { type, group }, HOST, group))
+      expect(decodeIcmpv6(bytes, 0, bytes.length, HOST, group)).toMatchObject({ _tag: "Other" })
+      return `${bytes[0]} ${toHex(bytes.subarray(4))}`
+    }
+    expect(spoken(TO_EXCLUDE)).toBe("131 00000000ff0e0000000000000000000000000005")
+    expect(spoken(TO_INCLUDE)).toBe("132 00000000ff0e0000000000000000000000000005")
+  })
+
+  const carrier = { source: HOST, hopLimit: 1, alerted: true }
   test.each([
     ["general, 10 s", `27100000 ${"00".repeat(16)} 02 7d 0000`, { version: "current", maxResponseMillis: 10_000 }],
     ["code 0x8000: a float, 32768 ms", `80000000 ${"00".repeat(16)} 0000 0000`, { maxResponseMillis: 32_768 }],
@@ -227,15 +239,20 @@ describe("group membership", () => {
     expect(decodeMldQuery(body, { ...carrier, hopLimit: 255 })).toBe("mld:bad-hop-limit")
     expect(decodeMldQuery(body, { ...carrier, source: GLOBAL })).toBe("mld:bad-source")
     expect(decodeMldQuery(body.subarray(0, 19), carrier)).toBe("mld:truncated")
+    // RFC 3810 section 6.2.
+    expect(decodeMldQuery(body, { ...carrier, alerted: false })).toBe("mld:no-router-alert")
   })
 
-  test("IGMP: a version 3 report, a version 2 report and a leave", () => {
+  test("IGMP: a version 3 report, a version 2 report and a leave, a version 1 report", () => {
     const group = ip("239.1.2.3")
     expect(toHex(written((out, at) => encodeIgmpReport(out, at, [{ type: IS_EXCLUDE, group }])))).toBe(
       "2200eaf9" + "00000001" + "02000000ef010203",
     )
     expect(toHex(written((out, at) => encodeIgmpV2(out, at, { type: TO_EXCLUDE, group })))).toBe(
       "1600f8fa" + "ef010203",
+    )
+    expect(toHex(written((out, at) => encodeIgmpV1(out, at, { type: TO_EXCLUDE, group })))).toBe(
+      "1200fcfa" + "ef010203",
     )
     expect(toHex(written((out, at) => encodeIgmpV2(out, at, { type: TO_INCLUDE, group })))).toBe(
       "1700f7fa" + "ef010203",
@@ -245,7 +262,7 @@ describe("group membership", () => {
   test.each([
     ["version 3, 10 s", "1164ec1e 00000000 02 7d 0000", { version: "current", maxResponseMillis: 10_000 }],
     ["version 2, 10 s", "1164ee9b 00000000", { version: "older", maxResponseMillis: 10_000 }],
-    ["version 1, which says nothing", "1100eeff 00000000", { version: "older", maxResponseMillis: 10_000 }],
+    ["version 1, which says nothing", "1100eeff 00000000", { version: "oldest", maxResponseMillis: 10_000 }],
   ])("an IGMP query of %s", (_, message, seen) => {
     const bytes = hex(message)
     expect(decodeIgmpQuery(bytes, 0, bytes.length)).toMatchObject(seen)

@@ -43,7 +43,11 @@ const decoders: ReadonlyArray<[string, (bytes: Uint8Array, offset: number, lengt
     `ndp ${type}`,
     (bytes, offset, length) => decodeNdp(type, 0, bytes.subarray(offset, offset + length), link),
   ]),
-  ["mld", (bytes, offset, length) => decodeMldQuery(bytes.subarray(offset, offset + length), { ...link, hopLimit: 1 })],
+  [
+    "mld",
+    (bytes, offset, length) =>
+      decodeMldQuery(bytes.subarray(offset, offset + length), { ...link, hopLimit: 1, alerted: true }),
+  ],
   ["igmp", (bytes, offset, length) => decodeIgmpQuery(bytes, offset, length) ?? "igmp:truncated"],
   ["quote", (bytes, offset, length) => decodeQuote(bytes.subarray(offset, offset + length))],
   ["udp", (bytes, offset, length) => decodeUdp(bytes, offset, length, a, b, true)],
