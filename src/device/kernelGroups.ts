@@ -13,7 +13,7 @@ const PATIENCE = "500 millis"
 const hexOf = (address: IpAddress): string => {
   const octets = new Uint8Array(16)
   setIpv6(octets, 0, address)
-  return octets.toHex()
+  return Buffer.from(octets).toString("hex")
 }
 
 /** Whether the kernel hears all groups on an interface; true as well where it does not tell. */
