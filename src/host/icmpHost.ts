@@ -5,6 +5,7 @@ import { type IpAddress, ipv4, withoutZone } from "../wire/address.ts"
 import { getU8 } from "../wire/bytes.ts"
 import { isDrop } from "../wire/drop.ts"
 import * as v4 from "../wire/icmp.ts"
+import type { Echo } from "../wire/icmpMessage.ts"
 import * as v6 from "../wire/icmpv6.ts"
 import type { IpPacket } from "../wire/ip.ts"
 import { PROTOCOL_ICMP } from "../wire/ipv4.ts"
@@ -26,7 +27,7 @@ const ERRORS = { perSecond: 1000, burst: 50 } as const
 /** Who hears of what comes back about packets that we have sent. */
 export interface IcmpUpper {
   /** False: nobody asked. */
-  readonly onEchoReply: (packet: IpPacket, reply: v4.Echo, now: Micros) => boolean
+  readonly onEchoReply: (packet: IpPacket, reply: Echo, now: Micros) => boolean
   readonly onError: (quote: Quote, report: IcmpReport, now: Micros) => void
 }
 
@@ -134,7 +135,7 @@ export class IcmpHost {
     this.link.drop(why)
   }
 
-  private replied(packet: IpPacket, reply: v4.Echo, now: Micros): void {
+  private replied(packet: IpPacket, reply: Echo, now: Micros): void {
     if (!this.upper.onEchoReply(packet, reply, now)) this.link.drop("icmp:nobody-asked")
   }
 

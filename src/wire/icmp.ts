@@ -1,18 +1,21 @@
-import { getU8, getU16, getU32, setU8, setU16, setU32 } from "./bytes.ts"
+import { getU8, getU16, getU32, setU16 } from "./bytes.ts"
 import { finish, sum } from "./checksum.ts"
 import type { WireDrop } from "./drop.ts"
+import {
+  cut,
+  type Echo,
+  echoWord,
+  MESSAGE_HEADER,
+  type ParameterProblem,
+  readEcho,
+  type TimeExceeded,
+  writeMessage,
+} from "./icmpMessage.ts"
 import { IPV4_HEADER } from "./ipv4.ts"
 import { EMPTY } from "./tcpSegment.ts"
 
 /** ICMP for IPv4 (RFC 792). `payload` and `quoted` are views. */
 export type IcmpMessage = Echo | DestinationUnreachable | TimeExceeded | ParameterProblem | OtherIcmp
-
-export interface Echo {
-  readonly _tag: "EchoRequest" | "EchoReply"
-  readonly identifier: number
-  readonly sequence: number
-  readonly payload: Uint8Array
-}
 
 export interface DestinationUnreachable {
   readonly _tag: "DestinationUnreachable"
@@ -20,20 +23,6 @@ export interface DestinationUnreachable {
   /** With `FRAGMENTATION_NEEDED` (RFC 1191 section 4); 0 from a router that does not say. */
   readonly nextHopMtu: number
   /** The head of the packet that could not be delivered: see `decodeQuotedIpv4`. */
-  readonly quoted: Uint8Array
-}
-
-export interface TimeExceeded {
-  readonly _tag: "TimeExceeded"
-  readonly code: number
-  readonly quoted: Uint8Array
-}
-
-export interface ParameterProblem {
-  readonly _tag: "ParameterProblem"
-  readonly code: number
-  /** The octet of the quoted packet at fault. */
-  readonly pointer: number
   readonly quoted: Uint8Array
 }
 
@@ -47,7 +36,7 @@ export interface OtherIcmp {
   readonly payload: Uint8Array
 }
 
-export const ICMP_HEADER = 8
+export const ICMP_HEADER = MESSAGE_HEADER
 
 /** RFC 1812 section 4.3.2.3: an error's whole datagram has at most 576 octets. */
 export const LONGEST_QUOTE = 576 - IPV4_HEADER - ICMP_HEADER
@@ -82,13 +71,9 @@ export const decodeIcmp = (bytes: Uint8Array, offset: number, length: number): I
   const body = length === ICMP_HEADER ? EMPTY : bytes.subarray(offset + ICMP_HEADER, offset + length)
   switch (type) {
     case ECHO_REQUEST:
+      return readEcho("EchoRequest", bytes, offset, body)
     case ECHO_REPLY:
-      return {
-        _tag: type === ECHO_REQUEST ? "EchoRequest" : "EchoReply",
-        identifier: getU16(bytes, offset + 4),
-        sequence: getU16(bytes, offset + 6),
-        payload: body,
-      }
+      return readEcho("EchoReply", bytes, offset, body)
     case DESTINATION_UNREACHABLE:
       return { _tag: "DestinationUnreachable", code, nextHopMtu: getU16(bytes, offset + 6), quoted: body }
     case TIME_EXCEEDED:
@@ -104,32 +89,36 @@ export const decodeIcmp = (bytes: Uint8Array, offset: number, length: number): I
 export const encodeIcmp = (out: Uint8Array, offset: number, message: IcmpMessage): number => {
   switch (message._tag) {
     case "EchoRequest":
-    case "EchoReply": {
-      const type = message._tag === "EchoRequest" ? ECHO_REQUEST : ECHO_REPLY
-      const rest = (message.identifier << 16) | message.sequence
-      return write(out, offset, type, 0, rest, message.payload)
-    }
+      return write(out, offset, ECHO_REQUEST, 0, echoWord(message), message.payload)
+    case "EchoReply":
+      return write(out, offset, ECHO_REPLY, 0, echoWord(message), message.payload)
     case "DestinationUnreachable":
-      return write(out, offset, DESTINATION_UNREACHABLE, message.code, message.nextHopMtu, quote(message.quoted))
+      return write(
+        out,
+        offset,
+        DESTINATION_UNREACHABLE,
+        message.code,
+        message.nextHopMtu,
+        cut(message.quoted, LONGEST_QUOTE),
+      )
     case "TimeExceeded":
-      return write(out, offset, TIME_EXCEEDED, message.code, 0, quote(message.quoted))
+      return write(out, offset, TIME_EXCEEDED, message.code, 0, cut(message.quoted, LONGEST_QUOTE))
     case "ParameterProblem":
-      return write(out, offset, PARAMETER_PROBLEM, message.code, message.pointer << 24, quote(message.quoted))
+      return write(
+        out,
+        offset,
+        PARAMETER_PROBLEM,
+        message.code,
+        message.pointer << 24,
+        cut(message.quoted, LONGEST_QUOTE),
+      )
     case "Other":
       return write(out, offset, message.type, message.code, message.rest, message.payload)
   }
 }
 
-const quote = (packet: Uint8Array): Uint8Array =>
-  packet.length <= LONGEST_QUOTE ? packet : packet.subarray(0, LONGEST_QUOTE)
-
 const write = (out: Uint8Array, offset: number, type: number, code: number, rest: number, body: Uint8Array): number => {
-  const length = ICMP_HEADER + body.length
-  setU8(out, offset, type)
-  setU8(out, offset + 1, code)
-  setU16(out, offset + 2, 0)
-  setU32(out, offset + 4, rest)
-  out.set(body, offset + ICMP_HEADER)
+  const length = writeMessage(out, offset, type, code, rest, body)
   setU16(out, offset + 2, finish(sum(out, offset, length)))
   return length
 }

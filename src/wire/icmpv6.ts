@@ -1,8 +1,17 @@
 import type { IpAddress } from "./address.ts"
-import { getU8, getU16, getU32, setU8, setU16, setU32 } from "./bytes.ts"
+import { getU8, getU32, setU8, setU16 } from "./bytes.ts"
 import { finish, pseudoHeader, sum } from "./checksum.ts"
 import type { WireDrop } from "./drop.ts"
-import type { Echo, ParameterProblem, TimeExceeded } from "./icmp.ts"
+import {
+  cut,
+  type Echo,
+  echoWord,
+  MESSAGE_HEADER,
+  type ParameterProblem,
+  readEcho,
+  type TimeExceeded,
+  writeMessage,
+} from "./icmpMessage.ts"
 import { IPV6_HEADER, IPV6_MIN_MTU, NEXT_HEADER_ICMPV6 } from "./ipv6.ts"
 import { EMPTY } from "./tcpSegment.ts"
 
@@ -34,7 +43,7 @@ export interface OtherIcmpv6 {
 /** Type, code and checksum. */
 export const ICMPV6_HEAD = 4
 /** Of echoes and errors. */
-export const ICMPV6_HEADER = 8
+export const ICMPV6_HEADER = MESSAGE_HEADER
 
 /** RFC 4443 section 3.1: as much of the packet as fits the smallest MTU. */
 export const LONGEST_QUOTE6 = IPV6_MIN_MTU - IPV6_HEADER - ICMPV6_HEADER
@@ -85,13 +94,9 @@ export const decodeIcmpv6 = (
     case PARAMETER_PROBLEM:
       return { _tag: "ParameterProblem", code, pointer: getU32(bytes, offset + 4), quoted: body }
     case ECHO_REQUEST:
+      return readEcho("EchoRequest", bytes, offset, body)
     case ECHO_REPLY:
-      return {
-        _tag: type === ECHO_REQUEST ? "EchoRequest" : "EchoReply",
-        identifier: getU16(bytes, offset + 4),
-        sequence: getU16(bytes, offset + 6),
-        payload: body,
-      }
+      return readEcho("EchoReply", bytes, offset, body)
     default:
       return { _tag: "Other", type, code, payload: bytes.subarray(offset + ICMPV6_HEAD, offset + length) }
   }
@@ -130,35 +135,26 @@ export const finishIcmpv6 = (
 }
 
 const writeBody = (out: Uint8Array, offset: number, message: Icmpv6Message): void => {
+  const write = (type: number, code: number, word: number, body: Uint8Array): void =>
+    void writeMessage(out, offset, type, code, word, body)
   switch (message._tag) {
     case "EchoRequest":
-    case "EchoReply": {
-      const type = message._tag === "EchoRequest" ? ECHO_REQUEST : ECHO_REPLY
-      return write(out, offset, type, 0, (message.identifier << 16) | message.sequence, message.payload)
-    }
+      return write(ECHO_REQUEST, 0, echoWord(message), message.payload)
+    case "EchoReply":
+      return write(ECHO_REPLY, 0, echoWord(message), message.payload)
     case "DestinationUnreachable":
-      return write(out, offset, DESTINATION_UNREACHABLE, message.code, 0, quote(message.quoted))
+      return write(DESTINATION_UNREACHABLE, message.code, 0, cut(message.quoted, LONGEST_QUOTE6))
     case "PacketTooBig":
-      return write(out, offset, PACKET_TOO_BIG, 0, message.mtu, quote(message.quoted))
+      return write(PACKET_TOO_BIG, 0, message.mtu, cut(message.quoted, LONGEST_QUOTE6))
     case "TimeExceeded":
-      return write(out, offset, TIME_EXCEEDED, message.code, 0, quote(message.quoted))
+      return write(TIME_EXCEEDED, message.code, 0, cut(message.quoted, LONGEST_QUOTE6))
     case "ParameterProblem":
-      return write(out, offset, PARAMETER_PROBLEM, message.code, message.pointer, quote(message.quoted))
+      return write(PARAMETER_PROBLEM, message.code, message.pointer, cut(message.quoted, LONGEST_QUOTE6))
     case "Other":
       setU8(out, offset, message.type)
       setU8(out, offset + 1, message.code)
       out.set(message.payload, offset + ICMPV6_HEAD)
   }
-}
-
-const quote = (packet: Uint8Array): Uint8Array =>
-  packet.length <= LONGEST_QUOTE6 ? packet : packet.subarray(0, LONGEST_QUOTE6)
-
-const write = (out: Uint8Array, offset: number, type: number, code: number, rest: number, body: Uint8Array): void => {
-  setU8(out, offset, type)
-  setU8(out, offset + 1, code)
-  setU32(out, offset + 4, rest)
-  out.set(body, offset + ICMPV6_HEADER)
 }
 
 /** 0 when a right checksum is among the octets. */

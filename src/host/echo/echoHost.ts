@@ -1,6 +1,7 @@
 import type { Micros } from "../../tcp/time.ts"
 import { type IpAddress, isMulticast, isUnspecified, lacksZone, sameAddress, unmapped } from "../../wire/address.ts"
-import { type Echo, encodeIcmp, ICMP_HEADER } from "../../wire/icmp.ts"
+import { encodeIcmp, ICMP_HEADER } from "../../wire/icmp.ts"
+import type { Echo } from "../../wire/icmpMessage.ts"
 import { encodeIcmpv6 } from "../../wire/icmpv6.ts"
 import type { IpPacket } from "../../wire/ip.ts"
 import { IPV4_HEADER, PROTOCOL_ICMP } from "../../wire/ipv4.ts"
