@@ -81,21 +81,18 @@ export const whereText = ({ addresses, dhcp, slaac }: Addressing): string =>
     ...(slaac ? ["what routers advertise"] : []),
   ].join(" and ")
 
-/** The same as fields of a record: `address` is the first, `addresses` are all. */
-export const whereFields = ({ addresses, dhcp }: Addressing): Readonly<Record<string, string>> => {
-  const all = addresses.map(({ address }) => formatAddress(address))
+/**
+ * The same as fields of a record, each with the port where there is one: `address` is the first, or how it will be
+ * learnt; `addresses` are all that are known.
+ */
+export const whereFields = ({ addresses, dhcp }: Addressing, port?: number | "*"): Readonly<Record<string, string>> => {
+  const all = addresses.map(({ address }) => {
+    const text = formatAddress(address)
+    if (port === undefined) return text
+    return address.family === 6 ? `[${text}]:${port}` : `${text}:${port}`
+  })
   const first = dhcp === false ? (all[0] ?? "slaac") : "dhcp"
   return { address: first, ...(all.length > 0 ? { addresses: all.join(",") } : {}) }
-}
-
-/** The same with a port behind each. */
-export const endpointFields = (where: Addressing, port: number | "*"): Readonly<Record<string, string>> => {
-  const behind = (address: string): string => (address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`)
-  const { address = "", addresses } = whereFields(where)
-  return {
-    address: behind(address),
-    ...(addresses === undefined ? {} : { addresses: addresses.split(",").map(behind).join(",") }),
-  }
 }
 
 /** What to try first: "", where the address is not known yet. */

@@ -4,11 +4,11 @@ import { echo, serviceCounters } from "../net/services.ts"
 import {
   type Addressing,
   addressing,
-  endpointFields,
   type LinkOptions,
   networkOptions,
   sayLearnt,
   tryText,
+  whereFields,
   whereText,
 } from "./addressing.ts"
 import { control, noControl } from "./control.ts"
@@ -74,7 +74,7 @@ const onDevice = (options: Omit<EchoOptions, keyof LinkOptions> & StackOn & Addr
     yield* report.say(
       `echo on ${ports} of ${whereText(options)}, interface ${device}${tryText(options, (address) => `nc ${address} ${port}`)}`,
       "start",
-      { device, ...endpointFields(options, options.allPorts ? "*" : port) },
+      { device, ...whereFields(options, options.allPorts ? "*" : port) },
     )
     yield* Effect.raceFirst(untilSignal, Effect.raceFirst(report.watch(snapshot), stack.failure))
   })

@@ -7,11 +7,11 @@ import { Stack, type StackService } from "../runtime/stack.ts"
 import {
   type Addressing,
   addressing,
-  endpointFields,
   type LinkOptions,
   networkOptions,
   sayLearnt,
   tryText,
+  whereFields,
   whereText,
 } from "./addressing.ts"
 import { control, noControl } from "./control.ts"
@@ -83,7 +83,7 @@ const onDevice = (options: Omit<HttpOptions, keyof LinkOptions> & StackOn & Addr
     yield* report.say(
       `HTTP on port ${port} of ${whereText(options)}, interface ${device}${tryText(options, (address) => `curl ${url(address)}file`)}`,
       "start",
-      { device, app: options.app, ...endpointFields(options, port) },
+      { device, app: options.app, ...whereFields(options, port) },
     )
     yield* Effect.raceFirst(untilSignal, Effect.raceFirst(report.watch(snapshot), stack.failure))
   })
