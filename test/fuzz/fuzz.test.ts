@@ -25,6 +25,7 @@ describe("a host with listeners and connections in every state", () => {
       expect(sent).toBeGreaterThan(100)
       expect(reasons.size).toBeGreaterThan(40)
     },
+    60_000,
   )
 
   test("the same seed and episode: the same answers and reasons", () => {
