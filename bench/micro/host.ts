@@ -1,6 +1,7 @@
 import { type Device, noCounters } from "../../src/device/device.ts"
 import { encodeSegment } from "../../src/host/encode.ts"
 import type { SendSegment } from "../../src/host/types.ts"
+import { append, emptyQueue } from "../../src/tcp/sendQueue.ts"
 import { add } from "../../src/tcp/seq.ts"
 import { NOT_ECT } from "../../src/wire/ecn.ts"
 import { onlyTimestamps } from "../../src/wire/tcpOptions.ts"
@@ -190,7 +191,7 @@ const encode = (name: string, length: number, segmentSize: number, offload: bool
       wnd: 500,
       up: 0,
       options: onlyTimestamps(1, 2),
-      queue: length === 0 ? undefined : { chunks: [{ seq: 1, bytes }], first: 0, last: 1, start: 1, length },
+      queue: length === 0 ? undefined : append(emptyQueue(1), bytes),
       length,
       segmentSize,
       ecn: NOT_ECT,

@@ -30,6 +30,7 @@ import type { IcmpReport } from "./icmpReport.ts"
 import { type HostKeys, makeKeys } from "./keyedHash.ts"
 import { type Cast, Link } from "./link.ts"
 import { NeighbourEntry } from "./neighbours.ts"
+import { type Notice, Notices, type Watch, writtenOf } from "./notices.ts"
 import { Ports } from "./ports.ts"
 import { Reassembler, type ReassemblerSettings } from "./reassembler.ts"
 import { BAD_ID, BAD_KEYS, refuse } from "./refusal.ts"
@@ -343,16 +344,41 @@ class Host implements HostApi {
     return socket.closed.reason === "done" ? undefined : socket.closed.reason
   }
 
-  write(id: SocketId, bytes: Uint8Array, now: Micros, urgent = false, more = false): number | HostRefusal {
+  write(
+    id: SocketId,
+    bytes: Uint8Array,
+    now: Micros,
+    urgent = false,
+    more = false,
+    record = false,
+  ): number | HostRefusal {
     const socket = this.connection(id)
     if (socket === undefined) return BAD_ID
     const { flow } = socket
     const n = Math.min(bytes.length, sendRoom(flow.tcb))
     if (n < bytes.length) socket.wantsRoom = true
-    const step = send(flow.tcb, n === bytes.length ? bytes : bytes.subarray(0, n), urgent, more)
+    const step =
+      n === bytes.length
+        ? send(flow.tcb, bytes, urgent, more, record)
+        : send(flow.tcb, bytes.subarray(0, n), urgent, more)
     if ("_tag" in step) return step
     this.tcp.apply(flow, step, now)
     return n
+  }
+
+  watch(id: SocketId, watch: Watch): HostRefusal | undefined {
+    const socket = this.connection(id)
+    if (socket === undefined) return BAD_ID
+    const { tcb } = socket.flow
+    const written = writtenOf(tcb)
+    if (written === undefined) return refuse("EPIPE", "RFC9293-3.10.2:connection-closing")
+    socket.notices ??= new Notices(written.first)
+    socket.notices.watch(written.end, watch)
+    return undefined
+  }
+
+  takeNotice(id: SocketId): Notice | undefined {
+    return this.connection(id)?.notices?.take()
   }
 
   room(id: SocketId): number {

@@ -3,6 +3,7 @@ import type { Listen, SocketOptions } from "../tcp/tcb.ts"
 import { type Endpoint, type IpAddress, sameAddress } from "../wire/address.ts"
 import type { TcpPacket } from "../wire/tcpSegment.ts"
 import type { Flow } from "./flow.ts"
+import type { Notices } from "./notices.ts"
 import type { PortOwner } from "./portTable.ts"
 import { ReceiveQueue } from "./receiveQueue.ts"
 import type { Totals } from "./totals.ts"
@@ -26,6 +27,8 @@ export class ConnectionSocket {
   lowWater = 1
   /** An application waits for room to write. */
   wantsRoom = false
+  /** What the application is to be told of its writes; undefined: it never asked. */
+  notices: Notices | undefined = undefined
   /** Events of this batch that have been reported already. */
   reported = 0
 

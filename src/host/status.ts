@@ -42,6 +42,7 @@ export const statusOf = (socket: AnySocket): SocketStatus => {
         recvQ: socket.received.length,
         closed: socket.closed,
         totals: socket.totals,
+        notices: socket.notices?.waiting === true,
       }
 }
 

@@ -40,6 +40,7 @@ import { type Carrier, Guards, guardAfter, isSigned } from "./guards.ts"
 import { HalfOpen } from "./halfOpen.ts"
 import type { Link } from "./link.ts"
 import { Listening } from "./listening.ts"
+import { acknowledgedBy } from "./notices.ts"
 import { PortTable } from "./portTable.ts"
 import { LENT, type ReceiveQueue } from "./receiveQueue.ts"
 import { type FastOpenCookie, Remembered } from "./remembered.ts"
@@ -412,6 +413,7 @@ export class TcpHost {
     switch (effect._tag) {
       case "Transmit":
         socket?.totals.left(effect)
+        if (socket?.notices?.left(effect, now) === true) this.notify(socket, "error")
         return this.egress.transmit(effect, flow, now)
       case "ArmTimer":
         return this.shell.deadlines.schedule(flow, effect.at)
@@ -427,6 +429,7 @@ export class TcpHost {
         this.confirm(flow, now)
         if (socket === undefined) return
         socket.totals.bytesAcked += effect.count
+        if (socket.notices?.acknowledged(acknowledgedBy(flow.tcb), now) === true) this.notify(socket, "error")
         if (socket.wantsRoom) this.offerRoom(socket)
         return
       case "Established":
@@ -445,6 +448,7 @@ export class TcpHost {
       case "Closed":
         if (socket === undefined || socket.closed !== undefined) return
         socket.closed = { reason: effect.reason, errno: effect.errno, why: effect.why }
+        if (socket.notices?.over() === true) this.notify(socket, "error")
         return this.notify(socket, "closed")
       case "Drop":
         return this.shell.link.drop(effect.why)

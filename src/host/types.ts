@@ -10,6 +10,7 @@ import type { Endpoint, IpAddress, MacAddress } from "../wire/address.ts"
 import type { AuthenticationStatus } from "./authentication/session.ts"
 import type { Signature } from "./authentication/signature.ts"
 import type { EchoApi } from "./echo/types.ts"
+import type { Notice, Watch } from "./notices.ts"
 import type { TcpInfo } from "./tcpInfo.ts"
 import type { Totals } from "./totals.ts"
 import type { UdpApi } from "./udp/types.ts"
@@ -190,7 +191,7 @@ export interface SendFrame {
 /**
  * Something an application waits for. Level, not count: `readable` may cover many segments.
  * connected: an active open completed. finished: the peer has acknowledged our FIN, and all before it. acceptable: a listener has a connection waiting.
- * readable: data or end of data. urgent: data ahead is urgent (RFC 9293 section 3.8.5). error: an ICMP error about a datagram waits. writable: room in the send buffer again. closed: the connection
+ * readable: data or end of data. urgent: data ahead is urgent (RFC 9293 section 3.8.5). error: an ICMP error about a datagram, or a notice about what was written, waits. writable: room in the send buffer again. closed: the connection
  * is over, `status` says why.
  */
 export interface SocketEvent {
@@ -229,6 +230,8 @@ export interface SocketStatus {
   readonly totals?: Totals | undefined
   /** Of a listener: SYNs and ACKs that it had no room for. */
   readonly drops?: number
+  /** `takeNotice` has something. */
+  readonly notices?: boolean
 }
 
 /**
@@ -273,8 +276,19 @@ export interface HostApi {
   atMark(socket: SocketId): boolean
   /** SO_ERROR: why the connection ended, told once; undefined: in order, or not at all. */
   takeError(socket: SocketId): CloseReason | undefined
-  /** Queues as many octets as the send buffer has room for and says how many; the array must not change afterwards. `more`: MSG_MORE. */
-  write(socket: SocketId, bytes: Uint8Array, now: Micros, urgent?: boolean, more?: boolean): number | HostRefusal
+  /** Queues as many octets as the send buffer has room for and says how many; the array must not change afterwards. `more`: MSG_MORE; `record`: MSG_EOR, where all of them are taken. */
+  write(
+    socket: SocketId,
+    bytes: Uint8Array,
+    now: Micros,
+    urgent?: boolean,
+    more?: boolean,
+    record?: boolean,
+  ): number | HostRefusal
+  /** Notices are to follow about what has just been written (MSG_ZEROCOPY, SO_TIMESTAMPING): before it is flushed. */
+  watch(socket: SocketId, watch: Watch): HostRefusal | undefined
+  /** The next notice, oldest first; an "error" event says that there is one. */
+  takeNotice(socket: SocketId): Notice | undefined
   /** Half-close: FIN after what is queued (RFC 9293 CLOSE). Reading goes on. */
   shutdown(socket: SocketId, now: Micros): HostRefusal | undefined
   /** SHUT_RD: reading gives what is queued, then the end; data that comes after our FIN is answered with a RST. */

@@ -16,24 +16,24 @@ import { announced, nextEdge } from "./window.ts"
 /** User calls of a connection (RFC 9293 sections 3.10.2 to 3.10.6); OPEN is in open.ts. */
 export type CallResult = Step | Refused
 
-/** SEND: the queue owns `bytes` from here on; `output` sends what may go. `urgent`: the peer is to hear of them ahead of their turn. `more`: a short segment may wait for what follows (MSG_MORE). */
-export const send = (tcb: Tcb, bytes: Uint8Array, urgent = false, more = false): CallResult => {
+/** SEND: the queue owns `bytes` from here on; `output` sends what may go. `urgent`: the peer is to hear of them ahead of their turn. `more`: a short segment may wait for what follows (MSG_MORE). `record`: no segment goes on behind them (MSG_EOR). */
+export const send = (tcb: Tcb, bytes: Uint8Array, urgent = false, more = false, record = false): CallResult => {
   switch (tcb._tag) {
     case "CLOSED":
     case "LISTEN":
       return refuse("ENOTCONN", "RFC9293-3.10.2:no-connection")
     case "SYN-SENT":
-      return bytes.length > sendRoom(tcb) ? NO_ROOM : step(queued(tcb, bytes, urgent))
+      return bytes.length > sendRoom(tcb) ? NO_ROOM : step(queued(tcb, bytes, urgent, record))
     case "SYN-RECEIVED":
-      if (tcb.open === "fast") return within(tcb, (inner) => send(inner, bytes, urgent, more))
+      if (tcb.open === "fast") return within(tcb, (inner) => send(inner, bytes, urgent, more, record))
       if (tcb.open === "passive") return refuse("ENOTCONN", "RFC9293-3.10.2:not-accepted")
       if (tcb.sent.closing) return CLOSING
       if (bytes.length > sendRoom(tcb)) return NO_ROOM
-      return step({ ...tcb, sent: queued(tcb.sent, bytes, urgent) })
+      return step({ ...tcb, sent: queued(tcb.sent, bytes, urgent, record) })
     case "ESTABLISHED":
     case "CLOSE-WAIT":
       if (bytes.length > sendRoom(tcb)) return NO_ROOM
-      return step(written(tcb, bytes, urgent, more))
+      return step(written(tcb, bytes, urgent, more, record))
     case "FIN-WAIT-1":
     case "FIN-WAIT-2":
     case "CLOSING":
@@ -43,14 +43,20 @@ export const send = (tcb: Tcb, bytes: Uint8Array, urgent = false, more = false):
   }
 }
 
-const queued = (tcb: SynSent, bytes: Uint8Array, urgent: boolean): SynSent => {
-  const queue = append(tcb.queue, bytes)
+const queued = (tcb: SynSent, bytes: Uint8Array, urgent: boolean, record: boolean): SynSent => {
+  const queue = append(tcb.queue, bytes, record)
   return { ...tcb, queue, up: urgent ? end(queue) : tcb.up }
 }
 
 /** SND.UP is the end of the urgent octets: RFC 9293 section 3.10.2, with what is queued before them counted in. */
-const written = (tcb: Synchronized, bytes: Uint8Array, urgent: boolean, more: boolean): Synchronized => {
-  const queue = append(tcb.queue, bytes)
+const written = (
+  tcb: Synchronized,
+  bytes: Uint8Array,
+  urgent: boolean,
+  more: boolean,
+  record: boolean,
+): Synchronized => {
+  const queue = append(tcb.queue, bytes, record)
   const { snd } = tcb
   const next = draftOf(tcb)
   next.queue = queue

@@ -4,6 +4,7 @@ import { sendFrom } from "./output.ts"
 import { simpleRetransmit } from "./pathMtu.ts"
 import { type Ack, segmentsIn } from "./recovery/ack.ts"
 import { sendEnd } from "./sendEnd.ts"
+import { toRecordEnd } from "./sendQueue.ts"
 import { add, after, distance } from "./seq.ts"
 import type { Synchronized } from "./tcb.ts"
 import type { Micros } from "./time.ts"
@@ -28,6 +29,7 @@ export const mtuProbe = (tcb: Synchronized, now: Micros, out: Out): Synchronized
   }
   const needed = size + (recovery.reordering + 1) * snd.mss
   if (distance(sendEnd(tcb), snd.nxt) < needed || snd.wnd < needed) return undefined
+  if (toRecordEnd(tcb.queue, snd.nxt) < size) return undefined
   if (after(add(snd.nxt, needed), add(snd.una, snd.wnd))) return "wait"
   if (pipe(flight) + 2 > window) return pipe(flight) === 0 ? undefined : "wait"
   // It stands for two segments, and may be lost for its size alone.

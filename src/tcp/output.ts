@@ -12,6 +12,7 @@ import { headDeadline, scheduleProbe } from "./recovery/probe.ts"
 import { resendLost } from "./resend.ts"
 import { interval } from "./rto.ts"
 import { sendEnd } from "./sendEnd.ts"
+import { toRecordEnd } from "./sendQueue.ts"
 import { add, after, before, distance, type Seq } from "./seq.ts"
 import type { Delivery, Synchronized, Timers } from "./tcb.ts"
 import { type Micros, OFF } from "./time.ts"
@@ -147,7 +148,10 @@ const textAllowance = (tcb: Synchronized, text: number, window: number, windowLi
   const { snd } = tcb
   // Half a window at once, so that one burst does not stand for all of it (Linux's tcp_cwnd_test).
   const half = Math.max(1, segmentsIn(tcb.cc.cwnd, snd.mss) >> 1)
-  const n = Math.min(text, window, Math.min(burstSegments(tcb, mss), half) * mss)
+  const record = tcb.queue.records ? toRecordEnd(tcb.queue, snd.nxt) : text
+  const n = Math.min(text, window, record, Math.min(burstSegments(tcb, mss), half) * mss)
+  // What follows a record may not go along (MSG_EOR), so there is nothing to wait for.
+  if (n === record && n < text) return n
   if (n >= mss) {
     // Whole segments; a shorter last one only where everything that waits is leaving.
     return n === text && mayBeShort(tcb, n % mss) ? n : n - (n % mss)

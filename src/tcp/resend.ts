@@ -20,6 +20,7 @@ import {
 import { burstSegments, mustWait, pace } from "./pacing.ts"
 import { isReducing, segmentsIn } from "./recovery/ack.ts"
 import { interval } from "./rto.ts"
+import { type SendQueue, toRecordEnd } from "./sendQueue.ts"
 import { add, after, before, distance } from "./seq.ts"
 import type { Synchronized } from "./tcb.ts"
 import type { Micros } from "./time.ts"
@@ -112,7 +113,7 @@ export const resend = (
   const room = after(edge, record.seq) ? distance(edge, record.seq) : size
   const most = Math.min(segments * size, room)
   if (textOf(record) > most) place = split(board, place, add(record.seq, most))
-  else if (link.context.settings.tcpRetransCollapse) collapse(board, place, Math.min(size, room))
+  else if (link.context.settings.tcpRetransCollapse) collapse(board, place, Math.min(size, room), tcb.queue)
   record = recordAt(board, place)
   if (record === undefined) return undefined
   const fin = (record.marks & WITH_FIN) !== 0
@@ -154,13 +155,14 @@ const textOf = (record: { readonly seq: number; readonly end: number; readonly m
   distance(record.end, record.seq) - ((record.marks & WITH_FIN) !== 0 ? 1 : 0)
 
 /** Neighbours that fit one segment together go together (Linux's tcp_retrans_try_collapse). */
-const collapse = (board: Board, place: Place, size: number): void => {
+const collapse = (board: Board, place: Place, size: number, queue: SendQueue): void => {
   for (;;) {
     const record = recordAt(board, place)
     const next = recordAt(board, nextPlace(board, place))
     if (record === undefined || next === undefined || textOf(record) >= size) return
     if (((record.marks | next.marks) & SACKED) !== 0 || segmentsOf(next) > 1) return
     if (textOf(record) + textOf(next) > size) return
+    if (toRecordEnd(queue, record.seq) === textOf(record)) return
     join(board, place)
   }
 }

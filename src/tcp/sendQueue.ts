@@ -17,41 +17,63 @@ export interface SendQueue {
   readonly start: Seq
   /** Octets held. */
   readonly length: number
+  /** Some of what was appended ended a record (MSG_EOR). */
+  readonly records: boolean
 }
 
 interface Chunk {
   readonly seq: Seq
   readonly bytes: Uint8Array
+  /** A record ends with it: no segment goes on behind it. */
+  readonly record: boolean
 }
 
-export const emptyQueue = (start: Seq): SendQueue => ({ chunks: NO_CHUNKS, first: 0, last: 0, start, length: 0 })
+export const emptyQueue = (start: Seq): SendQueue => ({
+  chunks: NO_CHUNKS,
+  first: 0,
+  last: 0,
+  start,
+  length: 0,
+  records: false,
+})
 
 /** Of every empty queue: nothing is ever appended to it. */
 const NO_CHUNKS: Array<Chunk> = []
 
 export const end = (q: SendQueue): Seq => add(q.start, q.length)
 
-/** The queue owns `bytes` from here on: they must not change until they are acknowledged. */
-export const append = (q: SendQueue, bytes: Uint8Array): SendQueue => {
+/** The queue owns `bytes` from here on: they must not change until they are acknowledged. `record`: they end a record (MSG_EOR). */
+export const append = (q: SendQueue, bytes: Uint8Array, record = false): SendQueue => {
   if (bytes.length === 0) return q
-  if (q.length === 0)
-    return { chunks: [{ seq: q.start, bytes }], first: 0, last: 1, start: q.start, length: bytes.length }
+  if (q.length === 0) {
+    const chunks = [{ seq: q.start, bytes, record }]
+    return { chunks, first: 0, last: 1, start: q.start, length: bytes.length, records: record }
+  }
   const chunks = q.last === q.chunks.length ? q.chunks : q.chunks.slice(q.first, q.last)
   const first = chunks === q.chunks ? q.first : 0
-  chunks.push({ seq: end(q), bytes })
-  return { chunks, first, last: chunks.length, start: q.start, length: q.length + bytes.length }
+  chunks.push({ seq: end(q), bytes, record })
+  const { start, length, records } = q
+  return { chunks, first, last: chunks.length, start, length: length + bytes.length, records: records || record }
 }
 
 /** Forgets the octets before `seq`, which lies within the queue. */
 export const dropBefore = (q: SendQueue, seq: Seq): SendQueue => {
   const n = distance(seq, q.start)
   if (n <= 0) return q
+  const { records } = q
   if (n >= q.length) return emptyQueue(end(q))
   const first = chunkAt(q, seq)
   // Half of the array is dead: copy the rest, so that acknowledged chunks can be collected.
   return first > 16 && first * 2 > q.chunks.length
-    ? { chunks: q.chunks.slice(first, q.last), first: 0, last: q.last - first, start: seq, length: q.length - n }
-    : { chunks: q.chunks, first, last: q.last, start: seq, length: q.length - n }
+    ? {
+        chunks: q.chunks.slice(first, q.last),
+        first: 0,
+        last: q.last - first,
+        start: seq,
+        length: q.length - n,
+        records,
+      }
+    : { chunks: q.chunks, first, last: q.last, start: seq, length: q.length - n, records }
 }
 
 /** Copies `length` octets from `seq` on into `out` at `offset`. The range must lie within the queue. */
@@ -77,6 +99,16 @@ export const isWriteEnd = (q: SendQueue, seq: Seq): boolean => {
   if (seq === end(q)) return true
   const chunk = q.chunks[chunkAt(q, seq)]
   return chunk !== undefined && chunk.seq === seq
+}
+
+/** Octets from `seq` to the end of its record; all there will ever be where it has none. */
+export const toRecordEnd = (q: SendQueue, seq: Seq): number => {
+  if (!q.records) return Number.POSITIVE_INFINITY
+  for (let index = chunkAt(q, seq); index < q.last; index++) {
+    const chunk = q.chunks[index]
+    if (chunk?.record === true) return distance(chunk.seq, seq) + chunk.bytes.length
+  }
+  return Number.POSITIVE_INFINITY
 }
 
 /** The range as one array, copied only where it spans chunks. For tests, recordings and dumps. */

@@ -69,7 +69,7 @@ describe("send queue", () => {
       fc.property(chunks, fc.nat(), fc.nat(), (list, a, b) => {
         const start = 0xffff_fff8
         const all = list.flatMap((bytes) => [...bytes])
-        const queue = list.reduce(append, emptyQueue(start))
+        const queue = list.reduce((q, bytes) => append(q, bytes), emptyQueue(start))
         const from = a % (all.length + 1)
         const length = b % (all.length - from + 1)
         expect([...slice(queue, add(start, from), length)]).toEqual(all.slice(from, from + length))

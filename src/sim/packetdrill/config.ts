@@ -132,8 +132,20 @@ export const configure = (script: Script, options: RunOptions): RunConfig => {
     strict: options.strict || value("strict") !== undefined,
     strictSegments: value("strict_segments") !== undefined,
     settings: baseline(options.profile),
-    definitions: script.definitions,
+    definitions: new Map([...GIVEN_NAMES[family], ...script.definitions]),
   }
+}
+
+/** What the public scripts call the control message of errors; whoever runs them live defines it by the IP version. */
+const GIVEN_NAMES: Readonly<Record<4 | 6, ReadonlyArray<readonly [string, string]>>> = {
+  4: [
+    ["CMSG_LEVEL_IP", "SOL_IP"],
+    ["CMSG_TYPE_RECVERR", "IP_RECVERR"],
+  ],
+  6: [
+    ["CMSG_LEVEL_IP", "SOL_IPV6"],
+    ["CMSG_TYPE_RECVERR", "IPV6_RECVERR"],
+  ],
 }
 
 const check = ({ name, at }: Flag): void => {

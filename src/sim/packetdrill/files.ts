@@ -4,7 +4,7 @@ import type { Endpoint } from "../../wire/address.ts"
 import type { Flow } from "./flow.ts"
 
 /** What a script holds by a file descriptor's number. */
-export type File = SocketFile | EpollFile | PlainFile
+export type File = SocketFile | EpollFile | PlainFile | PipeFile
 
 /** A TCP socket: the host knows it only from listen or connect on; until then it is what was asked of it. */
 export interface SocketFile {
@@ -30,6 +30,18 @@ export interface SocketFile {
   sendTimeout: number
   /** SO_LINGER with a time of 0: close resets. */
   linger: { readonly on: boolean; readonly seconds: number }
+  /** SO_ZEROCOPY: MSG_ZEROCOPY is heeded. */
+  zeroCopy: boolean
+  /** SO_TIMESTAMPING's bits, and how many octets were acknowledged when they were set: notices count from there. */
+  stamping: { readonly bits: number; readonly from: number }
+}
+
+/** An end of a pipe(2). */
+export interface PipeFile {
+  readonly kind: "pipe"
+  readonly fd: number
+  readonly end: "read" | "write"
+  readonly pipe: { octets: number; writers: number; readers: number }
 }
 
 /** A file of a disk: all that is known of it is that it has octets enough. */
@@ -69,6 +81,8 @@ export const makeSocket = (fd: number, family: 4 | 6): SocketFile => ({
   receiveTimeout: 0,
   sendTimeout: 0,
   linger: { on: false, seconds: 0 },
+  zeroCopy: false,
+  stamping: { bits: 0, from: 0 },
 })
 
 /** True of what a host's call gives instead of its result. */

@@ -13,7 +13,7 @@ const RESULTS: Readonly<
   ioctl: { argument: 2, fields: undefined },
   poll: { argument: 0, fields: ["revents"] },
   epoll_wait: { argument: 1, fields: ["events"] },
-  recvmsg: { argument: 1, fields: ["msg_flags"] },
+  recvmsg: { argument: 1, fields: ["msg_flags", "msg_control"] },
 }
 
 /** Arguments with one value changed that the call is to give back. */
@@ -79,6 +79,16 @@ const ofField = (
   struct: Extract<Expression, { readonly _tag: "Struct" }>,
   index: number,
 ): ReadonlyArray<Changed> => {
+  // Of a time, what is within the tolerance is right: 100 ms are not.
+  if (inside && field.name === "scm_nsec" && field.value._tag === "Number") {
+    const later: Expression = { ...field.value, value: field.value.value + 100_000_000 }
+    return [
+      {
+        what: "100 ms later",
+        changed: { ...struct, fields: struct.fields.with(index, { ...field, value: later }) },
+      },
+    ]
+  }
   const checked = inside || (field.name !== undefined && fields?.includes(field.name) === true)
   return variants(field.value, fields, checked).map(({ what, changed }) => ({
     what: `${field.name ?? index}: ${what}`,

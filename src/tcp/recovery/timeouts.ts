@@ -7,6 +7,7 @@ import { startUserTimeout } from "../patience.ts"
 import { resend, resendLost } from "../resend.ts"
 import { interval } from "../rto.ts"
 import { sendEnd } from "../sendEnd.ts"
+import { toRecordEnd } from "../sendQueue.ts"
 import { add, distance } from "../seq.ts"
 import type { Synchronized } from "../tcb.ts"
 import type { Micros } from "../time.ts"
@@ -75,7 +76,7 @@ export const probeTimeout = (tcb: Synchronized, now: Micros): Step => {
 /** One segment beyond the congestion window, if the peer's takes it. */
 const probeNew = (tcb: Synchronized, now: Micros, out: Out): Synchronized | undefined => {
   const { snd } = tcb
-  const n = Math.min(distance(sendEnd(tcb), snd.nxt), segmentSize(tcb))
+  const n = Math.min(distance(sendEnd(tcb), snd.nxt), segmentSize(tcb), toRecordEnd(tcb.queue, snd.nxt))
   if (n <= 0 || distance(add(snd.una, snd.wnd), snd.nxt) < n) return undefined
   const sent = sendFrom(tcb, n, now, "RFC8985-7.3:probe-of-new-data", out)
   return { ...sent, recovery: { ...sent.recovery, probe: { end: sent.snd.nxt, again: false } } }

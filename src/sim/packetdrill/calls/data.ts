@@ -1,3 +1,4 @@
+import type { Watch } from "../../../host/notices.ts"
 import { OFF } from "../../../tcp/time.ts"
 import type { CallAction, Expression } from "../ast.ts"
 import { isRefused, type SocketFile } from "../files.ts"
@@ -20,11 +21,11 @@ import {
   statusOf,
   takeError,
 } from "./context.ts"
+import { inqMessages, receiveError, watchOf } from "./errorQueue.ts"
 import { openTo, withTimeout } from "./open.ts"
 
 const { MSG_DONTWAIT = 0, MSG_WAITALL = 0, MSG_NOSIGNAL = 0, MSG_FASTOPEN = 0, MSG_OOB = 0 } = SYMBOLS
-const { MSG_PEEK = 0, MSG_MORE = 0 } = SYMBOLS
-const { SOL_TCP = 0, TCP_CM_INQ = 0 } = SYMBOLS
+const { MSG_PEEK = 0, MSG_MORE = 0, MSG_EOR = 0, MSG_ZEROCOPY = 0, MSG_ERRQUEUE = 0 } = SYMBOLS
 
 /** Flags that a receiving or sending call here may have; the rest is refused by name. */
 const checkFlags = (action: CallAction, flags: number, more = 0): void => {
@@ -52,10 +53,12 @@ export const recvmsg: Call = (context, action) => {
   const { definitions } = context.config
   const flags = numberOr(action.args[2], definitions, "flags", 0)
   const fields = fieldsOf(action.args[1] ?? ELLIPSIS, "a message header")
+  if ((flags & MSG_ERRQUEUE) !== 0) {
+    const file = socketOf(context, action.args[0])
+    return immediate(isResult(file) ? file : receiveError(context, file, fields))
+  }
   const attempt = receive(context, action, vectorLength(context, fieldOf(fields, "msg_iov")), flags)
-  const control = fieldOf(fields, "msg_control")
-  const messages = control === undefined || isEllipsis(control) ? [] : itemsOf(control, "msg_control")
-  for (const message of messages) checkControl(context, message)
+  const messages = inqMessages(context, action)
   return {
     ...attempt,
     poll: () => {
@@ -73,14 +76,7 @@ export const recvmsg: Call = (context, action) => {
   }
 }
 
-/** The one control message that there is here: what is left to be read (TCP_INQ). */
-const checkControl = (context: CallContext, message: Expression): void => {
-  const fields = fieldsOf(message, "a control message")
-  const level = numberOf(fieldOf(fields, "cmsg_level"), context.config.definitions, "cmsg_level")
-  const type = numberOf(fieldOf(fields, "cmsg_type"), context.config.definitions, "cmsg_type")
-  if (level !== SOL_TCP || type !== TCP_CM_INQ) unsupported(message.at, "control messages other than TCP_CM_INQ")
-}
-
+/** What is left to be read (TCP_INQ). */
 const compareInq = (context: CallContext, action: CallAction, message: Expression): ReadonlyArray<string> => {
   const file = socketOf(context, action.args[0])
   if (isResult(file) || file.noted.get("TCP_INQ") !== 1) return ["no control message: TCP_INQ is off"]
@@ -104,7 +100,7 @@ const partLength = (context: CallContext, item: Expression): number => {
 }
 
 /** RECEIVE as recv(2) does it: what is there, or the end, or the error; else wait. */
-const receive = (context: CallContext, action: CallAction, length: number, flags: number): Attempt => {
+export const receive = (context: CallContext, action: CallAction, length: number, flags: number): Attempt => {
   const file = socketOf(context, action.args[0])
   if (isResult(file)) return immediate(file)
   checkFlags(action, flags, MSG_PEEK)
@@ -165,16 +161,9 @@ export const writev: Call = (context, action) => transmit(context, action, vecto
 export const sendmsg: Call = (context, action) => {
   const flags = numberOr(action.args[2], context.config.definitions, "flags", 0)
   const fields = fieldsOf(action.args[1] ?? ELLIPSIS, "a message header")
-  return transmit(context, action, vectorPayload(context, fieldOf(fields, "msg_iov")), flags)
-}
-
-/** sendfile(2): as many octets of a file. */
-export const sendfile: Call = (context, action) => {
-  const { definitions } = context.config
-  const from = context.files.get(numberOf(action.args[1], definitions, "a file descriptor"))
-  if (from === undefined) return immediate(failed("EBADF"))
-  if (from.kind !== "plain") return unsupported(action.at, "sendfile from anything but a file")
-  return transmit(context, action, new Uint8Array(numberOf(action.args[3], definitions, "a length")), 0)
+  const vector = fieldOf(fields, "msg_iov")
+  const pieces = vector?._tag === "Array" ? vector.items.length : 1
+  return transmit(context, action, vectorPayload(context, vector), flags, pieces)
 }
 
 /** A script asks what happens without a buffer: EFAULT, where there is an octet to be copied. */
@@ -216,14 +205,23 @@ const vectorPayload = (context: CallContext, vector: Expression | undefined): Ui
 }
 
 /** SEND as send(2) does it: all of it in a blocking call, what there is room for in the other kind. */
-const transmit = (context: CallContext, action: CallAction, bytes: Uint8Array, flags: number): Attempt => {
+export const transmit = (
+  context: CallContext,
+  action: CallAction,
+  bytes: Uint8Array,
+  flags: number,
+  pieces = 1,
+): Attempt => {
   const file = socketOf(context, action.args[0])
   if (isResult(file)) return immediate(file)
-  checkFlags(action, flags, MSG_FASTOPEN | MSG_OOB | MSG_MORE)
+  checkFlags(action, flags, MSG_FASTOPEN | MSG_OOB | MSG_MORE | MSG_EOR | MSG_ZEROCOPY)
   const more = (flags & MSG_MORE) !== 0
   const urgent = (flags & MSG_OOB) !== 0
+  const record = (flags & MSG_EOR) !== 0
+  const watch = watchOf(file, (flags & MSG_ZEROCOPY) !== 0)
+  const fragments = watch?.released === true ? pieces : 1
   const waits = !file.nonBlocking && (flags & MSG_DONTWAIT) === 0
-  if (file.role === "new" && (flags & MSG_FASTOPEN) !== 0) return fastOpen(context, action, file, bytes, waits)
+  if (file.role === "new" && (flags & MSG_FASTOPEN) !== 0) return fastOpen(context, action, file, bytes, waits, watch)
   let sent = 0
   const poll = (): CallResult | "blocks" => {
     const { machine } = context
@@ -236,8 +234,11 @@ const transmit = (context: CallContext, action: CallAction, bytes: Uint8Array, f
     if (!isSending(status.state) && !file.connected) return waits ? "blocks" : failed("EAGAIN")
     if (bytes.length === 0) return done(0)
     for (;;) {
-      const n = machine.host.write(file.id, bytes.subarray(sent), machine.now, urgent, more)
+      const part = bytes.subarray(sent, nextCut(sent, bytes.length, fragments))
+      const cut = record || sent + part.length < bytes.length
+      const n = machine.host.write(file.id, part, machine.now, urgent, more, cut)
       if (typeof n !== "number") return sent > 0 ? done(sent) : failed(n.errno === "ENOBUFS" ? "EAGAIN" : n.errno)
+      if (watch !== undefined && n > 0) machine.host.watch(file.id, { ...watch, goesOn: sent > 0 })
       sent += n
       machine.settle()
       if (sent === bytes.length) return done(sent)
@@ -251,6 +252,13 @@ const transmit = (context: CallContext, action: CallAction, bytes: Uint8Array, f
   return { poll: withTimeout(context, deadline, poll), deadline }
 }
 
+/** Linux's MAX_SKB_FRAGS: pages that are sent from where they are, in one segment. */
+const MOST_FRAGMENTS = 17
+
+/** Where the segment ends that begins at `from`, of `length` octets in so many pieces. */
+const nextCut = (from: number, length: number, pieces: number): number =>
+  pieces <= MOST_FRAGMENTS ? length : Math.min(length, from + Math.floor((MOST_FRAGMENTS * length) / pieces))
+
 /** connect(2) and send(2) in one (RFC 7413 section 4.1): the data goes with the SYN where a cookie is known. */
 const fastOpen = (
   context: CallContext,
@@ -258,9 +266,11 @@ const fastOpen = (
   file: SocketFile,
   bytes: Uint8Array,
   waits: boolean,
+  watch: Watch | undefined,
 ): Attempt => {
   const refused = openTo(context, file, action.args[4], bytes)
   if (refused !== undefined) return immediate(refused)
+  if (watch !== undefined && file.id !== undefined) context.machine.host.watch(file.id, watch)
   const carried = (): boolean => {
     const tcb = statusOf(context, file)?.tcb
     return tcb?._tag === "SYN-SENT" && tcb.synData > 0

@@ -135,6 +135,7 @@ export const accept: Call = (context, action) => {
     accepted.connected = true
     accepted.options = file.options
     accepted.linger = file.linger
+    accepted.zeroCopy = file.zeroCopy
     for (const [name, value] of file.noted) accepted.noted.set(name, value)
     accepted.nonBlocking = (flags & NONBLOCK) !== 0
     accepted.flow = context.flowOf(status.local, status.remote)
@@ -260,6 +261,10 @@ export const close: Call = (context, action) => {
   context.files.delete(fd)
   for (const other of context.files.values()) if (other.kind === "epoll") other.interest.delete(fd)
   const { host, now } = context.machine
+  if (file.kind === "pipe") {
+    if (file.end === "write") file.pipe.writers--
+    else file.pipe.readers--
+  }
   if (file.kind !== "socket" || file.id === undefined) return immediate(done(0))
   if (file.role === "connection" && file.linger.on && file.linger.seconds === 0) host.abort(file.id, now)
   else host.close(file.id, now)

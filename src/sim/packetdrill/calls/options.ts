@@ -1,9 +1,10 @@
 import { isAlgorithm } from "../../../tcp/congestion/registry.ts"
-import type { SocketOptions } from "../../../tcp/tcb.ts"
+import { distance } from "../../../tcp/seq.ts"
+import { isSynchronized, type SocketOptions } from "../../../tcp/tcb.ts"
 import type { CallAction, Expression } from "../ast.ts"
 import type { SocketFile } from "../files.ts"
 import { unsupported } from "../scriptError.ts"
-import { ERRNO, optionName } from "../symbols.ts"
+import { ERRNO, optionName, SYMBOLS } from "../symbols.ts"
 import { fieldOf, fieldsOf, isEllipsis, itemsOf, numberOf, numberOr, resolve } from "../values.ts"
 import {
   type Call,
@@ -126,6 +127,14 @@ const set = (
       else file.sendTimeout = micros
       return done(0)
     }
+    case "SO_ZEROCOPY": {
+      const on = numberIn(context, value)
+      if (on !== 0 && on !== 1) return failed("EINVAL")
+      file.zeroCopy = on === 1
+      return done(0)
+    }
+    case "SO_TIMESTAMPING":
+      return setStamping(context, file, numberIn(context, value))
     case "SO_ERROR":
     case "SO_TYPE":
     case "SO_ACCEPTCONN":
@@ -141,6 +150,19 @@ const set = (
   const known = STACK[name]
   if (known === undefined || !(known[0] in file.options)) return unsupported(action.at, `the option ${name}`)
   return assign(context, file, name, known, value)
+}
+
+/** Notices are numbered by octets from here on (Linux's sk_tskey), which needs a connection. */
+const setStamping = (context: CallContext, file: SocketFile, bits: number): CallResult => {
+  const { SOF_TIMESTAMPING_OPT_ID = 0 } = SYMBOLS
+  const tcb = statusOf(context, file)?.tcb
+  if ((bits & SOF_TIMESTAMPING_OPT_ID & ~file.stamping.bits) === 0) {
+    file.stamping = { ...file.stamping, bits }
+    return done(0)
+  }
+  if (tcb === undefined || !isSynchronized(tcb)) return failed("EINVAL")
+  file.stamping = { bits, from: distance(tcb.snd.una, tcb.link.iss) - 1 }
+  return done(0)
 }
 
 /** FreeBSD's default stack is the one that the profile stands for. */
@@ -224,6 +246,10 @@ const get = (context: CallContext, action: CallAction, file: SocketFile, name: s
   switch (name) {
     case "SO_ERROR":
       return ERRNO[takeError(context, file) ?? ""] ?? 0
+    case "SO_ZEROCOPY":
+      return Number(file.zeroCopy)
+    case "SO_TIMESTAMPING":
+      return file.stamping.bits
     case "SO_TYPE":
       return 1
     case "SO_PROTOCOL":

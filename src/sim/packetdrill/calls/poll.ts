@@ -26,7 +26,7 @@ const readiness = (context: CallContext, file: SocketFile): number => {
   if (file.role === "listener") return (status?.recvQ ?? 0) > 0 ? POLLIN | POLLRDNORM : 0
   if (status === undefined) return POLLOUT | POLLWRNORM | POLLHUP
   const { tcb, closed } = status
-  let ready = pendingError(context, file) === undefined ? 0 : POLLERR
+  let ready = pendingError(context, file) === undefined && status.notices !== true ? 0 : POLLERR
   if (closed !== undefined || !isSynchronized(tcb)) {
     if (closed === undefined && status.state !== "TIME-WAIT") return ready
     return ready | POLLIN | POLLRDNORM | POLLRDHUP | POLLOUT | POLLWRNORM | POLLHUP

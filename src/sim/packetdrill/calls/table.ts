@@ -1,9 +1,10 @@
 import type { CallAction } from "../ast.ts"
 import { unsupported } from "../scriptError.ts"
 import type { Attempt, Call, CallContext } from "./context.ts"
-import { read, readv, recv, recvmsg, send, sendfile, sendmsg, write, writev } from "./data.ts"
+import { readv, recv, recvmsg, send, sendmsg, writev } from "./data.ts"
 import { accept, bind, close, connect, listen, open, shutdown, socket } from "./open.ts"
 import { fcntl, getsockopt, ioctl, setsockopt } from "./options.ts"
+import { pipe, read, sendfile, splice, write } from "./pipe.ts"
 import { epollCreate, epollCtl, epollWait, poll } from "./poll.ts"
 
 const CALLS: Readonly<Record<string, Call>> = {
@@ -26,6 +27,8 @@ const CALLS: Readonly<Record<string, Call>> = {
   sendto: send,
   sendmsg,
   sendfile,
+  pipe,
+  splice,
   open,
   setsockopt,
   getsockopt,

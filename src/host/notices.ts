@@ -1,0 +1,140 @@
+import type { Transmit } from "../tcp/effect.ts"
+import { end as endOf } from "../tcp/sendQueue.ts"
+import { add, atOrBefore, before, distance, type Seq } from "../tcp/seq.ts"
+import { isSynchronized, type Tcb } from "../tcp/tcb.ts"
+import type { Micros } from "../tcp/time.ts"
+
+/** What an application wants to hear of octets that it has written, once. */
+export interface Watch {
+  /** MSG_ZEROCOPY: they are no longer needed. */
+  readonly released?: boolean
+  /** SO_TIMESTAMPING: when the last of them left the stack, left the device, and was acknowledged. */
+  readonly scheduled?: boolean
+  readonly sent?: boolean
+  readonly acknowledged?: boolean
+  /** They belong to the write watched before: one notice for both. */
+  readonly goesOn?: boolean
+}
+
+/** An entry of a socket's error queue (MSG_ERRQUEUE), of the kinds that are no errors. */
+export type Notice =
+  /** Writes `first` to `last`, counted from 0 over those that asked for it, are no longer needed. */
+  | { readonly _tag: "Released"; readonly first: number; readonly last: number }
+  /** `offset`: the connection's octets before the one that it is about, modulo 2^32. */
+  | {
+      readonly _tag: "Stamp"
+      readonly of: "scheduled" | "sent" | "acknowledged"
+      readonly offset: number
+      readonly at: Micros
+    }
+
+interface Watched {
+  /** Behind the last octet. */
+  end: Seq
+  /** Its number among those that ask for their release; undefined: it does not. */
+  readonly number: number | undefined
+  scheduled: boolean
+  sent: boolean
+  readonly acknowledged: boolean
+}
+
+/** Where a connection's octets begin, and where those that have been written so far end; undefined: nothing is. */
+export const writtenOf = (tcb: Tcb): { readonly first: Seq; readonly end: Seq } | undefined => {
+  if (isSynchronized(tcb)) return { first: add(tcb.link.iss, 1), end: endOf(tcb.queue) }
+  if (tcb._tag === "SYN-SENT") return { first: add(tcb.iss, 1), end: endOf(tcb.queue) }
+  if (tcb._tag !== "SYN-RECEIVED" || tcb.open === "passive") return undefined
+  return writtenOf(tcb.open === "fast" ? tcb.tcb : tcb.sent)
+}
+
+/** SND.UNA; undefined: the connection is over, in order. */
+export const acknowledgedBy = (tcb: Tcb): Seq | undefined => {
+  if (isSynchronized(tcb)) return tcb.snd.una
+  return tcb._tag === "SYN-RECEIVED" && tcb.open === "fast" ? tcb.tcb.snd.una : undefined
+}
+
+/** Notices that nobody fetches are kept up to here; what then comes is lost, as with a full error queue. */
+const MOST = 1024
+
+/** What a connection's application is told of its writes, in the order in which it happens. */
+export class Notices {
+  private readonly queue: Array<Notice> = []
+  private watched: Array<Watched> = []
+  private released = 0
+
+  /** `first`: the sequence number of the connection's first octet. */
+  constructor(private readonly first: Seq) {}
+
+  get waiting(): boolean {
+    return this.queue.length > 0
+  }
+
+  take(): Notice | undefined {
+    return this.queue.shift()
+  }
+
+  /** What has been written up to `end` is watched. */
+  watch(end: Seq, { released, scheduled, sent, acknowledged, goesOn }: Watch): void {
+    const before_ = this.watched.at(-1)
+    if (goesOn === true && before_ !== undefined) {
+      before_.end = end
+      return
+    }
+    this.watched.push({
+      end,
+      number: released === true ? this.released++ : undefined,
+      scheduled: scheduled === true,
+      sent: sent === true,
+      acknowledged: acknowledged === true,
+    })
+  }
+
+  /** A segment leaves. True: there is something to be told. */
+  left({ seq, length }: Transmit, now: Micros): boolean {
+    if (length === 0) return false
+    const end = add(seq, length)
+    for (const watched of this.watched) {
+      if (!before(seq, watched.end) || before(end, watched.end)) continue
+      if (watched.scheduled) this.stamp("scheduled", watched.end, now)
+      if (watched.sent) this.stamp("sent", watched.end, now)
+      watched.scheduled = false
+      watched.sent = false
+    }
+    return this.waiting
+  }
+
+  /** The peer has everything up to `una`; undefined: all there is. */
+  acknowledged(una: Seq | undefined, now: Micros): boolean {
+    const known = this.watched.filter(({ end }) => una === undefined || atOrBefore(end, una))
+    if (known.length === 0) return false
+    this.watched = this.watched.slice(known.length)
+    for (const watched of known) {
+      if (watched.acknowledged) this.stamp("acknowledged", watched.end, now)
+      this.release(watched)
+    }
+    return this.waiting
+  }
+
+  /** The connection is over: nothing is needed any more. */
+  over(): boolean {
+    for (const watched of this.watched) this.release(watched)
+    this.watched = []
+    return this.waiting
+  }
+
+  private stamp(of: "scheduled" | "sent" | "acknowledged", end: Seq, at: Micros): void {
+    this.push({ _tag: "Stamp", of, offset: distance(end, this.first) - 1, at })
+  }
+
+  /** Neighbours in number are told together (Linux's skb_zerocopy_notify_extend). */
+  private release({ number }: Watched): void {
+    if (number === undefined) return
+    const last = this.queue.at(-1)
+    if (last?._tag === "Released" && last.last + 1 === number) {
+      this.queue[this.queue.length - 1] = { ...last, last: number }
+    } else this.push({ _tag: "Released", first: number, last: number })
+  }
+
+  private push(notice: Notice): void {
+    if (this.queue.length < MOST) this.queue.push(notice)
+  }
+}
