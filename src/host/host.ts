@@ -307,6 +307,10 @@ class Host implements HostApi {
     return accepted.id
   }
 
+  mayOpenFast(remote: IpAddress, options: SocketOptions): boolean {
+    return this.calls.mayOpenFast(remote, options)
+  }
+
   read(id: SocketId, max: number, now: Micros): ReadResult {
     const socket = this.connection(id)
     if (socket === undefined) return BAD_ID

@@ -1,5 +1,5 @@
 import { signatureOctets } from "../tcp/authentication/keys.ts"
-import { TFO_CLIENT } from "../tcp/fastOpen.ts"
+import { TFO_CLIENT, TFO_CLIENT_WITHOUT_COOKIE } from "../tcp/fastOpen.ts"
 import { activeOpen, type FastConnect, passiveOpen } from "../tcp/open.ts"
 import { add } from "../tcp/seq.ts"
 import type { PathLimits, SocketOptions, TcpContext } from "../tcp/tcb.ts"
@@ -161,8 +161,18 @@ export class SocketCalls {
     const signed = signatureOctets(options.authentication, remote.address) > 0
     if (signed || (this.context.settings.tcpFastopen & TFO_CLIENT) === 0) return { data, option: undefined, most: 0 }
     const known = this.tcp.cookies.get(remote.address)
-    const option = known?.option ?? { cookie: EMPTY, experimental: false }
+    const option = this.needsNoCookie(options) ? undefined : (known?.option ?? { cookie: EMPTY, experimental: false })
     return { data, option, most: Math.max(0, Math.min(path.mss, known?.mss ?? path.mss) - OPTION_SPACE) }
+  }
+
+  private needsNoCookie({ fastOpenNoCookie }: SocketOptions): boolean {
+    return fastOpenNoCookie || (this.context.settings.tcpFastopen & TFO_CLIENT_WITHOUT_COOKIE) !== 0
+  }
+
+  /** Whether data for a SYN to this peer would go along with it. */
+  mayOpenFast(remote: IpAddress, options: SocketOptions): boolean {
+    if ((this.context.settings.tcpFastopen & TFO_CLIENT) === 0) return false
+    return this.needsNoCookie(options) || this.tcp.cookies.has(remote)
   }
 
   /** Takes back what an idle socket holds, and the socket. */

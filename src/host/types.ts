@@ -265,6 +265,8 @@ export interface HostApi {
   listen(call: ListenCall, now: Micros): SocketId | HostRefusal
   /** socket, bind where asked for, and startConnecting at once. */
   connect(call: ConnectCall, now: Micros): SocketId | HostRefusal
+  /** Whether data for a SYN would go along with it (RFC 7413): a cookie of the peer's is known, or none is needed. */
+  mayOpenFast(remote: IpAddress, options: SocketOptions): boolean
   accept(listener: SocketId): SocketId | undefined
   /** The next octets in order, at most `max`; the array is the caller's. */
   read(socket: SocketId, max: number, now: Micros): ReadResult

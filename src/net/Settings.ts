@@ -1,6 +1,7 @@
 import { Config, ConfigError, Duration, Either } from "effect"
 import type { CcName } from "../tcp/congestion/control.ts"
 import { isAlgorithm } from "../tcp/congestion/registry.ts"
+import { parseFastOpenKey } from "../tcp/fastOpenKey.ts"
 import { defaultSettings, freebsd, linux, type TcpSettings, type WireProfile } from "../tcp/settings.ts"
 
 export { defaultSettings, freebsd, linux, type TcpSettings, type WireProfile } from "../tcp/settings.ts"
@@ -46,6 +47,14 @@ const congestionControl: Optional<CcName> = optional(
   ),
 )
 
+const fastOpenKey: Optional<string> = optional(
+  Config.mapOrFail(Config.string("TCP_FASTOPEN_KEY"), (text) =>
+    text === "" || parseFastOpenKey(text) !== undefined
+      ? Either.right(text)
+      : wrong("a key is four hexadecimal words between hyphens; a second one may follow a comma"),
+  ),
+)
+
 /** "4096 131072 6291456" or with commas, as sysctl writes them. */
 const numbers = (name: string, many: number): Config.Config<ReadonlyArray<number>> =>
   Config.mapOrFail(Config.string(name), (text) => {
@@ -88,6 +97,7 @@ export const fromConfig: Config.Config<TcpSettings> = Config.map(
       tcpKeepaliveProbes: count("TCP_KEEPALIVE_PROBES"),
       tcpSyncookies: cookies,
       tcpFastopen: count("TCP_FASTOPEN"),
+      tcpFastopenKey: fastOpenKey,
       tcpAbortOnOverflow: yesNo("TCP_ABORT_ON_OVERFLOW"),
       tcpWindowScaling: yesNo("TCP_WINDOW_SCALING"),
       tcpTimestamps: yesNo("TCP_TIMESTAMPS"),

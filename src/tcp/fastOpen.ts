@@ -4,6 +4,7 @@ import { signatureOctets } from "./authentication/keys.ts"
 import { rateAllows } from "./challenge.ts"
 import type { Refused, Step, TcpEffect, Why } from "./effect.ts"
 import { establish, fromRequest } from "./establish.ts"
+import { cookiesFor } from "./fastOpenKey.ts"
 import { output } from "./output.ts"
 import { drop, resetFor } from "./reset.ts"
 import { handshakeInterval, interval, measured } from "./rto.ts"
@@ -33,6 +34,7 @@ import { withoutSyn } from "./withoutSyn.ts"
 /** Bits of `tcpFastopen`, as Linux numbers them. */
 export const TFO_CLIENT = 1
 export const TFO_SERVER = 2
+export const TFO_CLIENT_WITHOUT_COOKIE = 4
 const TFO_SERVER_WITHOUT_COOKIE = 0x200
 
 /** How long a reset keeps its place in the queue, so that spoofed SYNs and resets gain nothing (Linux's reqsk_fastopen_remove). */
@@ -49,18 +51,21 @@ export type FastAnswer =
 
 /** What a SYN's Fast Open option gets (RFC 7413 section 4.2.2). */
 export const judge = (listen: Listen, seg: Segment, local: Endpoint, remote: Endpoint, now: Micros): FastAnswer => {
-  const { settings, keys } = listen.context
+  const { settings } = listen.context
   const asked = seg.options.fastOpen
   const enabled = (settings.tcpFastopen & TFO_SERVER) !== 0 && listen.options.fastOpen > 0
   const signed = signatureOctets(listen.options.authentication, remote.address) > 0
   // Beside a signature a SYN-ACK has no room for a cookie.
   if (!enabled || signed || (asked === undefined && seg.payload.length === 0)) return ordinary("none", "none")
   if (listen.fastOpens + held(listen, now).length >= listen.options.fastOpen) return ordinary("none", "full")
-  if ((settings.tcpFastopen & TFO_SERVER_WITHOUT_COOKIE) !== 0) return { _tag: "Accept" }
+  if (listen.options.fastOpenNoCookie || (settings.tcpFastopen & TFO_SERVER_WITHOUT_COOKIE) !== 0) {
+    return { _tag: "Accept" }
+  }
   if (asked === undefined) return ordinary("none", "none")
   const fresh = asked.experimental ? "experimental" : "standard"
   if (asked.cookie.length === 0) return ordinary(fresh, "asked")
-  const right = sameBytes(asked.cookie, keys.fastOpenCookie(local.address, remote.address))
+  const known = cookiesFor(listen.context, listen.options, local.address, remote.address)
+  const right = known.some((cookie) => sameBytes(asked.cookie, cookie))
   return right ? { _tag: "Accept" } : ordinary(fresh, "invalid")
 }
 

@@ -61,7 +61,7 @@ export const activeOpen = (
     closing: false,
     shut: false,
     fastOpen: fast?.option,
-    synData: fast?.option === undefined || fast.option.cookie.length === 0 ? 0 : Math.min(fast.data.length, fast.most),
+    synData: fast === undefined || fast.option?.cookie.length === 0 ? 0 : Math.min(fast.data.length, fast.most),
     timers: NO_TIMERS,
   }
   out.push(syn(sent, now, "RFC9293-3.10.1:active-OPEN"), { _tag: "Count", counter: "ActiveOpens" })
@@ -77,9 +77,9 @@ export const clamped = (path: PathLimits, { maxSegment }: SocketOptions): PathLi
 /** Fast Open, the client's side (RFC 7413 section 4.2.1): data for the SYN, and the cookie that lets it go. */
 export interface FastConnect {
   readonly data: Uint8Array
-  /** An empty cookie asks for one; then, and without the option, the data follows the handshake. */
+  /** An empty cookie asks for one, and the data follows the handshake; undefined: the SYN has no such option. */
   readonly option: TcpOptions["fastOpen"]
-  /** Octets that fit beside the options. */
+  /** Octets that may go along: those that fit beside the options, or none. */
   readonly most: number
 }
 

@@ -30,6 +30,8 @@ export interface TcpSettings {
   readonly tcpSyncookies: 0 | 1 | 2
   /** TCP Fast Open, bits as in Linux: 1 client, 2 server, 0x200 server without cookies. */
   readonly tcpFastopen: number
+  /** One key or two, as Linux's tcp_fastopen_key has them, for servers that share their cookies; empty: the stack has its own. */
+  readonly tcpFastopenKey: string
   /** Reset, not drop, the final ACK that finds the accept queue full. */
   readonly tcpAbortOnOverflow: boolean
   readonly tcpWindowScaling: boolean
@@ -241,6 +243,7 @@ export const defaultSettings: TcpSettings = {
   tcpKeepaliveProbes: 9,
   tcpSyncookies: 1,
   tcpFastopen: 1,
+  tcpFastopenKey: "",
   tcpAbortOnOverflow: false,
   tcpWindowScaling: true,
   tcpTimestamps: true,

@@ -1,6 +1,7 @@
 import { NOT_ECT } from "../wire/ecn.ts"
 import { ACK, ECE, SYN, type TcpOptions } from "../wire/tcpSegment.ts"
 import type { Transmit, Why } from "./effect.ts"
+import { cookiesFor } from "./fastOpenKey.ts"
 import { synAckOptions, synAckWindow, timestamp } from "./handshake.ts"
 import { add, type Seq } from "./seq.ts"
 import type { Negotiated, Request } from "./tcb.ts"
@@ -34,6 +35,7 @@ const optionsOf = (request: Request, agreed: Negotiated, now: Micros): TcpOption
   const clock = timestamp(request.context, request.tsOffset, now)
   const options = synAckOptions(agreed, request.path, clock, request.tsRecent)
   if (request.cookie === "none") return options
-  const cookie = request.context.keys.fastOpenCookie(request.local.address, request.remote.address)
+  const [cookie] = cookiesFor(request.context, request.options, request.local.address, request.remote.address)
+  if (cookie === undefined) return options
   return { ...options, fastOpen: { cookie, experimental: request.cookie === "experimental" } }
 }

@@ -90,6 +90,10 @@ export interface SocketOptions {
   readonly deferAccept: Micros
   /** TCP_FASTOPEN of a listener: connections at most that have been opened by their SYN alone; 0: none. */
   readonly fastOpen: number
+  /** TCP_FASTOPEN_KEY of a listener: 16 octets, or 32 of two keys; undefined: `tcpFastopenKey`. */
+  readonly fastOpenKey: Uint8Array | undefined
+  /** TCP_FASTOPEN_NO_COOKIE: data in SYNs needs none, neither ours nor the peers'. */
+  readonly fastOpenNoCookie: boolean
   /** TCP_MD5SIG and TCP_AO_ADD_KEY: which peers' segments are signed, and with what. */
   readonly authentication: Authentication | undefined
   /** IP_MINTTL: what comes with a smaller TTL is dropped (RFC 5082). 0: anything is taken. */
@@ -126,6 +130,8 @@ export const defaultSocketOptions: SocketOptions = {
   ipv6Only: undefined,
   deferAccept: 0,
   fastOpen: 0,
+  fastOpenKey: undefined,
+  fastOpenNoCookie: false,
   authentication: undefined,
   minTtl: 0,
   ttl: 0,

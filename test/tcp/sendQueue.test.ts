@@ -1,6 +1,15 @@
 import { describe, expect, test } from "bun:test"
 import fc from "fast-check"
-import { append, copyTo, dropBefore, emptyQueue, end, type SendQueue, slice } from "../../src/tcp/sendQueue.ts"
+import {
+  append,
+  copyTo,
+  dropBefore,
+  emptyQueue,
+  end,
+  type SendQueue,
+  slice,
+  toRecordEnd,
+} from "../../src/tcp/sendQueue.ts"
 import { add } from "../../src/tcp/seq.ts"
 
 /** The queue as one array: its first sequence number and its octets. */
@@ -75,6 +84,20 @@ describe("send queue", () => {
         expect([...slice(queue, add(start, from), length)]).toEqual(all.slice(from, from + length))
       }),
     )
+  })
+
+  test("toRecordEnd: to the end of the record that an octet is of, of whatever chunks it is made", () => {
+    const parts = [
+      [3, false],
+      [2, true],
+      [4, true],
+      [5, false],
+    ] as const
+    const queue = parts.reduce((q, [n, record]) => append(q, new Uint8Array(n), record), emptyQueue(0xffff_fffe))
+    const ends = Array.from({ length: 14 }, (_, i) => toRecordEnd(queue, add(0xffff_fffe, i)))
+    const open = Number.POSITIVE_INFINITY
+    expect(ends).toEqual([5, 4, 3, 2, 1, 4, 3, 2, 1, open, open, open, open, open])
+    expect(toRecordEnd(dropBefore(queue, add(0xffff_fffe, 6)), add(0xffff_fffe, 6))).toBe(3)
   })
 
   test("copyTo, at an offset: writes the range and nothing beside it", () => {

@@ -45,6 +45,7 @@ const FREEBSD: ReadonlyArray<readonly [name: string, value: string]> = [
   ["net.ipv4.tcp_recovery", "0"],
   ["net.ipv4.tcp_early_retrans", "0"],
   ["net.ipv4.tcp_frto", "0"],
+  ["net.ipv4.tcp_fastopen_key", "a1a1a1a1-b2b2b2b2-c3c3c3c3-d4d4d4d4"],
 ]
 
 /** The machine that a script finds. */

@@ -4,8 +4,10 @@ import type { Micros } from "../../tcp/time.ts"
 import { formatEndpoint } from "../../wire/addressText.ts"
 import type { CommandAction } from "./ast.ts"
 import { DEFAULTS_SH } from "./baseline.ts"
+import { missingCounter, type Nstat } from "./nstat.ts"
+import { changeRoute } from "./routes.ts"
 import { unsupported } from "./scriptError.ts"
-import { type SimpleCommand, splitCommands } from "./shell.ts"
+import { filtered, type SimpleCommand, splitCommands } from "./shell.ts"
 import { setSysctl } from "./sysctl.ts"
 
 /** What commands work on: the machine's configuration and its socket table. */
@@ -15,7 +17,12 @@ export interface CommandContext {
   configure(settings: TcpSettings): boolean
   /** Segmentation offload of the interface; false when it cannot be changed any more. */
   offload(on: boolean): boolean
+  /** Octets of the largest packet of the interface; false when it cannot be changed any more. */
+  mtu(octets: number): boolean
   sleep(duration: Micros): void
+  /** What the machine has counted. */
+  counters(): Readonly<Record<string, number>>
+  readonly nstat: Nstat
   sockets(): ReadonlyArray<SocketStatus>
   drop(socket: SocketStatus): void
   /** A sysctl without effect here: listed in the result. */
@@ -34,6 +41,7 @@ export const runCommand = (context: CommandContext, action: CommandAction): stri
 const runSimple = (context: CommandContext, action: CommandAction, command: SimpleCommand): string | undefined => {
   const [path = "", ...args] = command.words
   const name = path.split("/").at(-1) ?? ""
+  if (command.piped) return unsupported(action.at, `the command \`${command.text}\``)
   switch (name) {
     case "sysctl":
       return sysctl(context, action, args)
@@ -65,28 +73,25 @@ const runSimple = (context: CommandContext, action: CommandAction, command: Simp
     case "ss":
     case "netstat":
     case "sockstat":
-      return search(context, name, command.grep)
+      return search(table(context, name), command)
     case "tcpdrop":
       for (const socket of context.sockets()) if (socket.remote !== undefined) context.drop(socket)
       return undefined
-    case "nstat":
-      // Without a pattern it only sets its history.
-      if (command.grep === undefined) return undefined
-      return unsupported(action.at, "queries of counters (nstat)")
+    case "nstat": {
+      const missing = command.filters.map(({ pattern }) => missingCounter(pattern)).find((found) => found !== undefined)
+      if (missing !== undefined) return unsupported(action.at, `the counter ${missing} (nstat)`)
+      const options = args.filter((arg) => arg.startsWith("-")).join("")
+      return search(context.nstat.lines(context.counters(), options), command)
+    }
     case "ip":
+      return ip(context, action, command)
     case "tc":
-      if (/^tc qdisc .* fq\b/.test(command.words.join(" "))) {
-        return unsupported(action.at, "pacing by the queueing discipline fq")
+      // A root queue neither delays nor drops anything here: what paces does so in the stack.
+      if (!/^tc qdisc (?:add|replace|del|change) dev \S+ root/.test(command.words.join(" "))) {
+        return unsupported(action.at, `the command \`${command.text}\``)
       }
-      if (
-        /^ip tcp_metrics (?:flush|delete)|^tc qdisc (?:add|replace|del|change) dev \S+ root/.test(
-          command.words.join(" "),
-        )
-      ) {
-        context.ignored(command.text)
-        return undefined
-      }
-      return unsupported(action.at, `the command \`${command.text}\``)
+      context.ignored(command.text)
+      return undefined
     default:
       // What the corpora write at a script's end to undo what its set-up did.
       if (name.startsWith("sysctl_restore")) return undefined
@@ -159,14 +164,35 @@ const ethtool = (context: CommandContext, action: CommandAction, command: Simple
   return undefined
 }
 
-/** A table as `ss -tan` and `sockstat -s` print it: fails, as grep does, where the pattern is not in it. */
-const search = (context: CommandContext, name: string, pattern: string | undefined): string | undefined => {
-  if (pattern === undefined) return undefined
-  const lines = context.sockets().map((socket) => describe(socket, name))
-  return lines.some((line) => new RegExp(pattern).test(line))
-    ? undefined
-    : `"${pattern}" is not in\n${lines.join("\n")}`
+/** iproute2's ip(8): routes' metrics, the interface's MTU, and the metrics that Linux remembers of peers. */
+const ip = (context: CommandContext, action: CommandAction, command: SimpleCommand): string | undefined => {
+  const [object = "", verb = "", ...rest] = command.words.slice(1).filter((word) => !/^-(?:4|6|\w*force)$/.test(word))
+  const change = /^(?:a|add|ap|append|c|ch|change|chg|r|rep|replace)$/.test(verb)
+  if (/^tcp_?m/.test(object) && /^(?:f|d)/.test(verb)) {
+    context.ignored(command.text)
+    return undefined
+  }
+  if (/^ro?/.test(object) && change) {
+    const changed = changeRoute(context.settings(), rest)
+    if (changed._tag === "Unknown") return unsupported(action.at, `${changed.what} of a route`)
+    const done = (changed.mtu === undefined || context.mtu(changed.mtu)) && context.configure(changed.settings)
+    return done ? undefined : unsupported(action.at, "ip route while sockets are open")
+  }
+  const mtu = /^l/.test(object) && verb.startsWith("s") ? rest[rest.indexOf("mtu") + 1] : undefined
+  const only = rest.every((word, i) => word === "mtu" || word === mtu || word === "dev" || rest.length - i > 2)
+  if (mtu === undefined || !only) return unsupported(action.at, `the command \`${command.text}\``)
+  return context.mtu(Number(mtu)) ? undefined : unsupported(action.at, "ip link while sockets are open")
 }
+
+/** What grep leaves of a command's output: it fails where that is nothing. */
+const search = (lines: ReadonlyArray<string>, { filters }: SimpleCommand): string | undefined => {
+  if (filters.length === 0 || filtered(lines, filters).length > 0) return undefined
+  return `"${filters.map(({ pattern }) => pattern).join(" | ")}" is not in\n${lines.join("\n")}`
+}
+
+/** As `ss -tan` and `sockstat -s` print it. */
+const table = (context: CommandContext, name: string): ReadonlyArray<string> =>
+  context.sockets().map((socket) => describe(socket, name))
 
 const SS_STATES: Readonly<Record<string, string>> = {
   ESTABLISHED: "ESTAB",

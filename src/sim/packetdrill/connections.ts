@@ -1,7 +1,7 @@
 import type { SocketStatus } from "../../host/types.ts"
 import { type Endpoint, sameEndpoint } from "../../wire/address.ts"
 import type { RunConfig } from "./config.ts"
-import { ownCookies } from "./cookies.ts"
+import { cookiesBetween } from "./cookies.ts"
 import { type Flow, makeFlow } from "./flow.ts"
 import type { Stage } from "./stage.ts"
 
@@ -58,9 +58,7 @@ export class Connections {
   flowOf(local: Endpoint, remote: Endpoint): Flow {
     const known = this.flows.find((flow) => sameEndpoint(flow.remote, remote) && flow.local.port === local.port)
     if (known !== undefined) return known
-    const cookie = this.stage.machine.fastOpenCookie(local.address, remote.address)
-    const cookies = new Map([...ownCookies(this.config.definitions)].map((digits) => [digits, cookie] as const))
-    const flow = makeFlow(local, remote, cookies)
+    const flow = makeFlow(local, remote, cookiesBetween(local.address, remote.address, this.config.definitions))
     this.flows.push(flow)
     return flow
   }

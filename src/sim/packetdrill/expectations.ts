@@ -1,6 +1,6 @@
 import { type Micros, OFF } from "../../tcp/time.ts"
 import { sameEndpoint } from "../../wire/address.ts"
-import { FIN, RST } from "../../wire/tcpSegment.ts"
+import { FIN, PSH, RST } from "../../wire/tcpSegment.ts"
 import type { IcmpAction, ScriptEvent, TcpAction } from "./ast.ts"
 import { allowed, onTime, type Schedule, type Tolerance } from "./clock.ts"
 import type { RunConfig } from "./config.ts"
@@ -8,7 +8,7 @@ import type { Connections } from "./connections.ts"
 import type { Failures } from "./failures.ts"
 import type { Flow } from "./flow.ts"
 import { compareIcmp, compareTcp, expectedLine, icmpLine, issOf, learn, seenLine } from "./match.ts"
-import { join, type Seen } from "./packet.ts"
+import { cut, join, type Seen } from "./packet.ts"
 import type { Passage } from "./passage.ts"
 import { formatSeconds } from "./report.ts"
 import type { Stage } from "./stage.ts"
@@ -67,13 +67,14 @@ export class Expectations {
   }
 
   /**
-   * A stack may cut what it sends at once as it likes: an expected packet stands for as many in a row as make it
-   * up, unless the script is strict about segments.
+   * A stack may cut what it sends at once as it likes: an expected packet stands for as many segments in a row as
+   * make it up, unless the script is strict about them. What of a packet goes beyond it stays for the next one.
    */
   private withWhatFollows(first: Seen, action: TcpAction | IcmpAction, limit: Micros): Seen {
     if (action._tag === "Icmp" || this.config.strictSegments) return first
     const { sent } = this.stage.machine
-    let whole = first
+    const push = (action.flags & PSH) !== 0
+    let whole = this.upTo(first, action.length, push)
     while (whole.body._tag === "Tcp" && whole.body.length > 0 && whole.body.length < action.length) {
       const next = this.passage.next()
       if (sent.length === 0 && (next === OFF || next > limit)) return whole
@@ -82,12 +83,24 @@ export class Expectations {
         this.passage.step(next)
         continue
       }
-      const joined = join(whole, following)
-      if (joined === undefined || joined.length > action.length) return whole
+      if (join(whole, following) === undefined) return whole
       sent.shift()
+      const joined = join(whole, this.upTo(following, action.length - whole.body.length, push))
+      if (joined === undefined || joined.length > action.length) {
+        sent.unshift(following)
+        return whole
+      }
       whole = { ...whole, body: joined }
     }
     return whole
+  }
+
+  /** The packet's first `length` octets, where it has more and is cut there. */
+  private upTo(seen: Seen, length: number, push: boolean): Seen {
+    const parts = length > 0 ? cut(seen, length, push) : undefined
+    if (parts === undefined) return seen
+    this.stage.machine.sent.unshift(parts[1])
+    return parts[0]
   }
 
   private compare(seen: Seen, action: TcpAction | IcmpAction, flow: Flow): ReadonlyArray<string> {

@@ -1,6 +1,7 @@
 import type { ReadResult, SocketId } from "../../host/types.ts"
 import { defaultSocketOptions, type SocketOptions } from "../../tcp/tcb.ts"
 import type { Endpoint } from "../../wire/address.ts"
+import type { Expression } from "./ast.ts"
 import type { Flow } from "./flow.ts"
 
 /** What a script holds by a file descriptor's number. */
@@ -30,6 +31,8 @@ export interface SocketFile {
   sendTimeout: number
   /** SO_LINGER with a time of 0: close resets. */
   linger: { readonly on: boolean; readonly seconds: number }
+  /** TCP_FASTOPEN_CONNECT: whom to connect to with the first write. */
+  deferred: Expression | undefined
   /** SO_ZEROCOPY: MSG_ZEROCOPY is heeded. */
   zeroCopy: boolean
   /** SO_TIMESTAMPING's bits, and how many octets were acknowledged when they were set: notices count from there. */
@@ -81,6 +84,7 @@ export const makeSocket = (fd: number, family: 4 | 6): SocketFile => ({
   receiveTimeout: 0,
   sendTimeout: 0,
   linger: { on: false, seconds: 0 },
+  deferred: undefined,
   zeroCopy: false,
   stamping: { bits: 0, from: 0 },
 })

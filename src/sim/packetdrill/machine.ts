@@ -1,5 +1,4 @@
 import { makeHost } from "../../host/host.ts"
-import { makeKeys } from "../../host/keyedHash.ts"
 import type { HostApi, HostEffect, SendSegment, SocketId, SocketStatus } from "../../host/types.ts"
 import { copyTo } from "../../tcp/sendQueue.ts"
 import type { TcpSettings } from "../../tcp/settings.ts"
@@ -53,8 +52,6 @@ export interface Machine {
   configure(settings: TcpSettings): boolean
   /** The socket that a flow's packets belong to, held by an application or not. */
   statusOf(flow: Flow): SocketStatus | undefined
-  /** The Fast Open cookie that it gives to a client's address. */
-  fastOpenCookie(local: IpAddress, remote: IpAddress): Uint8Array
   /** TCP_INFO. */
   info(status: SocketStatus): ReadonlyMap<string, number>
 }
@@ -72,7 +69,6 @@ class VirtualMachine implements Machine {
   readonly drops: Array<{ readonly at: Micros; readonly why: string }> = []
   readonly stirred = new Set<SocketId>()
   private readonly layout: OptionLayout
-  private readonly keys = makeKeys(SECRET)
 
   constructor(config: MachineConfig) {
     const { address, mtu, burst, settings } = config
@@ -131,10 +127,6 @@ class VirtualMachine implements Machine {
     this.settle()
   }
 
-  fastOpenCookie(local: IpAddress, remote: IpAddress): Uint8Array {
-    return this.keys.fastOpenCookie(local, remote)
-  }
-
   info(status: SocketStatus): ReadonlyMap<string, number> {
     return tcpInfo(status, this.now)
   }
@@ -155,7 +147,9 @@ class VirtualMachine implements Machine {
   private carryOut(effect: HostEffect): void {
     switch (effect._tag) {
       case "SendSegment":
-        this.sent.push(see(encodeSegment(effect, this.layout), this.now, effect.segment.why))
+        this.sent.push(
+          see(encodeSegment(effect, this.layout), this.now, effect.segment.why, effect.segment.segmentSize),
+        )
         return
       case "SendFrame":
         this.sent.push(see(effect.bytes.slice(), this.now, effect.why))

@@ -21,6 +21,8 @@ export interface Seen {
   readonly tos: number
   readonly flowLabel: number
   readonly body: SeenTcp | SeenIcmp | SeenOther
+  /** Payload octets of the segments that a device would cut it into; 0: it is one. */
+  readonly segmentSize: number
   /** What no valid packet has: wrong lengths or checksums. */
   readonly faults: ReadonlyArray<string>
 }
@@ -54,10 +56,10 @@ export interface SeenOther {
 }
 
 /** Reads an IP packet. What is wrong with it becomes `faults`, for the report. */
-export const see = (bytes: Uint8Array, at: Micros, why: string): Seen => {
+export const see = (bytes: Uint8Array, at: Micros, why: string, segmentSize = 0): Seen => {
   const v4 = (bytes[0] ?? 0) >>> 4 === 4
   const ip = v4 ? decodeIpv4(bytes, 0, bytes.length) : decodeIpv6(bytes, 0, bytes.length)
-  if (typeof ip === "string") return { ...UNREADABLE, at, why, bytes, faults: [ip] }
+  if (typeof ip === "string") return { ...UNREADABLE, at, why, bytes, segmentSize, faults: [ip] }
   const faults: Array<string> = []
   const total = ip.payloadOffset + ip.payloadLength
   if (total !== bytes.length) faults.push(`${bytes.length} octets sent, and the IP header says ${total}`)
@@ -80,6 +82,7 @@ export const see = (bytes: Uint8Array, at: Micros, why: string): Seen => {
     tos: ip.tos,
     flowLabel: "flowLabel" in ip ? ip.flowLabel : 0,
     body,
+    segmentSize,
     faults,
   }
 }
@@ -233,4 +236,19 @@ export const join = (first: Seen, second: Seen): SeenTcp | undefined => {
   return follows && allowed && options && b.length > 0
     ? { ...a, flags: a.flags | b.flags, length: a.length + b.length }
     : undefined
+}
+
+/**
+ * A packet as the two that a device may make of it, the first of `length` octets; undefined: no device cuts there.
+ * PSH goes with the last segment (Linux's tcp_gso_segment): `push` says whether the first is to have it all the same.
+ */
+export const cut = (whole: Seen, length: number, push: boolean): readonly [first: Seen, rest: Seen] | undefined => {
+  const { body, segmentSize } = whole
+  if (body._tag !== "Tcp" || segmentSize === 0 || length % segmentSize !== 0 || length >= body.length) return undefined
+  const flags = (body.flags & ~(PSH | FIN)) | (push ? body.flags & PSH : 0)
+  const rest = { ...body, seq: (body.seq + length) >>> 0, flags: body.flags & ~CWR, length: body.length - length }
+  return [
+    { ...whole, body: { ...body, flags, length } },
+    { ...whole, body: rest },
+  ]
 }

@@ -6,10 +6,25 @@ export interface SimpleCommand {
   readonly words: ReadonlyArray<string>
   /** Where standard output goes; /dev/null is nowhere. */
   readonly output: string | undefined
-  /** A pattern that `| grep` is to find in the output. */
-  readonly grep: string | undefined
+  /** What the output goes through: `| grep`, one after the other. */
+  readonly filters: ReadonlyArray<Grep>
+  /** It goes through something else. */
+  readonly piped: boolean
   readonly text: string
 }
+
+/** Lines with the pattern, or those without it (-v). */
+export interface Grep {
+  readonly pattern: string
+  readonly inverted: boolean
+}
+
+/** What is left of the lines; none of them: grep has failed. */
+export const filtered = (lines: ReadonlyArray<string>, filters: SimpleCommand["filters"]): ReadonlyArray<string> =>
+  filters.reduce(
+    (rest, { pattern, inverted }) => rest.filter((line) => new RegExp(pattern).test(line) !== inverted),
+    lines,
+  )
 
 export const splitCommands = (text: string): ReadonlyArray<SimpleCommand> =>
   text
@@ -22,17 +37,27 @@ export const splitCommands = (text: string): ReadonlyArray<SimpleCommand> =>
 const WORD = /"((?:\\.|[^"\\])*)"|'([^']*)'|([^\s"']+)/y
 
 const parseSimple = (text: string): SimpleCommand => {
-  const [head = "", ...filters] = text.split("|").map((part) => part.trim())
+  const [head = "", ...filters] = (text.match(PIPED) ?? []).map((part) => part.trim())
   const redirected = /(?:^|\s)(?:1?>{1,2}|&>)\s*([^\s&]+)/.exec(head)
   const words = wordsOf(head.replace(/\s*(?:[12&]?>{1,2}\s*[^\s]+)/g, ""))
-  const grep = filters.map(wordsOf).find((filter) => filter[0] === "grep")
+  const greps = filters.map(wordsOf).map(grepOf)
   const target = redirected?.[1]
   return {
     words: words[0] === "sudo" ? words.slice(1) : words,
     output: target === "/dev/null" ? undefined : target,
-    grep: grep?.find((word, i) => i > 0 && !word.startsWith("-")),
+    filters: greps.filter((grep) => grep !== undefined),
+    piped: greps.includes(undefined),
     text,
   }
+}
+
+/** What stands between bars that are not quoted. */
+const PIPED = /(?:"(?:\\.|[^"\\])*"|'[^']*'|[^|"'])+/g
+
+const grepOf = ([name, ...args]: ReadonlyArray<string>): Grep | undefined => {
+  const pattern = args.find((arg) => !arg.startsWith("-"))
+  if (name !== "grep" || pattern === undefined) return undefined
+  return { pattern, inverted: args.some((arg) => /^-[a-z]*v/.test(arg)) }
 }
 
 const wordsOf = (text: string): ReadonlyArray<string> => {

@@ -5,6 +5,7 @@ import { runCommand } from "./commands.ts"
 import type { RunConfig } from "./config.ts"
 import type { File } from "./files.ts"
 import type { Machine, MakeMachine } from "./machine.ts"
+import { Nstat } from "./nstat.ts"
 
 /** Largest payload in one packet of a machine with segmentation offload: Linux's 64 KiB less headers. */
 const BURST = 65_160
@@ -18,7 +19,9 @@ export class Stage {
   made: Machine | undefined
   private settings: TcpSettings
   private burst: number
+  private mtu: number
   private start: Micros = 0
+  private readonly nstat = new Nstat()
 
   constructor(
     private readonly config: RunConfig,
@@ -26,13 +29,14 @@ export class Stage {
     private readonly notes: Array<string>,
   ) {
     this.settings = config.settings
+    this.mtu = config.mtu
     this.burst = config.settings.profile.name === "linux" ? BURST : 0
   }
 
   get machine(): Machine {
     this.made ??= this.makeMachine({
       address: this.config.local,
-      mtu: this.config.mtu,
+      mtu: this.mtu,
       settings: this.settings,
       burst: this.burst,
       start: this.start,
@@ -56,7 +60,14 @@ export class Stage {
           this.burst = burst
           return true
         },
+        mtu: (octets) => {
+          if (octets !== this.mtu && !this.startAgain(untouched)) return false
+          this.mtu = octets
+          return true
+        },
         sleep,
+        counters: () => this.made?.host.counters ?? {},
+        nstat: this.nstat,
         sockets: () => this.made?.host.sockets() ?? [],
         drop: ({ socket }) => {
           this.machine.host.abort(socket, this.machine.now)

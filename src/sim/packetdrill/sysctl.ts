@@ -1,4 +1,5 @@
 import { isAlgorithm } from "../../tcp/congestion/registry.ts"
+import { parseFastOpenKey } from "../../tcp/fastOpenKey.ts"
 import type { TcpSettings } from "../../tcp/settings.ts"
 
 /** Multiplies a sysctl's number into the setting's unit. */
@@ -44,7 +45,6 @@ const PROFILE: Readonly<Record<string, readonly [field: string, unit: number]>> 
   "net.inet.tcp.rexmit_initial": ["initialRto", MILLISECONDS],
   "net.inet.tcp.rexmit_slop": ["rtoSlop", MILLISECONDS],
   "net.inet.tcp.initcwnd_segments": ["initialWindowSegments", 1],
-  "net.ipv4.tcp_rto_min_us": ["minRto", 1],
   "net.ipv4.tcp_rto_max_ms": ["maxRto", MILLISECONDS],
 }
 
@@ -101,6 +101,7 @@ export const setSysctl = (settings: TcpSettings, name: string, value: string): S
   if (profile !== undefined && profile[0] in settings.profile) {
     return { ...settings, profile: { ...settings.profile, [profile[0]]: Number(value) * profile[1] } }
   }
+  if (key === "net.ipv4.tcp_rto_min_us") return withLeastRto(settings, Number(value))
   const choice = CHOICES[key]
   if (choice !== undefined) {
     const [field, ...values] = choice
@@ -120,6 +121,13 @@ export const setSysctl = (settings: TcpSettings, name: string, value: string): S
   return setting === undefined ? "unknown" : assign(settings, setting, value, UNITS[setting] ?? 1)
 }
 
+/** The least RTO, in microseconds: of Linux's formula it is the least variation. */
+export const withLeastRto = (settings: TcpSettings, minRto: number): TcpSettings => {
+  const { profile } = settings
+  const rttvarFloor = profile.rttvarFloor === 0 ? 0 : minRto
+  return { ...settings, profile: { ...profile, minRto, rttvarFloor } }
+}
+
 const setMiddle = (settings: TcpSettings, name: string, value: number): SysctlResult => {
   const before: unknown = Object.entries(settings).find(([key]) => key === name)?.[1]
   if (!Array.isArray(before)) return "unknown"
@@ -136,6 +144,7 @@ const assign = (settings: TcpSettings, name: string, text: string, unit: number)
       return Number.isNaN(Number(text)) ? "unknown" : { ...settings, [name]: Number(text) * unit }
     case "string":
       if (name === "tcpCongestionControl" && !isAlgorithm(text)) return "unknown"
+      if (name === "tcpFastopenKey" && parseFastOpenKey(text) === undefined) return "unknown"
       return { ...settings, [name]: text }
     case "object": {
       const parts = text.trim().split(/\s+/).map(Number)

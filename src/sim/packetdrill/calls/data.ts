@@ -221,7 +221,11 @@ export const transmit = (
   const watch = watchOf(file, (flags & MSG_ZEROCOPY) !== 0)
   const fragments = watch?.released === true ? pieces : 1
   const waits = !file.nonBlocking && (flags & MSG_DONTWAIT) === 0
-  if (file.role === "new" && (flags & MSG_FASTOPEN) !== 0) return fastOpen(context, action, file, bytes, waits, watch)
+  if (file.role === "new" && ((flags & MSG_FASTOPEN) !== 0 || file.deferred !== undefined)) {
+    const to = file.deferred ?? action.args[4]
+    file.deferred = undefined
+    return fastOpen(context, file, to, bytes, waits, watch)
+  }
   let sent = 0
   const poll = (): CallResult | "blocks" => {
     const { machine } = context
@@ -262,13 +266,13 @@ const nextCut = (from: number, length: number, pieces: number): number =>
 /** connect(2) and send(2) in one (RFC 7413 section 4.1): the data goes with the SYN where a cookie is known. */
 const fastOpen = (
   context: CallContext,
-  action: CallAction,
   file: SocketFile,
+  to: Expression | undefined,
   bytes: Uint8Array,
   waits: boolean,
   watch: Watch | undefined,
 ): Attempt => {
-  const refused = openTo(context, file, action.args[4], bytes)
+  const refused = openTo(context, file, to, bytes)
   if (refused !== undefined) return immediate(refused)
   if (watch !== undefined && file.id !== undefined) context.machine.host.watch(file.id, watch)
   const carried = (): boolean => {

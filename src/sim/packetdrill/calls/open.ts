@@ -1,6 +1,7 @@
 import type { ConnectCall } from "../../../host/types.ts"
 import { OFF } from "../../../tcp/time.ts"
 import { type Endpoint, type IpAddress, UNSPECIFIED4, UNSPECIFIED6 } from "../../../wire/address.ts"
+import { EMPTY } from "../../../wire/tcpSegment.ts"
 import type { Expression } from "../ast.ts"
 import { isRefused, makeSocket, type SocketFile } from "../files.ts"
 import type { Flow } from "../flow.ts"
@@ -172,9 +173,16 @@ export const connect: Call = (context, action) => {
   if (isResult(file)) return immediate(file)
   if (file.role === "listener") return immediate(failed("EISCONN"))
   if (isUnspecifiedFamily(action.args[1])) return immediate(disconnect(context, file))
+  if (file.deferred !== undefined) return immediate(failed("EISCONN"))
   const fresh = file.role === "new"
   if (fresh) {
-    const refused = openTo(context, file, action.args[1])
+    const asks = file.noted.get("TCP_FASTOPEN_CONNECT") === 1
+    const remote = remoteOf(context, action.args[1])
+    if (asks && context.machine.host.mayOpenFast(remote.address, file.options)) {
+      file.deferred = action.args[1]
+      return immediate(done(0))
+    }
+    const refused = openTo(context, file, action.args[1], asks ? EMPTY : undefined)
     if (refused !== undefined) return immediate(refused)
   }
   const deadline = file.sendTimeout === 0 ? OFF : context.machine.now + file.sendTimeout
@@ -204,8 +212,7 @@ export const openTo = (
   fastOpen?: Uint8Array,
 ): CallResult | undefined => {
   const { config, machine } = context
-  const wanted = addressOf(to, config.definitions)
-  const remote = { address: wanted.address ?? config.remote, port: wanted.port ?? config.connectPort }
+  const remote = remoteOf(context, to)
   const { bound, options } = file
   const local: ConnectCall["local"] =
     bound === undefined
@@ -227,6 +234,11 @@ export const openTo = (
   file.flow = context.flowOf(status.local, status.remote)
   context.concerns(file.flow)
   return undefined
+}
+
+const remoteOf = ({ config }: CallContext, to: Expression | undefined): Endpoint => {
+  const wanted = addressOf(to, config.definitions)
+  return { address: wanted.address ?? config.remote, port: wanted.port ?? config.connectPort }
 }
 
 const isAny = (address: IpAddress): boolean => address.a === 0 && address.b === 0 && address.d === 0

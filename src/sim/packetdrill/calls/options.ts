@@ -1,4 +1,5 @@
 import { isAlgorithm } from "../../../tcp/congestion/registry.ts"
+import { FAST_OPEN_KEY, parseFastOpenKey } from "../../../tcp/fastOpenKey.ts"
 import { distance } from "../../../tcp/seq.ts"
 import { isSynchronized, type SocketOptions } from "../../../tcp/tcb.ts"
 import type { CallAction, Expression } from "../ast.ts"
@@ -52,7 +53,7 @@ const STACK: Readonly<Record<string, readonly [field: string, unit: number]>> = 
   SO_MAX_PACING_RATE: ["maxPacingRate", 1],
   IP_MINTTL: ["minTtl", 1],
   TCP_FASTOPEN: ["fastOpen", 1],
-  TCP_FASTOPEN_CONNECT: ["fastOpenConnect", 1],
+  TCP_FASTOPEN_NO_COOKIE: ["fastOpenNoCookie", 1],
   SO_RCVLOWAT: ["receiveLowWater", 1],
   SO_OOBINLINE: ["oobInline", 1],
   IP_TOS: ["tos", 1],
@@ -80,6 +81,7 @@ const NOTED = new Set([
   "TCP_FUNCTION_BLK",
   "TCP_THIN_DUPACK",
   "TCP_INQ",
+  "TCP_FASTOPEN_CONNECT",
   "SO_TIMESTAMP",
 ])
 
@@ -135,6 +137,13 @@ const set = (
     }
     case "SO_TIMESTAMPING":
       return setStamping(context, file, numberIn(context, value))
+    case "TCP_FASTOPEN_KEY": {
+      const key = octetsIn(value)
+      if (key === undefined || (key.length !== FAST_OPEN_KEY && key.length !== 2 * FAST_OPEN_KEY)) {
+        return failed("EINVAL")
+      }
+      return change(context, file, { fastOpenKey: key })
+    }
     case "SO_ERROR":
     case "SO_TYPE":
     case "SO_ACCEPTCONN":
@@ -187,6 +196,12 @@ const timeIn = (context: CallContext, action: CallAction, value: Expression | un
 const textIn = (value: Expression | undefined): string | undefined => {
   const inner = value?._tag === "Array" ? value.items[0] : value
   return inner?._tag === "Text" ? inner.value : undefined
+}
+
+/** A string's characters as octets. */
+const octetsIn = (value: Expression | undefined): Uint8Array | undefined => {
+  const text = textIn(value)
+  return text === undefined ? undefined : Uint8Array.from(text, (character) => character.charCodeAt(0))
 }
 
 const assign = (
@@ -250,6 +265,10 @@ const get = (context: CallContext, action: CallAction, file: SocketFile, name: s
       return Number(file.zeroCopy)
     case "SO_TIMESTAMPING":
       return file.stamping.bits
+    case "TCP_FASTOPEN_KEY": {
+      const key = file.options.fastOpenKey ?? parseFastOpenKey(context.machine.settings.tcpFastopenKey)
+      return String.fromCharCode(...(key ?? []))
+    }
     case "SO_TYPE":
       return 1
     case "SO_PROTOCOL":
