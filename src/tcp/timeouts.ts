@@ -135,7 +135,8 @@ const probe = (tcb: Synchronized, now: Micros): Step => {
   const backed: Synchronized = {
     ...tcb,
     timers: startUserTimeout(tcb, now, out),
-    rto: { ...rto, backoff: rto.backoff + 1, probes: rto.probes + 1 },
+    // It doubles as often as the limit of retransmissions says (Linux's tcp_send_probe0).
+    rto: { ...rto, backoff: rto.backoff + Number(rto.backoff < settings.tcpRetries2), probes: rto.probes + 1 },
   }
   const why = "RFC9293-3.8.6.1:zero-window-probe"
   if (settings.profile.windowProbe === "next-octet") {

@@ -18,7 +18,7 @@ export interface Flow {
   peerSyn: number | undefined
   /** A FIN or RST has passed: a SYN may start another connection on the same ports, with another ISN. */
   ended: boolean
-  /** The peer's FIN has been injected. */
+  /** The peer's FIN has been taken. */
   peerClosed: boolean
   /** Fast Open cookies on the wire by the digits that the script writes for them; others are as written. */
   readonly cookies: ReadonlyMap<string, Uint8Array>

@@ -1,3 +1,4 @@
+import type { SocketStatus } from "../../host/types.ts"
 import type { Micros } from "../../tcp/time.ts"
 import { FIN, RST, SYN } from "../../wire/tcpSegment.ts"
 import { type Environment, run } from "./assert/evaluate.ts"
@@ -44,6 +45,11 @@ export const runParsed = (
     throw error
   }
 }
+
+const AFTER_FIN: ReadonlyArray<string> = ["CLOSE-WAIT", "CLOSING", "LAST-ACK", "TIME-WAIT"]
+
+/** The peer's FIN, and all before it, has arrived. */
+const hasFinOf = ({ state, closed }: SocketStatus): boolean => AFTER_FIN.includes(state) || closed?.reason === "done"
 
 /** Carries out a script's events in turn. */
 class Runner {
@@ -147,9 +153,10 @@ class Runner {
       flow.peerSyn = action.seq.value
       flow.irs ??= action.seq.value
     }
-    if ((action.flags & FIN) !== 0) flow.peerClosed = true
     if ((action.flags & (FIN | RST)) !== 0) flow.ended = true
     this.stage.machine.inject(encodeTcp(action, flow))
+    const status = this.connections.status()
+    if (status !== undefined && hasFinOf(status)) flow.peerClosed = true
   }
 
   private get callContext(): CallContext {
