@@ -63,7 +63,7 @@ export class Egress {
         sourcePort: local.port,
         destinationPort: remote.port,
         ttl: guard === undefined || guard.ttl === 0 ? DEFAULT_TTL : guard.ttl,
-        tos: segment.ecn,
+        tos: guard === undefined ? segment.ecn : guard.tos | segment.ecn,
         identification: identification ?? 0,
         flowLabel: remote.address.family === 4 ? 0 : this.flowLabel(local, remote),
         segment,

@@ -25,17 +25,22 @@ export class Guard {
     readonly minTtl: number,
     /** Of what leaves; 0: the default. */
     readonly ttl: number,
+    /** Its DSCP, in place in the octet whose other two bits are ECN's. */
+    readonly tos: number,
     readonly authentication: Authentication | undefined,
     /** What the peer's segments are held to; undefined: they are not signed. */
     public session: Session | undefined,
   ) {}
 }
 
-/** Signed, or protected by its TTL: none of this costs the others more than one look. */
-const isGuarded = ({ minTtl, ttl, authentication }: Demands): boolean =>
-  minTtl > 0 || ttl > 0 || authentication !== undefined
+/** Signed, or with a TTL or TOS of its own: none of this costs the others more than one look. */
+const isGuarded = ({ minTtl, ttl, tos, authentication }: Demands): boolean =>
+  minTtl > 0 || ttl > 0 || tos > ECN || authentication !== undefined
 
-type Demands = Pick<SocketOptions, "minTtl" | "ttl" | "authentication">
+/** The bits that are not the application's (RFC 3168 section 5). */
+const ECN = 3
+
+type Demands = Pick<SocketOptions, "minTtl" | "ttl" | "tos" | "authentication">
 
 export const isUsable = ({ authentication }: Partial<SocketOptions>): boolean =>
   authentication === undefined || problemOf(authentication) === undefined
@@ -85,9 +90,9 @@ export const guardAfter = (
   remote: Endpoint,
   changed: Partial<SocketOptions>,
 ): { readonly guard: Guard | undefined } | undefined => {
-  if (!("authentication" in changed || "minTtl" in changed || "ttl" in changed)) return { guard }
-  const { minTtl = 0, ttl = 0, authentication } = guard ?? {}
-  const options = { minTtl, ttl, authentication, ...changed }
+  if (!GUARDED.some((name) => name in changed)) return { guard }
+  const { minTtl = 0, ttl = 0, tos = 0, authentication } = guard ?? {}
+  const options = { minTtl, ttl, tos, authentication, ...changed }
   const session =
     "authentication" in changed
       ? rekeyed(guard?.session, remote, authentication, options.authentication)
@@ -96,8 +101,10 @@ export const guardAfter = (
   return { guard: isGuarded(options) ? guardOf(options, session === "none" ? undefined : session) : undefined }
 }
 
-const guardOf = ({ minTtl, ttl, authentication }: Demands, session: Session | undefined): Guard =>
-  new Guard(minTtl, ttl, authentication, session)
+const GUARDED: ReadonlyArray<keyof Demands> = ["authentication", "minTtl", "ttl", "tos"]
+
+const guardOf = ({ minTtl, ttl, tos, authentication }: Demands, session: Session | undefined): Guard =>
+  new Guard(minTtl, ttl, tos & ~ECN, authentication, session)
 
 const isnsOf = (tcb: Tcb): { readonly iss: Seq; readonly irs: Seq } | undefined => {
   if ("link" in tcb) return tcb.link

@@ -43,6 +43,8 @@ export interface ConnectionOptions extends AuthenticationOptions {
   readonly finTimeout?: Duration.DurationInput | "none"
   /** TTL of what is sent, 1 to 255. Default 64; 255 for a peer that has `minTtl` (RFC 5082). */
   readonly ttl?: number
+  /** The octet that was the type of service (IP_TOS, IPV6_TCLASS): a DSCP times 4 (RFC 2474), 255 at most; the last two bits are ECN's. Default 0. */
+  readonly tos?: number
   /** Drop what comes with a smaller TTL, 1 to 255: 255 takes the peer for a neighbour. Default: take anything. */
   readonly minTtl?: number
 }
@@ -160,6 +162,7 @@ const changeOf = (
 }
 
 const SAME_NAME = [
+  "tos",
   "noDelay",
   "cork",
   "quickAck",

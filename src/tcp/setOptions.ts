@@ -85,6 +85,7 @@ const RANGES: ReadonlyArray<readonly [name: Numeric, least: number, most: number
   ["keepInterval", SECOND, LONGEST_KEEPALIVE],
   ["keepCount", 1, 127],
   ["synCount", 1, 127],
+  ["tos", 0, 255],
   // Linux's TCP_MIN_MSS and MAX_TCP_WINDOW.
   ["maxSegment", 88, 32767],
   ["userTimeout", 1, Number.POSITIVE_INFINITY],

@@ -100,6 +100,8 @@ export interface SocketOptions {
   readonly minTtl: number
   /** IP_TTL of what leaves; 0: the default. */
   readonly ttl: number
+  /** IP_TOS, IPV6_TCLASS of what leaves; its last two bits are ECN's and not the application's. */
+  readonly tos: number
   /** TCP_CONGESTION; empty: `tcpCongestionControl`. */
   readonly congestion: CcName | ""
   /** SO_MAX_PACING_RATE, octets per second; 0: no limit, and pacing only where congestion control wants it. */
@@ -135,6 +137,7 @@ export const defaultSocketOptions: SocketOptions = {
   authentication: undefined,
   minTtl: 0,
   ttl: 0,
+  tos: 0,
   congestion: "",
   maxPacingRate: 0,
 }

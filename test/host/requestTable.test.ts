@@ -82,7 +82,7 @@ describe("a request in the table", () => {
     const [one] = fc.sample(request, { numRuns: 1, seed: 1 })
     if (one === undefined) throw new Error("no request")
     const requests = table()
-    const guard = new Guard(255, 0, undefined, undefined)
+    const guard = new Guard(255, 0, 0, undefined, undefined)
     requests.add(one, LISTENER, 0, guard)
     expect(requests.guardOf(rowOf(requests, one))).toBe(guard)
     requests.remove(rowOf(requests, one))
