@@ -66,6 +66,12 @@ const runSimple = (context: CommandContext, action: CommandAction, command: Simp
       return undefined
     case "false":
       return "exit status 1"
+    case "cat":
+    case "date":
+    case "uname":
+      // They print to where nobody looks.
+      if (command.filters.length === 0 && command.output === undefined) return undefined
+      return unsupported(action.at, `the command \`${command.text}\``)
     case "kldload":
       return kldload(context, action, args)
     case "ethtool":
@@ -172,6 +178,7 @@ const ip = (context: CommandContext, action: CommandAction, command: SimpleComma
     context.ignored(command.text)
     return undefined
   }
+  if (/^(?:s|sh|show|l|ls|list)$/.test(verb) && command.filters.length === 0) return undefined
   if (/^ro?/.test(object) && change) {
     const changed = changeRoute(context.settings(), rest)
     if (changed._tag === "Unknown") return unsupported(action.at, `${changed.what} of a route`)

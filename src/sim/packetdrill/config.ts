@@ -33,6 +33,8 @@ export interface RunConfig {
   readonly bindPort: number
   readonly connectPort: number
   readonly mtu: number
+  /** Payload octets of a segment of the peer's: more comes as several that the device has joined. 0: it comes as it is written. */
+  readonly mss: number
   readonly tolerance: Micros
   /** Of the time since the last event, where that is more. */
   readonly tolerancePercent: number
@@ -68,6 +70,7 @@ export const FLAGS: Readonly<Record<string, FlagKind>> = {
   local_ip: "value",
   remote_ip: "value",
   mtu: "value",
+  mss: "value",
   bind_port: "value",
   connect_port: "value",
   tolerance_usecs: "value",
@@ -84,7 +87,6 @@ export const FLAGS: Readonly<Record<string, FlagKind>> = {
   remote_linkaddr: "ignored",
   remote_prefix: "ignored",
   speed: "ignored",
-  mss: "ignored",
   verbose: "ignored-switch",
   debug: "ignored-switch",
   persistent_tun_dev: "ignored-switch",
@@ -125,6 +127,7 @@ export const configure = (script: Script, options: RunOptions): RunConfig => {
     bindPort: numberOf(value("bind_port"), PORT),
     connectPort: numberOf(value("connect_port"), PORT),
     mtu: numberOf(value("mtu"), MTU),
+    mss: numberOf(value("mss"), 0),
     tolerance: numberOf(value("tolerance_usecs"), TOLERANCE),
     tolerancePercent: numberOf(value("tolerance_percent"), TOLERANCE_PERCENT),
     tsTick: numberOf(value("tcp_ts_tick_usecs"), 0),

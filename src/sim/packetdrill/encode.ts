@@ -4,7 +4,7 @@ import { finish, pseudoHeader, sum } from "../../wire/checksum.ts"
 import { IPV4_HEADER, PROTOCOL_ICMP, PROTOCOL_TCP, writeIpv4 } from "../../wire/ipv4.ts"
 import { IPV6_HEADER, NEXT_HEADER_ICMPV6, writeIpv6 } from "../../wire/ipv6.ts"
 import { finishTcp } from "../../wire/tcp.ts"
-import { ACK, EMPTY, SYN } from "../../wire/tcpSegment.ts"
+import { ACK, CWR, EMPTY, FIN, PSH, RST, SYN } from "../../wire/tcpSegment.ts"
 import type { IcmpAction, IpSpec, TcpAction } from "./ast.ts"
 import { cookieToWire, type Flow, toWire } from "./flow.ts"
 import { icmpNumbers } from "./icmpNames.ts"
@@ -39,6 +39,23 @@ export const encodeTcp = (action: TcpAction, flow: Flow): Uint8Array => {
   bytes.set(options, offset + TCP_HEADER)
   finishTcp(bytes, offset, length, flow.remote.address, flow.local.address)
   return bytes
+}
+
+/** The segments of `mss` octets that a device has joined to one packet; 0: it is none. */
+export const piecesOf = (action: TcpAction, mss: number): ReadonlyArray<TcpAction> => {
+  const { flags, length, seq } = action
+  if (mss <= 0 || length <= mss || (flags & (SYN | RST)) !== 0) return [action]
+  return Array.from({ length: Math.ceil(length / mss) }, (_, i) => {
+    const from = i * mss
+    // What Linux leaves to the first and to the last of them (tcp_gso_segment).
+    const not = (i === 0 ? 0 : CWR) | (from + mss < length ? FIN | PSH : 0)
+    return {
+      ...action,
+      seq: { ...seq, value: (seq.value + from) >>> 0 },
+      length: Math.min(mss, length - from),
+      flags: flags & ~not,
+    }
+  })
 }
 
 /** SACK blocks and echoed timestamps of the peer speak of our numbers. */

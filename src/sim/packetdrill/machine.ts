@@ -38,8 +38,8 @@ export interface Machine {
   readonly drops: ReadonlyArray<{ readonly at: Micros; readonly why: string }>
   /** Sockets with events since somebody asked (edge-triggered epoll does). */
   readonly stirred: Set<SocketId>
-  /** A packet comes in and is answered, as an interrupt of its own. */
-  inject(bytes: Uint8Array): void
+  /** Packets come in together and are answered, as an interrupt of their own. */
+  inject(...packets: ReadonlyArray<Uint8Array>): void
   /** Carries out what a call or a packet has left to be done. */
   settle(): void
   /** When the stack does something by itself, or OFF. */
@@ -97,8 +97,8 @@ class VirtualMachine implements Machine {
     return this.host.configure(settings) === undefined
   }
 
-  inject(bytes: Uint8Array): void {
-    this.host.frame(0, bytes, 0, bytes.length, false, this.now)
+  inject(...packets: ReadonlyArray<Uint8Array>): void {
+    for (const bytes of packets) this.host.frame(0, bytes, 0, bytes.length, false, this.now)
     this.settle()
   }
 

@@ -37,6 +37,8 @@ export const parseExpression = (lexer: Lexer): Expression => {
 const parsePrimary = (lexer: Lexer): Expression => {
   const at = lexer.position()
   if (lexer.take("...")) return { _tag: "Ellipsis", at }
+  // "&sin6_addr", as strace writes where something goes: its name is enough.
+  if (lexer.take("&")) return parsePrimary(lexer)
   if (lexer.take("~")) return { _tag: "Not", at, of: parsePrimary(lexer) }
   if (lexer.take("[")) return { _tag: "Array", at, items: parseList(lexer, "]") }
   if (lexer.take("{")) return { _tag: "Struct", at, fields: parseFields(lexer) }

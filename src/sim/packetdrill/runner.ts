@@ -9,7 +9,7 @@ import type { CallContext } from "./calls/context.ts"
 import { allowed, type Schedule, scheduleOf, type Tolerance } from "./clock.ts"
 import { configure, defaultRunOptions, type RunConfig, type RunOptions } from "./config.ts"
 import { Connections } from "./connections.ts"
-import { encodeIcmp, encodeTcp } from "./encode.ts"
+import { encodeIcmp, encodeTcp, piecesOf } from "./encode.ts"
 import { Expectations } from "./expectations.ts"
 import { Failed, Failures, refused } from "./failures.ts"
 import { type MakeMachine, makeVirtualMachine } from "./machine.ts"
@@ -154,7 +154,7 @@ class Runner {
       flow.irs ??= action.seq.value
     }
     if ((action.flags & (FIN | RST)) !== 0) flow.ended = true
-    this.stage.machine.inject(encodeTcp(action, flow))
+    this.stage.machine.inject(...piecesOf(action, this.config.mss).map((piece) => encodeTcp(piece, flow)))
     const status = this.connections.status()
     if (status !== undefined && hasFinOf(status)) flow.peerClosed = true
   }

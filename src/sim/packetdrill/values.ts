@@ -72,7 +72,7 @@ export const ANY_ADDRESS: AddressValue = { address: undefined, port: undefined, 
 export const addressOf = (expression: Expression | undefined, definitions: Definitions): AddressValue => {
   if (expression === undefined || isEllipsis(expression)) return ANY_ADDRESS
   const fields = fieldsOf(resolve(expression, definitions), "an address")
-  const ip = fieldOf(fields, "sin_addr", "sin6_addr")
+  const ip = fieldOf(fields, "sin_addr", "sin6_addr") ?? fields.map(({ value }) => value).find(isPton)
   return {
     family: numberOr(fieldOf(fields, "sa_family", "sin_family", "sin6_family"), definitions, "a family", undefined),
     port: numberOr(fieldOf(fields, "sin_port", "sin6_port"), definitions, "a port", undefined),
@@ -80,10 +80,13 @@ export const addressOf = (expression: Expression | undefined, definitions: Defin
   }
 }
 
+/** strace's `inet_pton(AF_INET6, "::1", &sin6_addr)` in the place of a field. */
+const isPton = (value: Expression): boolean => value._tag === "Apply" && value.name === "inet_pton"
+
 const ipOf = (expression: Expression, definitions: Definitions): IpAddress => {
   const found = resolve(expression, definitions)
   if (found._tag === "Apply") {
-    const text = found.args.at(-1)
+    const text = found.args.find(({ _tag }) => _tag === "Text")
     const address = text?._tag === "Text" ? parseAddress(text.value) : undefined
     return address ?? syntax(found.at, "not an IP address")
   }

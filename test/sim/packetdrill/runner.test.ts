@@ -182,6 +182,27 @@ describe("blocking calls", () => {
   })
 })
 
+test("--mss: a longer packet of the peer's is segments that its device has joined", () => {
+  const script = `${ESTABLISHED}
+   +0 < P. 1:2501(2500) ack 1 win 32792
+   +0 > . 1:1(0) ack 2501
+   +0 %{ assert tcpi_rcv_mss == 1000 and tcpi_data_segs_in == 3, (tcpi_rcv_mss, tcpi_data_segs_in) }%
+   +0 < . 3501:5501(2000) ack 1 win 32792
+   +0 > . 1:1(0) ack 2501
+   +0 read(4, ..., 9000) = 2500`
+  expect(outcome(`--mss=1000\n${script}`)).toBe("passed")
+  expect(outcome(script)).toContain("(1460, 1)")
+})
+
+test("an expected packet may be a part of what is sent at once, cut where a device would cut it", () => {
+  const script = (expected: string): string => `${ESTABLISHED}+0 write(4, ..., 4000) = 4000\n${expected}`
+  const rest = "+0 > P. 3001:4001(1000) ack 1"
+  expect(outcome(script("+0 > . 1:1001(1000) ack 1\n+0 > P. 1001:4001(3000) ack 1"))).toBe("passed")
+  expect(outcome(script(`+0 > P. 1:3001(3000) ack 1\n${rest}`))).toBe("passed")
+  expect(outcome(script("+0 > . 1:2501(2500) ack 1"))).toContain("payload length: expected 2500")
+  expect(outcome(`--strict_segments\n${script("+0 > P. 1:3001(3000) ack 1")}`)).toContain("payload length")
+})
+
 describe("calls", () => {
   test.each([
     ["+0 write(4, ..., 100) = 100", "passed"],
@@ -358,6 +379,9 @@ describe("commands", () => {
     ],
     ["ip link set dev tun0 down", "unsupported: the command `ip link set dev tun0 down`"],
     ["ip tcp_metrics flush all > /dev/null 2>&1", "passed"],
+    ["ip route show", "passed"],
+    ["cat /proc/net/netstat", "passed"],
+    ["cat /proc/net/netstat | grep TcpExt", "unsupported: the command `cat /proc/net/netstat | grep TcpExt`"],
     ["tc qdisc replace dev tun0 root pfifo", "passed"],
     ["tc qdisc replace dev tun0 root fq", "passed"],
     ["ethtool -K tun0 tso off gso off", "passed"],

@@ -55,13 +55,10 @@ const STACK: Readonly<Record<string, readonly [field: string, unit: number]>> = 
   TCP_FASTOPEN: ["fastOpen", 1],
   TCP_FASTOPEN_NO_COOKIE: ["fastOpenNoCookie", 1],
   SO_RCVLOWAT: ["receiveLowWater", 1],
-  SO_OOBINLINE: ["oobInline", 1],
   IP_TOS: ["tos", 1],
   IPV6_TCLASS: ["tos", 1],
   IP_TTL: ["ttl", 1],
   IPV6_UNICAST_HOPS: ["ttl", 1],
-  IP_MTU_DISCOVER: ["mtuDiscover", 1],
-  IPV6_MTU_DISCOVER: ["mtuDiscover", 1],
 }
 
 /** Where the stack keeps it: microseconds, negative when off. */
@@ -133,6 +130,15 @@ const set = (
       const on = numberIn(context, value)
       if (on !== 0 && on !== 1) return failed("EINVAL")
       file.zeroCopy = on === 1
+      return done(0)
+    }
+    case "IP_MTU_DISCOVER":
+    case "IPV6_MTU_DISCOVER": {
+      // Packets here always say that they are not to be fragmented, and heed what the path is known to carry.
+      const how = numberIn(context, value)
+      const { IP_PMTUDISC_WANT, IP_PMTUDISC_DO } = SYMBOLS
+      if (how !== IP_PMTUDISC_WANT && how !== IP_PMTUDISC_DO) return unsupported(action.at, `${name} ${how}`)
+      file.noted.set(name, how)
       return done(0)
     }
     case "SO_TIMESTAMPING":
