@@ -88,18 +88,21 @@ export class Notices {
     })
   }
 
-  /** A segment leaves. True: there is something to be told. */
+  /** A segment leaves. True: there is something more to be told. */
   left({ seq, length }: Transmit, now: Micros): boolean {
     if (length === 0) return false
     const end = add(seq, length)
+    let told = false
     for (const watched of this.watched) {
-      if (!before(seq, watched.end) || before(end, watched.end)) continue
+      if (before(end, watched.end)) break
+      if (!before(seq, watched.end)) continue
+      told ||= watched.scheduled || watched.sent
       if (watched.scheduled) this.stamp("scheduled", watched.end, now)
       if (watched.sent) this.stamp("sent", watched.end, now)
       watched.scheduled = false
       watched.sent = false
     }
-    return this.waiting
+    return told
   }
 
   /** The peer has everything up to `una`; undefined: all there is. */
@@ -111,14 +114,15 @@ export class Notices {
       if (watched.acknowledged) this.stamp("acknowledged", watched.end, now)
       this.release(watched)
     }
-    return this.waiting
+    return known.some(({ acknowledged, number }) => acknowledged || number !== undefined)
   }
 
   /** The connection is over: nothing is needed any more. */
   over(): boolean {
-    for (const watched of this.watched) this.release(watched)
+    const { watched } = this
     this.watched = []
-    return this.waiting
+    for (const write of watched) this.release(write)
+    return watched.some(({ number }) => number !== undefined)
   }
 
   private stamp(of: "scheduled" | "sent" | "acknowledged", end: Seq, at: Micros): void {

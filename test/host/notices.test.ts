@@ -80,7 +80,7 @@ describe("the times of a write", () => {
     expect(notices.left(segment(0, 29), 1)).toBe(false)
     expect(notices.left(segment(29, 0), 1)).toBe(false)
     expect(notices.left(segment(29, 1), 2)).toBe(true)
-    notices.left(segment(0, 30), 3)
+    expect(notices.left(segment(0, 30), 3)).toBe(false)
     notices.acknowledged(add(FIRST, 30), 4)
     expect(all(notices)).toEqual([
       { _tag: "Stamp", of: "scheduled", offset: 29, at: 2 },
