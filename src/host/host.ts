@@ -110,6 +110,7 @@ class Host implements HostApi {
     })
     this.config = new ConfigCalls(this.link)
     this.dhcp = new DhcpHost(config.interfaces, this.keys, this.link, this.deadlines)
+    const chances = new Chances(this.keys)
     this.tcp = new TcpHost(
       {
         context: this.context,
@@ -118,10 +119,10 @@ class Host implements HostApi {
         counters: this.count,
         event: emit,
         nextId: () => ++this.lastId as SocketId,
+        chances,
       },
       this.keys.tableSeed,
     )
-    const chances = new Chances(this.keys)
     this.datagrams = new Datagrams(
       {
         context: this.context,

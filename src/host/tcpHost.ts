@@ -31,6 +31,8 @@ import { IPV6_HEADER, IPV6_MIN_MTU } from "../wire/ipv6.ts"
 import type { Quote } from "../wire/quote.ts"
 import { COPIED_PAYLOAD } from "../wire/tcp.ts"
 import type { Segment, TcpPacket } from "../wire/tcpSegment.ts"
+import { ChallengeLimit } from "./challengeLimit.ts"
+import type { Chances } from "./chances.ts"
 import type { Counters } from "./counters.ts"
 import type { Deadlines, Scheduled } from "./deadlines.ts"
 import { Egress } from "./egress.ts"
@@ -83,6 +85,7 @@ export interface Shell {
   readonly counters: Counters
   readonly event: (event: SocketEvent) => void
   readonly nextId: () => SocketId
+  readonly chances: Pick<Chances, "next">
 }
 
 /** The TCP side of a host: finds the block that a segment is for, runs its reducer, carries the effects into tables and queues. */
@@ -96,6 +99,9 @@ export class TcpHost {
   /** Fast Open cookies that servers gave us. */
   readonly cookies = new Remembered<FastOpenCookie>()
   private readonly guards: Guards
+  private readonly challenges: ChallengeLimit
+  /** The ACK that follows is one challenge too many. */
+  private withheld = false
   private readonly trains = new Trains((flow, segment, now, gathered) => {
     this.own = gathered || isCopy(segment.payload) ? segment.payload : undefined
     this.staying = gathered ? undefined : segment.payload.buffer
@@ -120,6 +126,7 @@ export class TcpHost {
     private readonly shell: Shell,
     tableSeed: number,
   ) {
+    this.challenges = new ChallengeLimit(() => shell.context.settings, shell.chances)
     this.guards = new Guards(shell.counters, shell.link, shell.context.settings.profile.optionLayout)
     this.flows = new FlowTable(tableSeed)
     this.listening = new Listening(shell, this)
@@ -412,6 +419,10 @@ export class TcpHost {
     const { socket } = flow
     switch (effect._tag) {
       case "Transmit":
+        if (this.withheld) {
+          this.withheld = false
+          return this.shell.link.drop("RFC5961-7:challenge-limit")
+        }
         socket?.totals.left(effect)
         if (socket?.notices?.left(effect, now) === true) this.notify(socket, "error")
         return this.egress.transmit(effect, flow, now)
@@ -453,6 +464,10 @@ export class TcpHost {
       case "Drop":
         return this.shell.link.drop(effect.why)
       case "Count":
+        if (effect.counter === "TCPChallengeACK" && !this.challenges.allows(now)) {
+          this.withheld = true
+          return
+        }
         this.shell.counters.add(effect.counter, 1)
         if (effect.counter === "TCPOFOQueue" && socket !== undefined) socket.totals.outOfOrder++
         return

@@ -129,6 +129,7 @@ export const fromConfig: Config.Config<TcpSettings> = Config.map(
       tcpMaxTwBuckets: count("TCP_MAX_TW_BUCKETS"),
       tcpRfc1337: yesNo("TCP_RFC1337"),
       tcpInvalidRatelimit: duration("TCP_INVALID_RATELIMIT"),
+      tcpChallengeAckLimit: count("TCP_CHALLENGE_ACK_LIMIT"),
       tcpNotsentLowat: count("TCP_NOTSENT_LOWAT"),
       tcpModerateRcvbuf: yesNo("TCP_MODERATE_RCVBUF"),
       tcpRmem: triple("TCP_RMEM"),

@@ -15,6 +15,7 @@ export const challenge = (tcb: Synchronized, now: Micros, why: Why, out: Out): S
     out.push({ _tag: "Drop", why }, count("TCPACKSkippedChallenge"))
     return tcb
   }
+  // Right before the ACK: the host, which knows of all connections, may withhold both.
   out.push(count("TCPChallengeACK"))
   const sent = sendAck(tcb, now, why, out)
   return { ...sent, rcv: { ...sent.rcv, oowAt: now } }

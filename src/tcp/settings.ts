@@ -88,6 +88,8 @@ export interface TcpSettings {
   readonly tcpRfc1337: boolean
   /** At most one challenge ACK, or ACK of an out-of-window segment, per connection in this time (RFC 5961 section 7). */
   readonly tcpInvalidRatelimit: Micros
+  /** Challenge ACKs of all connections together, about so many in a second; 0x7fffffff: no limit. */
+  readonly tcpChallengeAckLimit: number
   /** Octets given and not yet sent up to which a socket takes more; see `notSentLowWater`. */
   readonly tcpNotsentLowat: number
   /** Receive buffers grow with what the application takes in a round trip, up to `tcpRmem`'s largest. */
@@ -275,6 +277,7 @@ export const defaultSettings: TcpSettings = {
   tcpMaxTwBuckets: 65536,
   tcpRfc1337: false,
   tcpInvalidRatelimit: 500_000,
+  tcpChallengeAckLimit: 0x7fffffff,
   tcpNotsentLowat: 0xffffffff,
   tcpModerateRcvbuf: true,
   // Linux's largest are 6 and 4 MiB, which hold 240 Mbit/s at 100 ms: these hold 1 Gbit/s, whose 12.5 MB are in flight then.
