@@ -28,7 +28,7 @@ const BARRIER_PORT = 65_000
 /** Frames: more than any window here holds, so that the link between the two loses nothing. */
 const QUEUE_LENGTH = 16_384
 
-export interface PeersOptions extends Pick<TapOptions, "offload" | "mtu" | "layer"> {
+export interface PeersOptions extends Pick<TapOptions, "offload" | "gather" | "mtu" | "layer"> {
   readonly settings?: StackOptions["settings"]
   /** By which the two speak where nothing else is said. Default 4; with 6 both have both. */
   readonly family?: 4 | 6
@@ -168,7 +168,7 @@ export const peersOver =
     withPeers({ family, ...options }, body)
 
 const meet = async (options: PeersOptions, body: (peers: Peers) => Promise<void>): Promise<void> => {
-  const { offload = false, mtu = 1500, layer = "ethernet", through = (device) => device } = options
+  const { offload = false, gather = true, mtu = 1500, layer = "ethernet", through = (device) => device } = options
   const { family = 4, network = { dadTransmits: 0 } } = options
   // An interface of less than 1280 octets has no IPv6.
   const isDual = family === 6
@@ -184,7 +184,7 @@ const meet = async (options: PeersOptions, body: (peers: Peers) => Promise<void>
   leftover = end
   try {
     const second = isDual ? [{ address: KERNEL_ADDRESS6, prefixLength: 64 }] : []
-    const tap = { offload, mtu, layer, addresses: [{ address: KERNEL_ADDRESS, prefixLength: 24 }, ...second] }
+    const tap = { offload, gather, mtu, layer, addresses: [{ address: KERNEL_ADDRESS, prefixLength: 24 }, ...second] }
     const opened = through(await run(openTap(tap).pipe(Scope.extend(scope))))
     const { impair } = options
     const device = impair === undefined ? opened : await run(impaired(opened, impair).pipe(Scope.extend(scope)))
@@ -275,9 +275,7 @@ const meetings = (stack: StackPeer, kernel: KernelPeer): Omit<Peers, "stack" | "
       return { ours, theirs }
     },
     barrier: async () => {
-      barrier ??= stack
-        .echo({ port: BARRIER_PORT, noDelay: true })
-        .then(() => kernel.dial(BARRIER_PORT, { host: STACK }))
+      barrier ??= stack.echo({ port: BARRIER_PORT, noDelay: true }).then(() => kernel.dial(BARRIER_PORT))
       const socket = await barrier
       await socket.write(text("."))
       await readExactly(socket, 1)
