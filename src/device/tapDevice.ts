@@ -21,7 +21,7 @@ import { joinedDatagrams, readVnetHeader, writeVnetHeader } from "./vnetHeader.t
 /** No two frames share a cache line. */
 const ALIGNED = 63
 /** Octets of a batch. */
-const BATCH_SIZE = 1 << 20
+const BATCH_SIZE = 1 << 19
 const BROKEN = POLLERR | POLLHUP | POLLNVAL
 
 /**

@@ -53,8 +53,8 @@ export interface TcpSettings {
   /** Small segments that are sent again go together. */
   readonly tcpRetransCollapse: boolean
   /**
-   * Octets that one connection hands to the device before others, timers and applications have their turn. Linux's
-   * bounds what waits in the device; its own of 1 MiB would be some milliseconds of frames.
+   * Octets that one connection hands to the device before others, timers and applications have their turn (Linux's
+   * bounds what waits in the device).
    */
   readonly tcpLimitOutputBytes: number
   /** RFC 2861: an unused window shrinks. */
@@ -258,7 +258,7 @@ export const defaultSettings: TcpSettings = {
   tcpReordering: 3,
   tcpMaxReordering: 300,
   tcpRetransCollapse: true,
-  tcpLimitOutputBytes: 262_144,
+  tcpLimitOutputBytes: 1_048_576,
   tcpSlowStartAfterIdle: true,
   tcpMinRttWlen: 300 * SECOND,
   tcpEcn: 2,
