@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os"
 import { Effect, type Scope } from "effect"
 import { nameProblem } from "../../ffi/ifreq.ts"
 import {
@@ -14,9 +15,9 @@ import { addAddress } from "../../ffi/netlink.ts"
 import { openTap as attach, type Tap } from "../../ffi/tun.ts"
 import type { IpAddress, MacAddress } from "../wire/address.ts"
 import type { Device } from "./device.ts"
-import { gather } from "./gather.ts"
 import { askable } from "./kernelGroups.ts"
 import { isGroupMac, randomMac } from "./mac.ts"
+import { handOver } from "./napi.ts"
 import { pollerStarted, register } from "./poller.ts"
 import { TapDevice } from "./tapDevice.ts"
 import { explain, type TapError, TapExists, TapNameInvalid, TapNotFound, TapOptionInvalid } from "./tapError.ts"
@@ -60,11 +61,12 @@ export interface TapOptions {
    */
   readonly multiQueue?: boolean
   /**
-   * Let the kernel join segments of ours to larger ones before it looks at them (GRO), which saves it work, and us the
-   * ACKs for them. Of use on a new interface without `offload` only, and passed over where the kernel does
-   * not let us: it takes CAP_SYS_ADMIN, or a writable /sys. Default true.
+   * Let a thread of the kernel's take what we write (threaded NAPI), which is then done beside us and not by us; and,
+   * without `offload`, join segments of ours to larger ones first (GRO), which saves it work, and us the ACKs for them.
+   * Of use on a new interface only, and passed over where the kernel does not let us: it takes Linux 5.12, and
+   * CAP_SYS_ADMIN or a writable /sys. Default: true where there is more than one processor.
    */
-  readonly gather?: boolean
+  readonly napi?: boolean
 }
 
 const DEFAULT_NAME = { ethernet: "tap%d", ip: "tun%d" } as const
@@ -104,11 +106,12 @@ const attached = (name: string, options: TapOptions, napi = false): Tap => {
   return attach(name, offload, { ...(layer && { layer }), ...(multiQueue && { multiQueue }), napi })
 }
 
-/** GRO without a time-out to gather in only costs: an interface that cannot have one is made again without. */
+/** Done by the writer itself, NAPI only costs: an interface that cannot have a thread is made again without. */
 const attachedNew = (name: string, options: TapOptions): Tap => {
-  if (options.offload === true || options.gather === false) return attached(name, options)
+  const { napi = availableParallelism() > 1, offload = false } = options
+  if (!napi) return attached(name, options)
   const tap = attached(name, options, true)
-  if (gather(tap.name)) return tap
+  if (handOver(tap.name, !offload)) return tap
   close(tap.fd)
   return attached(name, options)
 }

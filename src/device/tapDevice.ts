@@ -85,7 +85,7 @@ export class TapDevice implements Device {
       segmentationOffload: offload ? MAX_SEGMENTED_PAYLOAD : 0,
       datagramOffload: tap.datagramOffload,
       framesStay: true,
-      gathers: tap.napi,
+      gathers: tap.napi && !offload,
     }
   }
 

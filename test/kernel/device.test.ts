@@ -20,6 +20,7 @@ import { openTap, type TapError, type TapOptions } from "../../src/device/tap.ts
 import { ipv4, ipv6 } from "../../src/wire/address.ts"
 import { ACK, data, finished, flowOf, type HandMade, isSyn, PSH, payloadLength, segment, synAck } from "./handTcp.ts"
 import { kernelSuite } from "./namespace.ts"
+import { found } from "./wait.ts"
 
 const KERNEL = ipv4(0xc6120001) // 198.18.0.1
 const STACK = 0xc6120002 // 198.18.0.2
@@ -327,12 +328,12 @@ kernelSuite("TAP device: frames", import.meta.path, (test) => {
 
   for (const offload of [false, true]) {
     test(`frames of every size reach the kernel intact${offload ? ", with the virtio header" : ""}`, async () => {
-      await withTap({ offload, mtu: 9000 }, (device) => {
+      await withTap({ offload, mtu: 9000 }, async (device) => {
         const reader = packetReader(device.name)
         for (const length of [14, 60, 61, 1514, 4096, 9014]) {
           const frame = experimental(device, length)
           transmit(device, frame)
-          expect(reader.next()).toEqual(frame)
+          expect(await found("the frame", () => reader.next())).toEqual(frame)
         }
         expect(device.counters).toMatchObject({ txPackets: 6, txDropped: 0, txBytes: 14759 })
         reader.close()
@@ -381,7 +382,7 @@ kernelSuite("TAP device: frames", import.meta.path, (test) => {
       bringUp(device.name)
       const reader = packetReader(device.name)
       transmit(device, experimental(device, 61))
-      expect(reader.next()?.length).toBe(61)
+      expect((await found("the frame", () => reader.next())).length).toBe(61)
       reader.close()
     })
   })
@@ -542,7 +543,7 @@ kernelSuite("TAP device: offload", import.meta.path, (test) => {
 kernelSuite("TAP device: gathering", import.meta.path, (test) => {
   const MSS = 1448
   /** Segments of one flow in order, the last with `lastFlags`; what the kernel's network layer sees at once, payload octets each. */
-  const seen = (device: Device, count: number, lastFlags: number): ReadonlyArray<number> => {
+  const seen = async (device: Device, count: number, lastFlags: number): Promise<ReadonlyArray<number>> => {
     const mac = new Uint8Array(new BigUint64Array([BigInt(interfaceMac(device.name))]).buffer, 0, 6).toReversed()
     const flow = {
       destinationMac: mac,
@@ -560,36 +561,35 @@ kernelSuite("TAP device: gathering", import.meta.path, (test) => {
     const reader = packetReader(device.name, 0x0800)
     for (const frame of frames) transmit(device, frame)
     const lengths: Array<number> = []
-    for (let frame = reader.next(); frame !== undefined; frame = reader.next()) lengths.push(payloadLength(frame))
+    for (let octets = 0; octets < count * MSS; ) {
+      const length = payloadLength(await found("the next segment", () => reader.next()))
+      lengths.push(length)
+      octets += length
+    }
     reader.close()
     return lengths
   }
 
   test("segments of a flow reach the kernel's TCP as one, at once when the last is pushed", async () => {
-    await withTap(ADDRESSED, (device) => {
+    await withTap(ADDRESSED, async (device) => {
       // Where this thread is held up in the middle, the kernel's patience is over.
-      const rounds = Array.from({ length: 20 }, () => seen(device, 5, ACK | PSH))
-      for (const lengths of rounds) expect(lengths.reduce((x, y) => x + y)).toBe(5 * MSS)
+      const rounds: Array<ReadonlyArray<number>> = []
+      for (let n = 0; n < 20; n++) rounds.push(await seen(device, 5, ACK | PSH))
       expect(rounds).toContainEqual([5 * MSS])
     })
   })
 
   test("and one by one where it is not wanted", async () => {
-    await withTap({ ...ADDRESSED, gather: false }, (device) => {
+    await withTap({ ...ADDRESSED, napi: false }, async (device) => {
       expect(device.capabilities.gathers).toBe(false)
-      expect(seen(device, 3, ACK | PSH)).toEqual([MSS, MSS, MSS])
+      expect(await seen(device, 3, ACK | PSH)).toEqual([MSS, MSS, MSS])
     })
   })
 
   test("what is not pushed arrives soon all the same", async () => {
     await withTap(ADDRESSED, async (device) => {
-      const reader = packetReader(device.name, 0x0800)
-      seen(device, 2, ACK)
-      await sleep(5)
-      let octets = 0
-      for (let frame = reader.next(); frame !== undefined; frame = reader.next()) octets += payloadLength(frame)
-      expect(octets).toBe(2 * MSS)
-      reader.close()
+      const lengths = await seen(device, 2, ACK)
+      expect(lengths.reduce((x, y) => x + y)).toBe(2 * MSS)
     })
   })
 

@@ -28,7 +28,7 @@ const BARRIER_PORT = 65_000
 /** Frames: more than any window here holds, so that the link between the two loses nothing. */
 const QUEUE_LENGTH = 16_384
 
-export interface PeersOptions extends Pick<TapOptions, "offload" | "gather" | "mtu" | "layer"> {
+export interface PeersOptions extends Pick<TapOptions, "offload" | "napi" | "mtu" | "layer"> {
   readonly settings?: StackOptions["settings"]
   /** By which the two speak where nothing else is said. Default 4; with 6 both have both. */
   readonly family?: 4 | 6
@@ -163,12 +163,12 @@ export const ENDS = {
 
 /** The same with the two speaking by one version, where nothing else is said. */
 export const peersOver =
-  (family: 4 | 6): typeof withPeers =>
+  (family: 4 | 6, common: PeersOptions = {}): typeof withPeers =>
   (options, body) =>
-    withPeers({ family, ...options }, body)
+    withPeers({ family, ...common, ...options }, body)
 
 const meet = async (options: PeersOptions, body: (peers: Peers) => Promise<void>): Promise<void> => {
-  const { offload = false, gather = true, mtu = 1500, layer = "ethernet", through = (device) => device } = options
+  const { offload = false, napi = true, mtu = 1500, layer = "ethernet", through = (device) => device } = options
   const { family = 4, network = { dadTransmits: 0 } } = options
   // An interface of less than 1280 octets has no IPv6.
   const isDual = family === 6
@@ -184,7 +184,7 @@ const meet = async (options: PeersOptions, body: (peers: Peers) => Promise<void>
   leftover = end
   try {
     const second = isDual ? [{ address: KERNEL_ADDRESS6, prefixLength: 64 }] : []
-    const tap = { offload, gather, mtu, layer, addresses: [{ address: KERNEL_ADDRESS, prefixLength: 24 }, ...second] }
+    const tap = { offload, napi, mtu, layer, addresses: [{ address: KERNEL_ADDRESS, prefixLength: 24 }, ...second] }
     const opened = through(await run(openTap(tap).pipe(Scope.extend(scope))))
     const { impair } = options
     const device = impair === undefined ? opened : await run(impaired(opened, impair).pipe(Scope.extend(scope)))
@@ -198,7 +198,9 @@ const meet = async (options: PeersOptions, body: (peers: Peers) => Promise<void>
     )
     const stack = stackPeer(service, device, scope, isDual ? KERNEL6 : KERNEL)
     const kernel = kernelPeer(ENDS[family], (close) => closers.push(close))
-    await body({ stack, kernel, ...meetings(stack, kernel) })
+    // A neighbour that is still unknown would hold one version up and let the other pass.
+    const barrierAt = addresses.includes(`${ENDS[family].stack}/${family === 6 ? 64 : 24}`) ? ENDS[family].stack : STACK
+    await body({ stack, kernel, ...meetings(stack, kernel, barrierAt) })
   } finally {
     await end()
   }
@@ -261,7 +263,7 @@ const kernelPeer = (
   }
 }
 
-const meetings = (stack: StackPeer, kernel: KernelPeer): Omit<Peers, "stack" | "kernel"> => {
+const meetings = (stack: StackPeer, kernel: KernelPeer, barrierAt: string): Omit<Peers, "stack" | "kernel"> => {
   let barrier: Promise<KernelSocket> | undefined
   return {
     fromKernel: async (options = {}, kernelOptions = {}) => {
@@ -275,7 +277,9 @@ const meetings = (stack: StackPeer, kernel: KernelPeer): Omit<Peers, "stack" | "
       return { ours, theirs }
     },
     barrier: async () => {
-      barrier ??= stack.echo({ port: BARRIER_PORT, noDelay: true }).then(() => kernel.dial(BARRIER_PORT))
+      barrier ??= stack
+        .echo({ port: BARRIER_PORT, noDelay: true })
+        .then(() => kernel.dial(BARRIER_PORT, { host: barrierAt }))
       const socket = await barrier
       await socket.write(text("."))
       await readExactly(socket, 1)

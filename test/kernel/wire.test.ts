@@ -224,7 +224,7 @@ const conversation = async ({ stack, fromKernel, fromStack }: Peers): Promise<vo
 }
 
 /** Each frame as the stack wrote it: what the kernel has joined has the sum of its first. */
-const UNGATHERED = { gather: false }
+const UNGATHERED = { napi: false }
 
 for (const family of FAMILIES) {
   const withPeers = peersOver(family)
