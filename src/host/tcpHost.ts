@@ -104,7 +104,7 @@ export class TcpHost {
   private withheld = false
   private readonly trains = new Trains((flow, segment, now, gathered) => {
     this.own = gathered || isCopy(segment.payload) ? segment.payload : undefined
-    this.staying = gathered ? undefined : segment.payload.buffer
+    this.staying = gathered ? undefined : memoryOf(segment.payload)
     this.arrives(flow, segment, now)
     this.own = undefined
     this.staying = undefined
@@ -149,7 +149,7 @@ export class TcpHost {
       } else this.trains.end(flow)
       if (this.listening.reopens(flow, packet, now)) return
       this.own = isCopy(segment.payload) ? segment.payload : undefined
-      this.staying = stays === undefined ? undefined : segment.payload.buffer
+      this.staying = stays === undefined ? undefined : memoryOf(segment.payload)
       this.arrives(flow, segment, now)
       this.own = undefined
       this.staying = undefined
@@ -566,6 +566,10 @@ const isInFlight = (tcb: Tcb, seq: Seq): boolean => {
   if (tcb.open === "fast") return isInFlight(tcb.tcb, seq)
   return seq === (tcb.open === "active" ? tcb.sent.iss : tcb.iss)
 }
+
+/** Where a payload lies that may be lent; looking at a short one's memory would move it. */
+const memoryOf = (payload: Uint8Array): ArrayBufferLike | undefined =>
+  payload.length < LENT ? undefined : payload.buffer
 
 /** Not in device memory: the receive queue may keep it (see `COPIED_PAYLOAD`). */
 const isCopy = ({ length }: Uint8Array): boolean => length > 0 && length <= COPIED_PAYLOAD

@@ -20,9 +20,8 @@ export type Service = (connection: PlainConnection) => void
  */
 export const echo = (counters: ServiceCounters): Service => {
   const pump = (connection: PlainConnection): void => {
-    for (;;) {
-      const room = connection.room
-      if (room === 0) return
+    let { room } = connection
+    while (room > 0) {
       const bytes = connection.tryRead(Math.min(room, READ_SIZE))
       if (bytes === "empty") return
       if (bytes === "end") {
@@ -36,6 +35,8 @@ export const echo = (counters: ServiceCounters): Service => {
         return
       }
       counters.bytesOut += taken
+      // Asking for room that is not there is what orders the `onDrain`.
+      room = room > taken ? room - taken : connection.room
     }
   }
   return serve(counters, { onReadable: pump, onDrain: pump })

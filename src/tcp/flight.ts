@@ -118,7 +118,10 @@ export const appendSent = (f: Flight, record: Sent): Flight => {
   const { first, last, una, sacked, lost, retrans } = f
   const out = f.out + segmentsOf(record)
   const tail = f.chunks[f.chunks.length - 1]
-  if (tail === undefined || last === SPAN) {
+  if (tail === undefined) {
+    return { chunks: [{ records: [record], digest: undefined }], first, last: 1, una, out, sacked, lost, retrans }
+  }
+  if (last === SPAN) {
     const chunks = [...f.chunks, { records: [record], digest: undefined }]
     return { chunks, first, last: 1, una, out, sacked, lost, retrans }
   }

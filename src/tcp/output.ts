@@ -146,10 +146,8 @@ const allowance = (tcb: Synchronized, quota: number): number => {
 /** `windowLimits`: it is the peer's window that `window` comes from, not congestion. */
 const textAllowance = (tcb: Synchronized, text: number, window: number, windowLimits: boolean, mss: number): number => {
   const { snd } = tcb
-  // Half a window at once, so that one burst does not stand for all of it (Linux's tcp_cwnd_test).
-  const half = Math.max(1, segmentsIn(tcb.cc.cwnd, snd.mss) >> 1)
   const record = tcb.queue.records ? toRecordEnd(tcb.queue, snd.nxt) : text
-  const n = Math.min(text, window, record, Math.min(burstSegments(tcb, mss), half) * mss)
+  const n = Math.min(text, window, record, text <= mss ? mss : burstOf(tcb, mss))
   // What follows a record may not go along (MSG_EOR), so there is nothing to wait for.
   if (n === record && n < text) return n
   if (n >= mss) {
@@ -160,6 +158,12 @@ const textAllowance = (tcb: Synchronized, text: number, window: number, windowLi
   if (n === text) return mayBeShort(tcb, n) ? n : 0
   // The window is the limit: half of the largest ever seen is worth a segment (RFC 9293 section 3.8.6.2.1, case 3).
   return windowLimits && n * 2 >= snd.maxWnd && mayBeShort(tcb, n) ? n : 0
+}
+
+/** Half a window at once, so that one burst does not stand for all of it (Linux's tcp_cwnd_test). */
+const burstOf = (tcb: Synchronized, mss: number): number => {
+  const half = Math.max(1, segmentsIn(tcb.cc.cwnd, tcb.snd.mss) >> 1)
+  return Math.min(burstSegments(tcb, mss), half) * mss
 }
 
 /** Nagle's algorithm with Minshall's change: one short segment unacknowledged at a time. */
