@@ -11,6 +11,7 @@ const TUNGETFEATURES = 0x800454cf
 const TUNSETOFFLOAD = 0x400454d0
 const TUNGETIFF = 0x800454d2
 const TUNSETVNETHDRSZ = 0x400454d8
+const TUNSETSNDBUF = 0x400454d4
 const IFF_TUN = 0x0001
 const IFF_TAP = 0x0002
 const IFF_NAPI = 0x0010
@@ -75,6 +76,9 @@ export interface TunMode {
   readonly napi?: boolean
 }
 
+/** Frames that wait for the kernel's thread, where it has one: more than any batch of a stack's. */
+const NAPI_QUEUE = 16 << 20
+
 /**
  * Attaches to the TAP or TUN interface `name`, creating it when there is none. With `vnetHeader`, each frame read or
  * written begins with a struct virtio_net_hdr, and the kernel may hand over TCP segments of up to 64 KiB and
@@ -98,11 +102,19 @@ export const openTap = (name: string, vnetHeader: boolean, mode: TunMode = {}): 
       size.view.setInt32(0, VNET_HEADER, true)
       check("TUNSETVNETHDRSZ", ioctl(fd, TUNSETVNETHDRSZ, size))
     }
+    if (napi) setQueue(fd, NAPI_QUEUE)
     return { fd, name: nameOf(request), datagramOffload: setOffloads(fd, vnetHeader), napi }
   } catch (cause) {
     close(fd)
     throw cause
   }
+}
+
+/** What the kernel holds of a descriptor's frames at most, octets with its own records: EAGAIN to more. By default 2 GiB. */
+const setQueue = (fd: number, octets: number): void => {
+  const size = pinned(4)
+  size.view.setInt32(0, octets, true)
+  check("TUNSETSNDBUF", ioctl(fd, TUNSETSNDBUF, size))
 }
 
 /** Returns whether uncut UDP (USO, Linux 6.2) is among them. */

@@ -54,7 +54,9 @@ const pings = (line: string, device: Device, net: number, length: number, batch:
     ...row(line, "round trip", length, batch),
     prepare: () => {
       // The kernel learns from it whom to answer, and need not ask.
+      drain(device)
       transmit(device, who, 1, 1)
+      receive(device, 1, 1, 42)
       drain(device)
     },
     run: () => {

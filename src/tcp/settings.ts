@@ -258,7 +258,7 @@ export const defaultSettings: TcpSettings = {
   tcpReordering: 3,
   tcpMaxReordering: 300,
   tcpRetransCollapse: true,
-  tcpLimitOutputBytes: 1_048_576,
+  tcpLimitOutputBytes: 524_288,
   tcpSlowStartAfterIdle: true,
   tcpMinRttWlen: 300 * SECOND,
   tcpEcn: 2,
