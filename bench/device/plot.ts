@@ -51,7 +51,7 @@ export const plot = (costs: ReadonlyArray<Measured>, about: string): string => {
     height: top + UNITS.length * (height + gapY) - gapY + 48,
   }
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${whole.width} ${whole.height}" font-family="sans-serif" font-size="12">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${whole.width} ${whole.height}" role="img" aria-label="frames and octets per second of each device, by frame and batch size" font-family="sans-serif" font-size="12">`,
     `<rect width="${whole.width}" height="${whole.height}" fill="#fff"/>`,
     text(left, 20, about, 'font-size="11" fill="#555"'),
     ...names.map((name, index) => legend(left + index * LEGEND, 42, name, colourOf(index))),

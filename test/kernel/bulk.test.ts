@@ -24,7 +24,7 @@ for (const offload of [false, true]) {
     const withPeers = peersOver(family)
     kernelSuite(`64 MiB, offload ${offload ? "on" : "off"}, over IPv${family}`, import.meta.path, (test) => {
       test("from the kernel to the stack: the same SHA-256", async () => {
-        await withPeers({ offload }, async ({ stack, fromKernel }) => {
+        await withPeers({ offload, napi: true }, async ({ stack, fromKernel }) => {
           const { ours, theirs } = await fromKernel()
           const [arrived] = await Promise.all([hashAll(ours), theirs.write(MANY).then(() => theirs.shutdown())])
           expect(arrived).toEqual(EXPECTED)
@@ -34,7 +34,7 @@ for (const offload of [false, true]) {
       })
 
       test("from the stack to the kernel: the same SHA-256", async () => {
-        await withPeers({ offload }, async ({ stack, fromKernel }) => {
+        await withPeers({ offload, napi: true }, async ({ stack, fromKernel }) => {
           const { ours, theirs } = await fromKernel()
           const [arrived] = await Promise.all([hashAll(theirs), ours.write(MANY).then(() => ours.shutdown())])
           expect(arrived).toEqual(EXPECTED)
@@ -44,7 +44,7 @@ for (const offload of [false, true]) {
       })
 
       test("through the stack's echo: the same SHA-256", async () => {
-        await withPeers({ offload }, async ({ stack, kernel }) => {
+        await withPeers({ offload, napi: true }, async ({ stack, kernel }) => {
           await stack.echo({ port: 7 })
           const theirs = await kernel.dial(7)
           const [arrived] = await Promise.all([hashAll(theirs), theirs.write(MANY).then(() => theirs.shutdown())])
@@ -55,7 +55,7 @@ for (const offload of [false, true]) {
       })
 
       test("both ways at once, on a connection that the stack made: the same SHA-256s", async () => {
-        await withPeers({ offload }, async ({ fromStack }) => {
+        await withPeers({ offload, napi: true }, async ({ fromStack }) => {
           const { ours, theirs } = await fromStack()
           const [there, back] = await Promise.all([
             hashAll(theirs),

@@ -13,7 +13,7 @@ const IDLE_MILLIS = 2000
 
 kernelSuite("A stack on which nobody speaks", import.meta.path, (test) => {
   test("1,000 connections are open: the loop stands still, and the first frame wakes it", async () => {
-    await withPeers({ offload: true }, async ({ stack, kernel }) => {
+    await withPeers({ offload: true, napi: true }, async ({ stack, kernel }) => {
       await stack.echo({ port: 7, backlog: 1000 })
       const sockets = await Promise.all(Array.from({ length: 1000 }, () => kernel.dial(7)))
       await until("all to be accepted", () => stack.connections() === 1000)
@@ -54,7 +54,7 @@ kernelSuite("A greedy client", import.meta.path, (test) => {
       needing(test, "nc")(
         `${what}, offload ${offload ? "on" : "off"}: others and the application have their turn`,
         async () => {
-          await withPeers({ offload }, async ({ stack, kernel }) => {
+          await withPeers({ offload, napi: true }, async ({ stack, kernel }) => {
             await stack.generate({ port: 19 })
             await stack.echo({ port: 7 })
             const greedy = Bun.spawn(["sh", "-c", `exec ${command}`], { stdin: "ignore", stdout: "ignore" })

@@ -163,12 +163,13 @@ export const ENDS = {
 
 /** The same with the two speaking by one version, where nothing else is said. */
 export const peersOver =
-  (family: 4 | 6, common: PeersOptions = {}): typeof withPeers =>
+  (family: 4 | 6): typeof withPeers =>
   (options, body) =>
-    withPeers({ family, ...common, ...options }, body)
+    withPeers({ family, ...options }, body)
 
 const meet = async (options: PeersOptions, body: (peers: Peers) => Promise<void>): Promise<void> => {
-  const { offload = false, napi = true, mtu = 1500, layer = "ethernet", through = (device) => device } = options
+  // Most cases need the kernel to have taken what was written when the write returns.
+  const { offload = false, napi = false, mtu = 1500, layer = "ethernet", through = (device) => device } = options
   const { family = 4, network = { dadTransmits: 0 } } = options
   // An interface of less than 1280 octets has no IPv6.
   const isDual = family === 6

@@ -89,12 +89,7 @@ const again = async (
 ): Promise<void> => {
   const wire = recorder()
   await withPeers(
-    {
-      ...AT_ONCE,
-      family,
-      kernelSettings: { tcp_timestamps: timestamps ? 1 : 0 },
-      through: (device) => sieved(device, wire.sieve),
-    },
+    { family, kernelSettings: { tcp_timestamps: timestamps ? 1 : 0 }, through: (device) => sieved(device, wire.sieve) },
     async (peers) => {
       const sockets = new Set<number>()
       let before: Pair | undefined
@@ -117,11 +112,8 @@ const again = async (
   )
 }
 
-/** The kernel has taken what was written when the write returns: the ends agree on what came first. */
-const AT_ONCE = { napi: false }
-
 for (const family of FAMILIES) {
-  const withPeers = peersOver(family, AT_ONCE)
+  const withPeers = peersOver(family)
   kernelSuite(
     `${ROUNDS} connections between the same two ports, each aborted, over IPv${family}`,
     import.meta.path,
@@ -198,7 +190,7 @@ const finished = async ({ ours, theirs }: Pair, first: "stack" | "kernel"): Prom
 }
 
 for (const family of FAMILIES) {
-  const withPeers = peersOver(family, AT_ONCE)
+  const withPeers = peersOver(family)
   kernelSuite(
     `A port that is used again while its last connection is in TIME-WAIT, over IPv${family}`,
     import.meta.path,

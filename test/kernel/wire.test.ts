@@ -223,9 +223,6 @@ const conversation = async ({ stack, fromKernel, fromStack }: Peers): Promise<vo
   await until("the last ACKs", () => stack.list().every(({ state }) => state === "LISTEN" || state === "TIME-WAIT"))
 }
 
-/** Each frame as the stack wrote it: what the kernel has joined has the sum of its first. */
-const UNGATHERED = { napi: false }
-
 for (const family of FAMILIES) {
   const withPeers = peersOver(family)
   kernelSuite(`What others see on the wire, offload off, over IPv${family}`, import.meta.path, (test) => {
@@ -234,7 +231,7 @@ for (const family of FAMILIES) {
     const withTshark = onlyIf(needing(test, "tcpdump", "tshark"), onlyOneUser)
 
     withTcpdump("tcpdump: every checksum is right", async () => {
-      await withPeers(UNGATHERED, async (peers) => {
+      await withPeers({}, async (peers) => {
         await captured(
           peers.stack.device.name,
           () => conversation(peers),
@@ -248,7 +245,7 @@ for (const family of FAMILIES) {
     })
 
     withTshark("tshark: nothing is lost, out of order or sent twice, and nothing malformed", async () => {
-      await withPeers(UNGATHERED, async (peers) => {
+      await withPeers({}, async (peers) => {
         await captured(
           peers.stack.device.name,
           () => conversation(peers),
