@@ -219,7 +219,7 @@ export const restarted = (tcb: Synchronized, advanced: boolean, rearm: boolean, 
   if (timers.reorder !== OFF && (rearm || tcb.flight.out === 0)) timers = cancel(timers, "reorder", out)
   if (tcb.flight.out === 0) return armBoth(timers, OFF, OFF, out)
   if (!rearm) return timers
-  const at = now + interval(tcb.rto, tcb.link.context.settings)
+  const at = now + interval(tcb.rto, tcb.link.context.settings, tcb.options)
   const probe = probeDeadline(tcb, at, now)
   // Where a probe was due and none may be sent any more the time-out counts from when the segment left.
   const deadline = timers.probe !== OFF && probe === OFF ? Math.max(headDeadline(tcb), now + 1) : at

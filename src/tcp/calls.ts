@@ -4,7 +4,10 @@ import { draftOf } from "./draft.ts"
 import { NO_EFFECTS, type Refused, type Step, type Why } from "./effect.ts"
 import { within } from "./fastOpen.ts"
 import { finTimeout } from "./patience.ts"
+import type { Memory } from "./receiveMemory/memory.ts"
+import { read } from "./receiveMemory/read.ts"
 import { reset, resetOf } from "./reset.ts"
+import { memoryFor, memoryRoom, memoryUsed } from "./sendMemory.ts"
 import { append, end } from "./sendQueue.ts"
 import { distance } from "./seq.ts"
 import { CLOSED, type SocketOptions, type Synchronized, type SynSent, type Tcb } from "./tcb.ts"
@@ -80,8 +83,16 @@ export const sendRoom = (tcb: Tcb): number => {
   }
 }
 
-const bufferRoom = (tcb: Synchronized): number =>
-  Math.max(0, sendLimit(tcb.options, tcb.link.context.settings.tcpWmem, bufferFor(tcb.cc)) - tcb.queue.length)
+const bufferRoom = (tcb: Synchronized): number => {
+  const { tcpWmem, sendOverhead } = tcb.link.context.settings
+  if (sendOverhead > 0) return memoryRoom(tcb, memoryLimit(tcb))
+  return Math.max(0, sendLimit(tcb.options, tcpWmem, bufferFor(tcb.cc)) - tcb.queue.length)
+}
+
+const memoryLimit = (tcb: Synchronized): number => {
+  const [, first, most] = tcb.link.context.settings.tcpWmem
+  return tcb.options.sendBuffer > 0 ? tcb.options.sendBuffer : Math.max(first, Math.min(most, memoryFor(tcb)))
+}
 
 /** TCP_NOTSENT_LOWAT: below it at least a segment is taken, above it nothing (Linux's tcp_stream_memory_free). */
 const unsentRoom = (tcb: Synchronized): number => {
@@ -100,9 +111,15 @@ const unsent = ({ queue, snd }: Synchronized): number => Math.max(0, distance(en
  * Whether a writer that waits is worth waking: a third of the buffer is free (Linux's
  * sk_stream_is_writeable), and what is unsent has sunk below half of its mark.
  */
-export const worthWaking = (tcb: Synchronized): boolean => {
+export const worthWaking = (tcb: Synchronized): boolean => thirdFree(tcb) && unsent(tcb) * 2 < notSentLowWater(tcb)
+
+const thirdFree = (tcb: Synchronized): boolean => {
+  if (tcb.link.context.settings.sendOverhead > 0) {
+    const used = memoryUsed(tcb)
+    return used < memoryLimit(tcb) && memoryLimit(tcb) - used >= used >> 1
+  }
   const room = bufferRoom(tcb)
-  return room * 3 >= room + tcb.queue.length && unsent(tcb) * 2 < notSentLowWater(tcb)
+  return room * 3 >= room + tcb.queue.length
 }
 
 const sendLimit = (
@@ -134,17 +151,29 @@ export const receive = (tcb: Tcb, n: number, now: Micros): CallResult => {
           ? refuse("ESHUTDOWN", "RFC9293-3.10.3:connection-closing")
           : refuse("EINVAL", "RFC9293-3.10.3:nothing-delivered")
       }
-      return step(openWindow(consumed(tcb, n, now)))
+      return step(
+        tcb.drs.memory === undefined
+          ? openWindow(consumed(tcb, n, now), tcb.rcv.unread)
+          : readByMemory(tcb, tcb.drs.memory, n, now),
+      )
   }
 }
 
-/** A window update leaves by itself only where it at least doubles what the peer may send (Linux's tcp_cleanup_rbuf). */
-const openWindow = (tcb: Synchronized): Synchronized => {
+/**
+ * A window update leaves by itself only where it at least doubles what the peer may send (Linux's tcp_cleanup_rbuf).
+ * What text has taken of the window counts; a buffer that is larger than was said so far can wait for the next ACK.
+ */
+const openWindow = (tcb: Synchronized, unreadBefore: number): Synchronized => {
   const { rcv, link } = tcb
   if (rcv.fin) return tcb
   const before = announced(rcv)
-  const after = distance(nextEdge(rcv, link), rcv.nxt)
+  const after = Math.min(distance(nextEdge(rcv, link), rcv.nxt), before + unreadBefore)
   return after > before && after >= 2 * before ? owe(tcb, "now", "RFC9293-3.8.6.2.2:window-update") : tcb
+}
+
+const readByMemory = (tcb: Synchronized, memory: Memory, n: number, now: Micros): Synchronized => {
+  const reading = read(tcb, memory, n, now)
+  return reading.answer ? owe(reading.tcb, "now", "RFC9293-3.8.6.2.2:window-update") : reading.tcb
 }
 
 /** CLOSE: no more SENDs; a FIN follows what is queued. Receiving goes on (half-close). */

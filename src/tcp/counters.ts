@@ -1,5 +1,5 @@
-/** What TCP counts, under the names that `netstat -s` (RFC 4022's MIB and Linux's TcpExt) gives them. */
-export const counters = [
+/** RFC 4022's group; all else that TCP counts is Linux's TcpExt. */
+const mib = [
   "ActiveOpens",
   "PassiveOpens",
   "AttemptFails",
@@ -10,6 +10,16 @@ export const counters = [
   "InErrs",
   "InCsumErrors",
   "OutRsts",
+] as const
+
+const inMib: ReadonlySet<string> = new Set(mib)
+
+/** Which of the groups a counter of TCP's belongs to. */
+export const tcpGroup = (name: string): "Tcp" | "TcpExt" => (inMib.has(name) ? "Tcp" : "TcpExt")
+
+/** What TCP counts, under the names that `netstat -s` (RFC 4022's MIB and Linux's TcpExt) gives them. */
+export const counters = [
+  ...mib,
   "EmbryonicRsts",
   "ListenOverflows",
   "ListenDrops",
@@ -38,6 +48,18 @@ export const counters = [
   "TCPSynRetrans",
   "TCPOFOQueue",
   "TCPOFODrop",
+  "TCPOFOMerge",
+  "TCPRcvCoalesce",
+  "TCPRcvCollapsed",
+  "TCPRcvQDrop",
+  "PruneCalled",
+  "RcvPruned",
+  "OfoPruned",
+  "BeyondWindow",
+  "TCPZeroWindowDrop",
+  "TCPFromZeroWindowAdv",
+  "TCPToZeroWindowAdv",
+  "TCPWantZeroWindowAdv",
   "TCPAbortOnData",
   "TCPAbortOnClose",
   "TCPAbortOnTimeout",
@@ -74,6 +96,7 @@ export const counters = [
   "TCPFastOpenActiveFail",
   "TCPFastOpenPassive",
   "TCPFastOpenPassiveFail",
+  "TCPFastOpenPassiveAltKey",
   "TCPFastOpenListenOverflow",
   "TCPFastOpenCookieReqd",
 ] as const

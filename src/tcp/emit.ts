@@ -1,15 +1,18 @@
 import { ECT0, NOT_ECT } from "../wire/ecn.ts"
 import { OPTION_SPACE } from "../wire/tcpOptionKind.ts"
 import { ACK, CWR, ECE, NO_OPTIONS, PSH, type SackBlock, type TcpOptions, URG } from "../wire/tcpSegment.ts"
+import { edgeNow } from "./announce.ts"
 import { type Draft, draftOf, rcvDraft } from "./draft.ts"
 import type { Why } from "./effect.ts"
 import { TIMESTAMP_LENGTH, timestamp } from "./handshake.ts"
+import { blocksOf } from "./reassembly.ts"
+import { noteAnnounced } from "./receiveMemory/window.ts"
 import { isWriteEnd } from "./sendQueue.ts"
 import { add, distance, type Seq } from "./seq.ts"
 import type { Negotiated, Rcv, Synchronized } from "./tcb.ts"
 import { type Micros, OFF } from "./time.ts"
 import { cancel, type Out } from "./timers.ts"
-import { bareSeq, nextEdge, windowField } from "./window.ts"
+import { bareSeq, windowField } from "./window.ts"
 
 /** Blocks that fit beside timestamps, and without (RFC 2018 section 3); a signature takes from both. */
 const mostBlocks = ({ timestamps, signature }: Negotiated): number =>
@@ -45,7 +48,8 @@ const blocks = (rcv: Rcv, agreed: Negotiated): ReadonlyArray<SackBlock> => {
   if (dsack === undefined && queue.blocks.length === 0) return NO_BLOCKS
   const most = mostBlocks(agreed)
   // A duplicate is reported in the first block (RFC 2883 section 4).
-  return dsack === undefined ? queue.blocks.slice(0, most) : [dsack, ...queue.blocks.slice(0, most - 1)]
+  const held = blocksOf(queue)
+  return dsack === undefined ? held.slice(0, most) : [dsack, ...held.slice(0, most - 1)]
 }
 
 /** Octets that the blocks of the next segment will take from its payload. */
@@ -62,15 +66,21 @@ export const sackLength = (tcb: Synchronized): number => {
  * `quick` is how many ACKs are still to leave at once, `pingpong` whether they wait all the same.
  */
 const acknowledged = (tcb: Synchronized, edge: Seq, quick: number, pingpong: boolean, out: Out): Draft => {
-  const { rcv } = tcb
+  const { rcv, drs } = tcb
+  const next = draftOf(tcb)
+  let left = quick
+  if (drs.memory !== undefined) {
+    const { memory, scarce } = noteAnnounced(tcb, drs.memory, edge, quick, out)
+    next.drs = { ...drs, memory }
+    if (scarce) left = 0
+  }
   const settled =
     rcv.due === "none" &&
     rcv.edge === edge &&
     rcv.lastAck === rcv.nxt &&
     rcv.dsack === undefined &&
-    rcv.quick === quick &&
+    rcv.quick === left &&
     rcv.pingpong === pingpong
-  const next = draftOf(tcb)
   if (tcb.timers.delayedAck !== OFF) next.timers = cancel(tcb.timers, "delayedAck", out)
   if (settled) return next
   const told = rcvDraft(rcv)
@@ -78,7 +88,7 @@ const acknowledged = (tcb: Synchronized, edge: Seq, quick: number, pingpong: boo
   told.lastAck = rcv.nxt
   told.due = "none"
   told.dsack = undefined
-  told.quick = quick
+  told.quick = left
   told.pingpong = pingpong
   next.rcv = told
   return next
@@ -86,7 +96,7 @@ const acknowledged = (tcb: Synchronized, edge: Seq, quick: number, pingpong: boo
 
 /** <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>. */
 export const sendAck = (tcb: Synchronized, now: Micros, why: Why, out: Out): Synchronized => {
-  const edge = nextEdge(tcb.rcv, tcb.link)
+  const edge = edgeNow(tcb)
   out.push({
     _tag: "Transmit",
     seq: bareSeq(tcb.snd, tcb.link),
@@ -122,7 +132,7 @@ export const sendSegment = (
   why: Why,
   out: Out,
 ): Draft => {
-  const edge = nextEdge(tcb.rcv, tcb.link)
+  const edge = edgeNow(tcb)
   const { queue, ecn, link } = tcb
   // New data may be marked on its way, and says that the window was reduced (RFC 3168 sections 6.1.2, 6.1.5).
   const capable = fresh && length > 0 && link.agreed.ecn

@@ -7,6 +7,7 @@ import { startKeepalive } from "./keepalive.ts"
 import { currentMss, initialMtu } from "./mtu.ts"
 import { EMPTY_REASSEMBLY } from "./reassembly.ts"
 import { initialDrs } from "./receiveBuffer.ts"
+import { advertisedMss, initialMemory } from "./receiveMemory/memory.ts"
 import { withSample } from "./recovery/minFilter.ts"
 import { initialDelivery, initialRecovery, initialUsage } from "./recovery/state.ts"
 import { initialRto, measured } from "./rto.ts"
@@ -86,7 +87,9 @@ export const establish = (h: Handshake, seg: Segment, wnd: number, now: Micros, 
   const mtu = initialMtu(link, settings, una, now)
   const mss = currentMss(link, mtu)
   const nxt = add(link.irs, 1)
-  const announced = h.announced
+  const memory = initialMemory(options, link, h.rcvBuf)
+  const announced = memory?.wnd ?? h.announced
+  const first = profile.initialWindowSegments * (memory === undefined ? link.path.mss : advertisedMss(link))
   const rto = initialRto(settings)
   const iw = initialWindow(mss, profile.initialWindowSegments)
   const congestion = options.congestion === "" ? settings.tcpCongestionControl : options.congestion
@@ -117,8 +120,9 @@ export const establish = (h: Handshake, seg: Segment, wnd: number, now: Micros, 
       unread: 0,
       up: nxt,
       lastAck: nxt,
-      mss: Math.min(FIRST_GUESS_MSS, link.path.mss),
-      quick: profile.initialQuickAcks,
+      mss: Math.min(FIRST_GUESS_MSS, memory === undefined ? link.path.mss : firstSize(mss, wnd, announced)),
+      // Where memory is accounted the first text says how many (see receiveMemory/arrive.ts).
+      quick: memory === undefined ? profile.initialQuickAcks : 0,
       pingpong: !options.quickAck,
       due: "none",
       dueWhy: "RFC9293-3.10.7.4:text-in-order",
@@ -147,17 +151,28 @@ export const establish = (h: Handshake, seg: Segment, wnd: number, now: Micros, 
     // A SYN that was lost has reduced the window, which the peer hears of.
     ecn: link.agreed.ecn && link.open === "active" && h.retransmits > 0 ? { ...NO_ECN, cwr: true } : NO_ECN,
     mtu,
-    drs: initialDrs(nxt, Math.min(announced, profile.initialWindowSegments * link.path.mss), now),
+    drs: initialDrs(nxt, Math.min(memory?.ssthresh ?? announced, first), memory, now),
     queue: h.queue ?? emptyQueue(una as Seq),
     timers: NO_TIMERS,
   }
   return startKeepalive(tcb, now, out)
 }
 
+/** Nor is it taken to use larger ones than we do, or than two of would fit our window (tcp_initialize_rcv_mss, tcp_bound_to_half_wnd). */
+const firstSize = (mss: number, peerWindow: number, ours: number): number => {
+  const half = peerWindow > FIRST_GUESS_MSS ? peerWindow >> 1 : peerWindow
+  return Math.max(LEAST_MSS, Math.min(mss, half, ours >> 1))
+}
+
+/** Linux's TCP_MIN_MSS. */
+const LEAST_MSS = 88
+
 /** The handshake is the first measurement; a lost SYN is not one, nor is a cookie, whose sending nobody remembers. */
 const firstRto = (rto: Rto, h: Handshake, now: Micros): Rto => {
   if (h.since === OFF) return rto
-  return h.retransmits === 0 ? measured(rto, now - h.since, h.link.context.settings) : { ...rto, rto: LOST_SYN_RTO }
+  return h.retransmits === 0
+    ? measured(rto, now - h.since, h.link.context.settings, h.options)
+    : { ...rto, rto: LOST_SYN_RTO }
 }
 
 const NO_ECN: Ecn = { echo: false, cwr: false, seen: false }

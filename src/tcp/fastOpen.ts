@@ -6,9 +6,11 @@ import type { Refused, Step, TcpEffect, Why } from "./effect.ts"
 import { establish, fromRequest } from "./establish.ts"
 import { cookiesFor } from "./fastOpenKey.ts"
 import { output } from "./output.ts"
+import { synAckRetries } from "./patience.ts"
 import { drop, resetFor } from "./reset.ts"
 import { handshakeInterval, interval, measured } from "./rto.ts"
 import { add, after, distance } from "./seq.ts"
+import type { TcpSettings } from "./settings.ts"
 import { synAckFor } from "./synAck.ts"
 import * as synchronized from "./synchronized.ts"
 import { afterHandshake } from "./synchronized.ts"
@@ -35,7 +37,14 @@ import { withoutSyn } from "./withoutSyn.ts"
 export const TFO_CLIENT = 1
 export const TFO_SERVER = 2
 export const TFO_CLIENT_WITHOUT_COOKIE = 4
-const TFO_SERVER_WITHOUT_COOKIE = 0x200
+export const TFO_SERVER_WITHOUT_COOKIE = 0x200
+const TFO_SERVER_UNASKED = 0x400
+
+/** TCP_FASTOPEN of a socket that begins to listen: `somaxconn` at most, and its backlog where the bits give it to all. */
+export const placesOf = ({ tcpFastopen, somaxconn }: TcpSettings, asked: number, backlog: number): number => {
+  const all = TFO_SERVER | TFO_SERVER_UNASKED
+  return Math.min(asked === 0 && (tcpFastopen & all) === all ? backlog : asked, somaxconn)
+}
 
 /** How long a reset keeps its place in the queue, so that spoofed SYNs and resets gain nothing (Linux's reqsk_fastopen_remove). */
 const RESET_HOLD: Micros = 60_000_000
@@ -47,7 +56,8 @@ export type FastAnswer =
       readonly cookie: Request["cookie"]
       readonly why: "none" | "asked" | "invalid" | "full"
     }
-  | { readonly _tag: "Accept" }
+  /** By a cookie of a key that is being given up its client gets one of the other. */
+  | { readonly _tag: "Accept"; readonly cookie: Request["cookie"] }
 
 /** What a SYN's Fast Open option gets (RFC 7413 section 4.2.2). */
 export const judge = (listen: Listen, seg: Segment, local: Endpoint, remote: Endpoint, now: Micros): FastAnswer => {
@@ -59,14 +69,14 @@ export const judge = (listen: Listen, seg: Segment, local: Endpoint, remote: End
   if (!enabled || signed || (asked === undefined && seg.payload.length === 0)) return ordinary("none", "none")
   if (listen.fastOpens + held(listen, now).length >= listen.options.fastOpen) return ordinary("none", "full")
   if (listen.options.fastOpenNoCookie || (settings.tcpFastopen & TFO_SERVER_WITHOUT_COOKIE) !== 0) {
-    return { _tag: "Accept" }
+    return { _tag: "Accept", cookie: "none" }
   }
   if (asked === undefined) return ordinary("none", "none")
   const fresh = asked.experimental ? "experimental" : "standard"
   if (asked.cookie.length === 0) return ordinary(fresh, "asked")
   const known = cookiesFor(listen.context, listen.options, local.address, remote.address)
-  const right = known.some((cookie) => sameBytes(asked.cookie, cookie))
-  return right ? { _tag: "Accept" } : ordinary(fresh, "invalid")
+  const key = known.findIndex((cookie) => sameBytes(asked.cookie, cookie))
+  return key < 0 ? ordinary(fresh, "invalid") : { _tag: "Accept", cookie: key > 0 ? fresh : "none" }
 }
 
 /** Resets that still count. */
@@ -116,9 +126,11 @@ const opened = (fast: FastOpened, seg: Segment, now: Micros): Step => {
   const { request, tcb } = fast
   const { settings } = tcb.link.context
   const out: Out = [{ _tag: "CancelTimer", timer: "retransmit" }]
-  const rto = request.retransmits === 0 ? measured(tcb.rto, now - request.since, settings) : tcb.rto
+  const rto = request.retransmits === 0 ? measured(tcb.rto, now - request.since, settings, tcb.options) : tcb.rto
   const timers =
-    tcb.snd.nxt === tcb.snd.una ? tcb.timers : arm(tcb.timers, "retransmit", now + interval(rto, settings), out)
+    tcb.snd.nxt === tcb.snd.una
+      ? tcb.timers
+      : arm(tcb.timers, "retransmit", now + interval(rto, settings, tcb.options), out)
   const step = synchronized.segmentArrives({ ...tcb, rto, timers }, seg, now)
   return { tcb: step.tcb, effects: [...out, ...step.effects] }
 }
@@ -135,7 +147,9 @@ export const outputWithin = (fast: FastOpened, now: Micros): Step => wrap(fast, 
 export const synAckTimeout = (fast: FastOpened, now: Micros): Step => {
   const { request, tcb } = fast
   const { settings } = request.context
-  if (request.retransmits >= settings.tcpSynackRetries) {
+  // One more than others get (Linux's tcp_fastopen_synack_timer).
+  const retries = synAckRetries(request) + (request.options.synCount > 0 ? 0 : 1)
+  if (request.retransmits >= retries) {
     const out: Out = []
     cancelAll(tcb.timers, out)
     out.push({ _tag: "Closed", reason: "ConnectionTimedOut", why: "RFC9293-3.8.3:R2-of-SYN-ACK" })
@@ -143,12 +157,13 @@ export const synAckTimeout = (fast: FastOpened, now: Micros): Step => {
   }
   const retransmits = request.retransmits + 1
   const deadline = now + handshakeInterval(settings, retransmits)
-  const next: FastOpened = { ...fast, request: { ...request, retransmits, deadline } }
+  const next: FastOpened = { ...fast, request: { ...request, cookie: "none", retransmits, deadline } }
   return {
     tcb: next,
     effects: [
-      synAckFor(request, tcb.rcv.nxt, now, "RFC6298-5.4:retransmit"),
+      synAckFor(next.request, tcb.rcv.nxt, now, "RFC6298-5.4:retransmit"),
       { _tag: "Count", counter: "RetransSegs" },
+      { _tag: "Count", counter: "TCPSynRetrans" },
       { _tag: "Count", counter: "TCPTimeouts" },
       { _tag: "ArmTimer", timer: "retransmit", at: deadline },
     ],
@@ -161,8 +176,15 @@ const again = (fast: FastOpened, now: Micros): Step => {
   if (!rateAllows(request.oowAt, now, request.context.settings.tcpInvalidRatelimit)) {
     return { tcb: fast, effects: [drop(why), { _tag: "Count", counter: "TCPACKSkippedSynRecv" }] }
   }
-  const next: FastOpened = { ...fast, request: { ...request, oowAt: now } }
-  return { tcb: next, effects: [synAckFor(request, tcb.rcv.nxt, now, why), { _tag: "Count", counter: "RetransSegs" }] }
+  const next: FastOpened = { ...fast, request: { ...request, cookie: "none", oowAt: now } }
+  return {
+    tcb: next,
+    effects: [
+      synAckFor(next.request, tcb.rcv.nxt, now, why),
+      { _tag: "Count", counter: "RetransSegs" },
+      { _tag: "Count", counter: "TCPSynRetrans" },
+    ],
+  }
 }
 
 const OF_RECOVERY: ReadonlySet<TimerName> = new Set<TimerName>(["retransmit", "probe", "reorder"])

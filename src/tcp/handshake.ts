@@ -20,7 +20,16 @@ const ONE_SACK_BLOCK = 12
 
 /** Payload octets that a receive buffer starts with: half of tcpRmem's, the rest is Linux's bookkeeping. */
 export const initialReceiveBuffer = (settings: TcpSettings, options: SocketOptions): number =>
-  clamped(options.receiveBuffer > 0 ? options.receiveBuffer : settings.tcpRmem[1] / 2, options)
+  clamped(options.receiveBuffer > 0 ? askedBuffer(settings, options) : settings.tcpRmem[1] / 2, options)
+
+/** SO_RCVBUF: of memory that is accounted a socket gets so much and no more, nor less (Linux's rmem_max, SOCK_MIN_RCVBUF). */
+export const askedBuffer = (
+  { tcpRcvbufTruesize, rmemMax }: TcpSettings,
+  { receiveBuffer }: Pick<SocketOptions, "receiveBuffer">,
+): number => (tcpRcvbufTruesize ? Math.max(Math.min(receiveBuffer, rmemMax), LEAST_BUFFER) : receiveBuffer)
+
+/** Half of SOCK_MIN_RCVBUF, which counts Linux's own overhead too. */
+export const LEAST_BUFFER = 1152
 
 /** The window of a SYN, and all after it, stays below TCP_WINDOW_CLAMP. */
 const clamped = (buffer: number, { windowClamp }: SocketOptions): number =>
@@ -31,16 +40,23 @@ export const largestReceiveBuffer = (settings: TcpSettings, options: SocketOptio
 
 /** The least shift with which 16 bits can announce the largest buffer that this socket may grow to. */
 export const scaleFor = (settings: TcpSettings, options: SocketOptions): number => {
-  const most = clamped(options.receiveBuffer > 0 ? options.receiveBuffer : settings.tcpRmem[2], options)
+  const most = clamped(options.receiveBuffer > 0 ? askedBuffer(settings, options) : largestBuffer(settings), options)
   let scale = 0
   while (scale < MAX_SCALE && most / 2 ** scale >= 65536) scale++
   return scale
 }
 
+const largestBuffer = ({ tcpRcvbufTruesize, tcpRmem, rmemMax }: TcpSettings): number =>
+  tcpRcvbufTruesize ? Math.max(tcpRmem[2], rmemMax) : tcpRmem[2]
+
 /** Window of a SYN, which is never scaled (RFC 7323 section 2.2). */
-export const initialWindow = (settings: TcpSettings, buffer: number, mss: number): number => {
+export const initialWindow = (settings: TcpSettings, buffer: number, mss: number): number =>
+  Math.min(wholeWindow(settings, buffer, mss), 65535)
+
+/** The same, were there no limit to it. */
+export const wholeWindow = (settings: TcpSettings, buffer: number, mss: number): number => {
   const whole = settings.profile.initialWindow === "whole-segments" && buffer > mss
-  return Math.min(whole ? buffer - (buffer % mss) : buffer, 65535)
+  return whole ? buffer - (buffer % mss) : buffer
 }
 
 export const offerOf = (settings: TcpSettings, options: SocketOptions, remote: IpAddress): Offer => {

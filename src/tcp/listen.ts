@@ -5,11 +5,20 @@ import { ecnAccepted } from "./ecn.ts"
 import type { Step, TcpEffect, Transmit, Why } from "./effect.ts"
 import * as fastOpen from "./fastOpen.ts"
 import { agree, initialReceiveBuffer, offerOf, timestamp } from "./handshake.ts"
+import { synAckRetries } from "./patience.ts"
 import * as request from "./request.ts"
 import { drop, resetFor } from "./reset.ts"
 import { add, type Seq } from "./seq.ts"
 import { synAck } from "./synAck.ts"
-import { cookieIss, cookieMss, cookieOffers, cookiesPending, cookieTimestamp, rememberedOptions } from "./syncookie.ts"
+import {
+  cookieIss,
+  cookieMss,
+  cookieOffers,
+  cookiesPending,
+  cookieTimestamp,
+  rememberedOptions,
+  withCookie,
+} from "./syncookie.ts"
 import type { Listen, Request } from "./tcb.ts"
 import { agreedBy, termsOf } from "./terms.ts"
 import { type Micros, OFF } from "./time.ts"
@@ -32,7 +41,7 @@ export const segmentArrives = (
   // First: RST. Second: ACK, which may bring a cookie back. Third: SYN. Fourth: anything else.
   if (hasRst(seg)) return ignore(listen, "RFC9293-3.10.7.2:RST")
   if (hasAck(seg)) {
-    return cookiesPending(listen, now) && !hasSyn(seg)
+    return listen.context.settings.tcpSyncookies !== 0 && cookiesPending(listen, now) && !hasSyn(seg)
       ? cookieReturns(listen, seg, local, remote, now)
       : { tcb: listen, effects: [resetFor(seg, "RFC9293-3.10.7.2:ACK")] }
   }
@@ -52,11 +61,11 @@ const synArrives = (
   reopens: Seq | undefined,
 ): Step<Listen> => {
   const { tcpSyncookies, tcpMaxSynBacklog } = listen.context.settings
-  const counts: Array<TcpEffect> = seg.options.fastOpen?.cookie.length === 0 ? [count("TCPFastOpenCookieReqd")] : []
   const full = reopens === undefined && listen.requests > listen.backlog
-  const cookie = (tcpSyncookies === 2 && reopens === undefined) || (full && tcpSyncookies === 1)
-  if (full) counts.push(count(cookie ? "TCPReqQFullDoCookies" : "TCPReqQFullDrop"))
-  if (full && !cookie) return refuse(listen, "Linux:SYN-queue-full", counts)
+  const cookie = tcpSyncookies !== 0 && (full || (tcpSyncookies === 2 && reopens === undefined))
+  if (full && !cookie) return refuse(listen, "Linux:SYN-queue-full", [count("TCPReqQFullDrop")])
+  // Of cookies that are always sent the queue counts as full (Linux's tcp_syn_flood_action).
+  const counts: ReadonlyArray<TcpEffect> = cookie ? [count("TCPReqQFullDoCookies")] : []
   if (listen.waiting > listen.backlog)
     return refuse(listen, "Linux:accept-queue-full", [...counts, count("ListenOverflows")])
   // Without cookies the last quarter is for those who have shown that they exist.
@@ -76,18 +85,22 @@ const synArrives = (
     const half = requestFrom(listen, { ...seg, flags, options }, local, remote, now)
     const iss = cookieIss(listen.context, local, remote, seg.seq, agreedBy(half.terms).peerMss, now)
     const answer = cookieSynAck({ ...half, iss }, now)
-    return { tcb: { ...listen, cookiesAt: now }, effects: [...counts, answer, count("SyncookiesSent")] }
+    return { tcb: withCookie(listen, now), effects: [...counts, answer, count("SyncookiesSent")] }
   }
   const counted: Listen = { ...listen, requests: listen.requests + 1, young: listen.young + 1 }
   const fresh = requestFrom(listen, seg, local, remote, now)
   const half = reopens === undefined ? fresh : { ...fresh, iss: reopens }
   const answer = fastOpen.judge(listen, seg, local, remote, now)
+  const asks: ReadonlyArray<TcpEffect> =
+    seg.options.fastOpen?.cookie.length === 0 ? [count("TCPFastOpenCookieReqd")] : []
   if (answer._tag === "Accept") {
+    const fast: Request = answer.cookie === "none" ? half : { ...half, cookie: answer.cookie }
     return {
       tcb: { ...counted, fastOpens: listen.fastOpens + 1, fastResets: fastOpen.held(listen, now) },
       effects: [
-        ...counts,
-        { _tag: "Spawn", ...fastOpen.accept(half, seg, now), why: "RFC7413-4.2.2:valid-cookie" },
+        ...asks,
+        { _tag: "Spawn", ...fastOpen.accept(fast, seg, now), why: "RFC7413-4.2.2:valid-cookie" },
+        ...(answer.cookie === "none" ? [] : [count("TCPFastOpenPassiveAltKey")]),
         count("TCPFastOpenPassive"),
       ],
     }
@@ -97,7 +110,7 @@ const synArrives = (
   return {
     tcb: counted,
     effects: [
-      ...counts,
+      ...asks,
       { _tag: "Spawn", tcb: request, effects: [], why },
       synAck(request, now, why),
       ...fastOpenCounts[answer.why],
@@ -111,10 +124,13 @@ const cookieReturns = (listen: Listen, seg: Segment, local: Endpoint, remote: En
   const irs = add(seg.seq, -1)
   const iss = add(seg.ack, -1)
   const mss = cookieMss(context, local, remote, irs, iss, now)
-  const tsOffset = context.settings.tcpTimestamps ? context.keys.timestampOffset(local, remote) : 0
-  const agreed = mss === undefined ? undefined : rememberedOptions(listen, remote, seg, mss, tsOffset)
-  if (agreed === undefined) {
+  if (mss === undefined) {
     return { tcb: listen, effects: [resetFor(seg, "RFC4987-3.6:no-cookie-of-ours"), count("SyncookiesFailed")] }
+  }
+  const tsOffset = context.settings.tcpTimestamps ? context.keys.timestampOffset(local, remote) : 0
+  const agreed = rememberedOptions(listen, remote, seg, mss, tsOffset)
+  if (agreed === undefined) {
+    return { tcb: listen, effects: [resetFor(seg, "Linux:cookie-of-a-disabled-option"), count("SyncookiesRecv")] }
   }
   if (listen.waiting > listen.backlog) {
     return refuse(listen, "Linux:accept-queue-full", [count("SyncookiesRecv"), count("ListenOverflows")])
@@ -140,12 +156,9 @@ const cookieReturns = (listen: Listen, seg: Segment, local: Endpoint, remote: En
   }
 }
 
-/** What `tcpSynackRetries` can be at most: a request counts them in an octet, as Linux does. */
-const MOST_RETRIES = 255
-
 /** How often a SYN-ACK is sent again: less often where old requests fill the queue (Linux's reqsk_timer_handler). */
-export const synAckRetries = (listen: Listen): number => {
-  let retries = Math.min(listen.context.settings.tcpSynackRetries, MOST_RETRIES)
+export const retriesUnderLoad = (listen: Listen): number => {
+  let retries = synAckRetries(listen)
   if (listen.requests * 2 <= Math.max(8, listen.backlog)) return retries
   for (let young = listen.young * 2; retries > 2 && listen.requests >= young; young *= 2) retries--
   return retries

@@ -2,6 +2,7 @@ import type { Endpoint } from "../wire/address.ts"
 import { NOT_ECT } from "../wire/ecn.ts"
 import { CWR, ECE, SYN, type TcpOptions } from "../wire/tcpSegment.ts"
 import type { Step, Transmit, Why } from "./effect.ts"
+import { placesOf } from "./fastOpen.ts"
 import { initialReceiveBuffer, initialWindow, offerOf, synOptions, timestamp } from "./handshake.ts"
 import { append, emptyQueue } from "./sendQueue.ts"
 import { add } from "./seq.ts"
@@ -10,25 +11,26 @@ import { type Micros, OFF } from "./time.ts"
 import { arm, NO_TIMERS, type Out } from "./timers.ts"
 
 /** OPEN, passive (RFC 9293 section 3.10.1). */
-export const passiveOpen = (
-  context: TcpContext,
-  options: SocketOptions,
-  path: PathLimits,
-  backlog: number,
-): Listen => ({
-  _tag: "LISTEN",
-  context,
-  options,
-  path: clamped(path, options),
-  // A negative one is a very large one, as in Linux.
-  backlog: backlog < 0 ? context.settings.somaxconn : Math.min(backlog, context.settings.somaxconn),
-  requests: 0,
-  young: 0,
-  waiting: 0,
-  cookiesAt: OFF,
-  fastOpens: 0,
-  fastResets: [],
-})
+export const passiveOpen = (context: TcpContext, options: SocketOptions, path: PathLimits, backlog: number): Listen => {
+  const length = backlogOf(context, backlog)
+  return {
+    _tag: "LISTEN",
+    context,
+    options: { ...options, fastOpen: placesOf(context.settings, options.fastOpen, length) },
+    path: clamped(path, options),
+    backlog: length,
+    requests: 0,
+    young: 0,
+    waiting: 0,
+    cookiesAt: OFF,
+    fastOpens: 0,
+    fastResets: [],
+  }
+}
+
+/** What `listen` makes of a backlog; a negative one is a very large one, as in Linux. */
+export const backlogOf = ({ settings }: TcpContext, asked: number): number =>
+  asked < 0 ? settings.somaxconn : Math.min(asked, settings.somaxconn)
 
 /** OPEN, active (RFC 9293 section 3.10.1): <SEQ=ISS><CTL=SYN>. */
 export const activeOpen = (

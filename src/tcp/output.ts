@@ -9,7 +9,7 @@ import { mtuProbe } from "./mtuProbe.ts"
 import { burstSegments, mustWait, pace } from "./pacing.ts"
 import { isReducing, segmentsIn } from "./recovery/ack.ts"
 import { headDeadline, scheduleProbe } from "./recovery/probe.ts"
-import { resendLost } from "./resend.ts"
+import { resendLost, resentBetween } from "./resend.ts"
 import { interval } from "./rto.ts"
 import { sendEnd } from "./sendEnd.ts"
 import { toRecordEnd } from "./sendQueue.ts"
@@ -23,7 +23,7 @@ import { noteUse } from "./usage.ts"
  * What is due now: what was lost, then data that the windows, Nagle and silly-window avoidance let
  * go (RFC 9293 sections 3.7.4, 3.8.6.2.1; RFC 5681), then the ACK that is still owed. Runs at the end
  * of a batch of inputs, so that one ACK answers a burst (MUST-58) and a reply carries it. No data beyond
- * `most` octets begin to leave: whoever says how much asks again for the rest.
+ * `most` octets, what is sent again included, begin to leave: whoever says how much asks again for the rest.
  */
 export const output = (tcb: Synchronized, now: Micros, most = Number.POSITIVE_INFINITY): Step<Synchronized> => {
   if (tcb.rcv.due === "none" && !hasWork(tcb)) return { tcb, effects: NO_EFFECTS }
@@ -37,8 +37,14 @@ const acknowledge = (tcb: Synchronized, now: Micros, out: Out): Synchronized => 
   if (tcb.rcv.due === "now") return sendAck(tcb, now, tcb.rcv.dueWhy, out)
   if (tcb.rcv.due === "none" || tcb.timers.delayedAck !== OFF) return tcb
   const next = draftOf(tcb)
-  next.timers = arm(tcb.timers, "delayedAck", now + tcb.link.context.settings.profile.delayedAck, out)
+  next.timers = arm(tcb.timers, "delayedAck", now + delayOf(tcb), out)
   return next
+}
+
+/** How long an ACK waits for something to go with. */
+const delayOf = ({ options, link }: Synchronized): Micros => {
+  const { delayedAck } = link.context.settings.profile
+  return options.maxDelayedAck > 0 ? Math.min(options.maxDelayedAck, delayedAck) : delayedAck
 }
 
 /** Waiting to be sent, or to be sent again. */
@@ -48,18 +54,21 @@ const sendWaiting = (start: Synchronized, now: Micros, most: number, out: Out): 
   if (mustWait(start)) return start
   let tcb = idleRestart(start, now)
   // F-RTO's new data go first, and decide (RFC 5682 section 3.1 step 2.b).
-  if (!tcb.recovery.newFirst) tcb = resendLost(tcb, segmentSize(tcb), now, out)
+  if (!tcb.recovery.newFirst) tcb = resendLost(tcb, segmentSize(tcb), now, out, most)
   const before_ = tcb.snd.nxt
-  tcb = sendNew(tcb, now, most, out)
+  tcb = sendNew(tcb, now, most - resentBetween(start, tcb), out)
   if (tcb.recovery.newFirst && !after(tcb.snd.nxt, tcb.recovery.point)) {
     tcb = { ...tcb, recovery: { ...tcb.recovery, newFirst: false, frto: false } }
-    tcb = resendLost(tcb, segmentSize(tcb), now, out)
+    tcb = resendLost(tcb, segmentSize(tcb), now, out, most - distance(tcb.snd.nxt, before_))
   }
   if (tcb.snd.nxt !== before_) tcb = scheduleProbe(tcb, headDeadline(tcb), now, out)
   if (tcb.snd.nxt === sendEnd(tcb) || tcb.flight.out > 0 || mustWait(tcb)) return tcb
   // Nothing in flight and something held back: only a probe can find out that the window opened.
   return tcb.timers.persist === OFF && tcb.timers.retransmit === OFF
-    ? { ...tcb, timers: arm(tcb.timers, "persist", now + interval(tcb.rto, tcb.link.context.settings), out) }
+    ? {
+        ...tcb,
+        timers: arm(tcb.timers, "persist", now + interval(tcb.rto, tcb.link.context.settings, tcb.options), out),
+      }
     : tcb
 }
 
@@ -176,7 +185,7 @@ const mayBeShort = (tcb: Synchronized, tail: number): boolean =>
 /** TCP_CORK, or MSG_MORE of the last write: a short segment waits for what fills it, or for the persist timer. */
 const isCorked = ({ options, snd }: Synchronized): boolean => options.cork || snd.more
 
-/** Sends `n` sequence numbers from SND.NXT on, the FIN being the last of them where it is reached. */
+/** Sends `n` sequence numbers from SND.NXT on, the FIN being the last of them where it is reached. `flags`: further ones. */
 export const sendFrom = (
   tcb: Synchronized,
   n: number,
@@ -184,13 +193,14 @@ export const sendFrom = (
   why: Why,
   out: Out,
   size = segmentSize(tcb),
+  flags = 0,
 ): Draft => {
   const from = tcb.snd.nxt
   const dataEnd = add(tcb.queue.start, tcb.queue.length)
   const to = add(from, n)
   const fin = tcb.snd.fin && after(to, dataEnd)
   const length = fin ? n - 1 : n
-  const next = sendSegment(tcb, from, length, fin ? FIN : 0, size, true, now, why, out)
+  const next = sendSegment(tcb, from, length, fin ? FIN | flags : flags, size, true, now, why, out)
   const { snd, flight, recovery } = next
   if (flight.out === 0) {
     const delivery = deliveryDraft(next.delivery)
@@ -232,9 +242,9 @@ export const recordOf = (
 })
 
 /** RFC 6298 section 5.1: whatever leaves, the timer runs. */
-const startTimer = ({ timers, rto, link }: Synchronized, now: Micros, out: Out): Timers => {
+const startTimer = ({ timers, rto, link, options }: Synchronized, now: Micros, out: Out): Timers => {
   if (timers.retransmit !== OFF) return timers
-  const armed = arm(timers, "retransmit", now + interval(rto, link.context.settings), out)
+  const armed = arm(timers, "retransmit", now + interval(rto, link.context.settings, options), out)
   return armed.persist === OFF ? armed : cancel(armed, "persist", out)
 }
 
@@ -243,7 +253,7 @@ const idleRestart = (tcb: Synchronized, now: Micros): Synchronized => {
   const { snd, rto, cc, link, flight } = tcb
   const { settings } = link.context
   if (flight.out > 0 || snd.at === OFF || snd.nxt === sendEnd(tcb)) return tcb
-  const timeout = interval(rto, settings)
+  const timeout = interval(rto, settings, tcb.options)
   if (!settings.tcpSlowStartAfterIdle || now - snd.at <= timeout) return tcb
   const initial = initialWindow(snd.mss, settings.profile.initialWindowSegments)
   const next = onIdle(cc, now - snd.at, timeout, initial, now)

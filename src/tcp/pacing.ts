@@ -32,8 +32,9 @@ export const isPaced = (tcb: Synchronized): boolean => tcb.options.maxPacingRate
  * that no burst stands out on the wire (Linux's tcp_tso_autosize).
  */
 export const burstSegments = (tcb: Synchronized, segmentSize: number): number => {
-  const { path, context } = tcb.link
-  if (path.burst <= segmentSize) return 1
+  const { path, context, agreed } = tcb.link
+  // Each segment is signed by itself: no device cuts them (Linux's NETIF_F_GSO_MASK taken from sk_route_caps).
+  if (path.burst <= segmentSize || agreed.signature > 0) return 1
   const { tcpMinTsoSegs, tcpTsoRttLog } = context.settings
   const shift = Math.floor(minimumOf(tcb.delivery.minRtt) / 2 ** tcpTsoRttLog)
   const near = shift < 32 ? Math.floor(path.burst / 2 ** shift) : 0

@@ -1,8 +1,7 @@
 import type { ConnectionClosed, IcmpErrno, Why } from "./effect.ts"
 import { reasonOf } from "./icmpError.ts"
-import { interval } from "./rto.ts"
-import type { TcpSettings } from "./settings.ts"
-import type { Synchronized, SynSent, Timers } from "./tcb.ts"
+import { interval, longestRto } from "./rto.ts"
+import type { Listen, Synchronized, SynSent, Timers } from "./tcb.ts"
 import { type Micros, OFF } from "./time.ts"
 import { arm, type Out } from "./timers.ts"
 
@@ -26,7 +25,7 @@ export const modelTimeout = (retries: number, maxRto: Micros): Micros => {
 const retriesOf = (tcb: Synchronized): number => {
   const { settings } = tcb.link.context
   if (!tcb.rcv.shut) return settings.tcpRetries2
-  const alive = interval(tcb.rto, settings) < settings.profile.maxRto
+  const alive = interval(tcb.rto, settings, tcb.options) < longestRto(settings, tcb.options)
   return settings.tcpOrphanRetries === 0 && alive ? ORPHAN_RETRIES : settings.tcpOrphanRetries
 }
 
@@ -35,8 +34,8 @@ const ORPHAN_RETRIES = 8
 
 /** The retransmission timer has ended: so many retransmissions have been silent for so long. */
 const silentFor = (tcb: Synchronized, retries: number, now: Micros): boolean => {
-  const { rto, link } = tcb
-  return rto.retransmits > 0 && now - rto.since >= modelTimeout(retries, link.context.settings.profile.maxRto)
+  const { rto, link, options } = tcb
+  return rto.retransmits > 0 && now - rto.since >= modelTimeout(retries, longestRto(link.context.settings, options))
 }
 
 /** Why no further retransmission is worth it; undefined: one is. */
@@ -71,16 +70,20 @@ export const startUserTimeout = ({ timers, options }: Synchronized, now: Micros,
 export const synRetries = ({ options, context }: SynSent): number =>
   options.synCount > 0 ? options.synCount : context.settings.tcpSynRetries
 
+/** Retransmissions of a SYN-ACK; a request counts them in an octet, as Linux does. */
+export const synAckRetries = ({ options, context }: Pick<Listen, "options" | "context">): number =>
+  options.synCount > 0 ? options.synCount : Math.min(context.settings.tcpSynackRetries, MOST_SYN_ACKS)
+
+const MOST_SYN_ACKS = 255
+
 /** How long FIN-WAIT-2 waits for the FIN of a peer whose connection nobody holds here (Linux's tcp_fin_time); negative: not at all. */
 export const finTimeout = (tcb: Synchronized): Micros => {
   const { linger2 } = tcb.options
   const { settings } = tcb.link.context
+  // Time at least for the FIN to be sent again.
   const wanted = linger2 === 0 ? settings.tcpFinTimeout : Math.min(linger2, LONGEST_LINGER2)
-  return wanted < 0 ? wanted : Math.max(wanted, leastFinTimeout(tcb.rto.rto, settings))
+  return wanted < 0 ? wanted : Math.max(wanted, Math.min(tcb.rto.rto * 3.5, longestRto(settings, tcb.options)))
 }
 
 /** Linux's TCP_FIN_TIMEOUT_MAX. */
 const LONGEST_LINGER2: Micros = 120_000_000
-
-/** Time for the FIN to be sent again. */
-const leastFinTimeout = (rto: Micros, settings: TcpSettings): Micros => Math.min(rto * 3.5, settings.profile.maxRto)

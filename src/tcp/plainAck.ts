@@ -83,7 +83,7 @@ export const takePlainAck = (
   if (!(delayed && del.minRtt.at !== OFF && rtt > del.minRtt.value)) {
     del.minRtt = withSample(del.minRtt, Math.max(1, rtt), settings.tcpMinRttWlen, now)
   }
-  const rto = measured(tcb.rto, now - firstAt, settings)
+  const rto = measured(tcb.rto, now - firstAt, settings, tcb.options)
   const rate = generate(a)
   const cc = onAck(tcb.cc, sampleOf(tcb, tcb.cc, del, una, left, 0, false, rto, rtt, rate), snd.mss, now)
   const acked = acknowledgedOf(queue, una)

@@ -25,23 +25,29 @@ export const predicted = (tcb: Synchronized, seg: Segment, now: Micros): Step | 
   if (!advances && (length === 0 || seg.ack !== snd.una)) return undefined
   if (after(seg.ack, snd.nxt)) return undefined
 
-  const out: Out = []
   const wnd = seg.wnd << tcb.link.agreed.sndScale
   const rcv = received(tcb, seg, now)
   const drs = length > 0 ? measureTrip(tcb, seg, now) : tcb.drs
-  const next = advances
-    ? takePlainAck(tcb, seg, wnd, rcv, drs, now, out)
-    : taken(tcb, windowed(snd, seg, wnd), rcv, drs)
+  if (!advances) {
+    const next = taken(tcb, windowed(snd, seg, wnd), rcv, drs)
+    return { tcb: next, effects: [{ _tag: "Deliver", bytes: seg.payload }] }
+  }
+  const out: Out = []
+  const next = takePlainAck(tcb, seg, wnd, rcv, drs, now, out)
   if (next === undefined) return undefined
   if (length > 0) out.push({ _tag: "Deliver", bytes: seg.payload })
   return { tcb: next, effects: out }
 }
 
 /** Next in sequence, within the window, with nothing on it that asks for more than its text and its ACK. */
-const isExpected = ({ _tag, link, rcv, snd, rto }: Synchronized, { seq, flags, options, payload }: Segment): boolean =>
+const isExpected = (
+  { _tag, link, rcv, snd, rto, drs }: Synchronized,
+  { seq, flags, options, payload }: Segment,
+): boolean =>
   _tag === "ESTABLISHED" &&
   (flags & ~PSH) === ACK &&
   seq === rcv.nxt &&
+  drs.memory === undefined &&
   distance(rcv.edge, rcv.nxt) >= payload.length &&
   rcv.queue.pieces === 0 &&
   rcv.queue.fin === undefined &&

@@ -39,15 +39,19 @@ const OCTETS_PER_PIECE = 512
 /** Runs remembered for SACK, as many as an option can name. */
 const MAX_BLOCKS = 4
 
+/** No more pieces are taken. */
+export const isFull = ({ pieces, length }: Reassembly): boolean =>
+  pieces >= Math.max(MAX_PIECES, length / OCTETS_PER_PIECE)
+
 /**
  * Keeps a copy of what is new in `bytes` at `seq`. The caller has trimmed it to the window, which
  * bounds the octets; when too many pieces are held already the newcomer is refused (undefined).
  */
 export const insert = (r: Reassembly, seq: Seq, bytes: Uint8Array, fin: boolean): Reassembly | undefined => {
-  if (r.pieces >= Math.max(MAX_PIECES, r.length / OCTETS_PER_PIECE)) return undefined
+  if (isFull(r)) return undefined
   const end = add(seq, bytes.length)
   const ending = fin ? end : r.fin
-  if (bytes.length === 0) return { ...r, fin: ending }
+  if (bytes.length === 0) return { ...r, fin: ending, blocks: reported(runAt(r, end), r.blocks) }
   let octets: Octets | undefined
   let cursor = seq
   let added = 0
@@ -82,6 +86,21 @@ export const insert = (r: Reassembly, seq: Seq, bytes: Uint8Array, fin: boolean)
     blocks: reported(run, r.blocks),
   }
 }
+
+/** The run that holds `seq` or ends there; where there is none, an empty one. */
+const runAt = (r: Reassembly, seq: Seq): SackBlock => {
+  const run = runAfter(
+    r.runs,
+    gapBefore(r.runs, ({ right }) => !before(right, seq)),
+  )
+  return run === undefined || after(run.left, seq) ? { left: seq, right: seq } : run
+}
+
+/** The blocks of an ACK: a FIN has a sequence number of its own, in the block that it ends. */
+export const blocksOf = ({ blocks, fin }: Reassembly): ReadonlyArray<SackBlock> =>
+  fin === undefined
+    ? blocks
+    : blocks.map((block) => (block.right === fin ? { left: block.left, right: add(fin, 1) } : block))
 
 /** The first part of `seq`..`end` that is held already: a duplicate, to be reported (RFC 2883 section 4). */
 export const heldPart = (r: Reassembly, seq: Seq, end: Seq): SackBlock | undefined => {
@@ -124,8 +143,23 @@ export const takeAt = (
   }
 }
 
+/** What lies before `at`, and nothing of it reported any more: the rest is given up (RFC 2018 section 8 allows it). */
+export const keptBefore = (r: Reassembly, at: Seq): Reassembly => {
+  let kept: Reassembly = EMPTY_REASSEMBLY
+  for (const { left, octets } of r.runs.flat()) {
+    let seq = left
+    for (const piece of partsOf(octets)) {
+      const room = distance(at, seq)
+      if (room > 0) kept = insert(kept, seq, piece.subarray(0, Math.min(room, piece.length)), false) ?? kept
+      seq = add(seq, piece.length)
+    }
+  }
+  const fin = r.fin !== undefined && !after(r.fin, at) ? r.fin : undefined
+  return { ...kept, fin, blocks: [] }
+}
+
 /** The run of the latest arrival comes first; those that it has swallowed are no runs of their own any more. */
-const reported = (run: Run, old: ReadonlyArray<SackBlock>): ReadonlyArray<SackBlock> => {
+const reported = (run: SackBlock, old: ReadonlyArray<SackBlock>): ReadonlyArray<SackBlock> => {
   const others = old.filter((block) => before(block.right, run.left) || after(block.left, run.right))
   return [{ left: run.left, right: run.right }, ...others].slice(0, MAX_BLOCKS)
 }

@@ -1,5 +1,6 @@
 import type { Segment } from "../wire/tcpSegment.ts"
 import { largestReceiveBuffer, timestamp } from "./handshake.ts"
+import type { Memory } from "./receiveMemory/memory.ts"
 import { add, before, distance, type Seq } from "./seq.ts"
 import type { Drs, Rcv, Synchronized } from "./tcb.ts"
 import { type Micros, OFF } from "./time.ts"
@@ -13,7 +14,7 @@ import { announced } from "./window.ts"
  */
 
 /** `space`: what the peer may send at first, an initial window at most. */
-export const initialDrs = (first: Seq, space: number, now: Micros): Drs => ({
+export const initialDrs = (first: Seq, space: number, memory: Memory | undefined, now: Micros): Drs => ({
   at: now,
   copied: 0,
   space,
@@ -21,6 +22,7 @@ export const initialDrs = (first: Seq, space: number, now: Micros): Drs => ({
   echo: 0,
   windowAt: OFF,
   windowEnd: first,
+  memory,
 })
 
 /** Text has come: how long is the round trip? `rcv` is as it was before. */
@@ -61,11 +63,11 @@ export const sizeBuffer = (tcb: Synchronized, n: number, now: Micros): { drs: Dr
   const copied = drs.copied + n
   // Before the first measurement the sender's own, from the handshake, must do.
   const trip = drs.rtt === 0 ? tcb.rto.srtt : drs.rtt
-  const { at, rtt, echo, windowAt, windowEnd } = drs
+  const { at, rtt, echo, windowAt, windowEnd, memory } = drs
   if (trip === 0 || now - at < trip) {
-    return { drs: { at, copied, space: drs.space, rtt, echo, windowAt, windowEnd }, buf: rcv.buf }
+    return { drs: { at, copied, space: drs.space, rtt, echo, windowAt, windowEnd, memory }, buf: rcv.buf }
   }
-  const next: Drs = { at: now, copied: 0, space: Math.max(drs.space, copied), rtt, echo, windowAt, windowEnd }
+  const next: Drs = { at: now, copied: 0, space: Math.max(drs.space, copied), rtt, echo, windowAt, windowEnd, memory }
   if (copied <= drs.space || !settings.tcpModerateRcvbuf || options.receiveBuffer > 0)
     return { drs: next, buf: rcv.buf }
   return {

@@ -4,7 +4,7 @@ import * as calls from "./calls.ts"
 import { NO_EFFECTS, type Refused, type Step } from "./effect.ts"
 import * as fastOpen from "./fastOpen.ts"
 import * as listen from "./listen.ts"
-import { activeOpen, passiveOpen } from "./open.ts"
+import { activeOpen, backlogOf, passiveOpen } from "./open.ts"
 import { output } from "./output.ts"
 import * as request from "./request.ts"
 import { answerNobody } from "./reset.ts"
@@ -125,7 +125,7 @@ const open = (tcb: Tcb, event: ActiveOpen | PassiveOpen, now: Micros): Step | Re
       return event._tag === "ActiveOpen"
         ? activeOpen(event.context, event.options, event.path, event.local, event.remote, now)
         : {
-            tcb: { ...tcb, backlog: passiveOpen(event.context, event.options, event.path, event.backlog).backlog },
+            tcb: { ...tcb, backlog: backlogOf(event.context, event.backlog) },
             effects: [],
           }
     default:

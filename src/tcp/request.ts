@@ -25,8 +25,11 @@ export const segmentArrives = (request: Request, arrived: Segment, room: boolean
   const { settings } = request.context
   const nxt = add(request.irs, 1)
 
+  const agreed = agreedBy(request.terms)
+  const paws = agreed.timestamps && !hasRst(arrived) && pawsRejects(arrived, request.tsRecent, now, now)
+
   // The SYN once more: our SYN-ACK was lost, send it again (RFC 9293 section 3.10.7.4 would send a bare ACK).
-  if (hasSyn(arrived) && !hasAck(arrived) && !hasRst(arrived) && arrived.seq === request.irs) {
+  if (hasSyn(arrived) && !hasAck(arrived) && !hasRst(arrived) && arrived.seq === request.irs && !paws) {
     return again(request, now, "Linux:SYN-again")
   }
   // A wrong ACK before all else: two listeners that a third party sets upon each other must end it here, not exchange
@@ -36,8 +39,7 @@ export const segmentArrives = (request: Request, arrived: Segment, room: boolean
   }
   // With text behind it the SYN lies left of the window, and is trimmed (first check, last paragraph).
   const seg = arrived.seq === request.irs && segmentLength(arrived) > 1 ? withoutSyn(arrived) : arrived
-  const agreed = agreedBy(request.terms)
-  if (agreed.timestamps && !hasRst(seg) && pawsRejects(seg, request.tsRecent, request.since, now)) {
+  if (paws) {
     const step = bareAck(request, now, "RFC7323-5.3:PAWS")
     return { tcb: step.tcb, effects: [{ _tag: "Count", counter: "PAWSEstab" }, ...step.effects] }
   }
@@ -54,8 +56,12 @@ export const segmentArrives = (request: Request, arrived: Segment, room: boolean
       ? endByReset(request, "RFC9293-3.10.7.4:RST-ends-request")
       : bareAck(request, now, "RFC5961-3.2:RST-not-at-RCV.NXT")
   }
-  // Fourth: SYN. A passive open returns to LISTEN, and says nothing.
-  if (hasSyn(seg)) return endByReset(request, "RFC9293-3.10.7.4:SYN-ends-request")
+  // Fourth: SYN. A passive open returns to LISTEN; real stacks tell the peer so.
+  if (hasSyn(seg)) {
+    const step = endByReset(request, "RFC9293-3.10.7.4:SYN-ends-request")
+    if (settings.profile.synInRequest === "silence") return step
+    return { tcb: step.tcb, effects: [resetFor(seg, "Linux:embryonic-reset"), ...step.effects] }
+  }
   // Fifth: ACK.
   if (!hasAck(seg)) return ignored(request, "RFC9293-3.10.7.4:no-ACK")
   if (mustBringData(request, seg)) {
@@ -133,7 +139,8 @@ const full = (request: Request, seg: Segment): Step => {
 
 /**
  * RETRANSMISSION TIMEOUT of a SYN-ACK: 1, 2, 4, ... seconds, `retries` times. While an ACK waits
- * for its data time passes in silence; the last SYN-ACK gives the peer one more chance.
+ * for its data time passes in silence; the last SYN-ACK gives the peer one more chance. As in Linux
+ * a Fast Open cookie goes with the first only: some path may have dropped it for that.
  */
 export const timeout = (request: Request, retries: number, now: Micros): Step => {
   const { settings } = request.context
@@ -147,7 +154,7 @@ export const timeout = (request: Request, retries: number, now: Micros): Step =>
   const again = deferred === 0 || !request.acked || request.retransmits >= deferred - 1
   const retransmits = request.retransmits + 1
   const wait = handshakeInterval(settings, retransmits)
-  const next: Request = { ...request, retransmits, deadline: now + wait }
+  const next: Request = { ...request, cookie: "none", retransmits, deadline: now + wait }
   const armed = { _tag: "ArmTimer", timer: "retransmit", at: next.deadline } as const
   return again
     ? {
@@ -155,6 +162,7 @@ export const timeout = (request: Request, retries: number, now: Micros): Step =>
         effects: [
           synAck(next, now, "RFC6298-5.4:retransmit"),
           { _tag: "Count", counter: "RetransSegs" },
+          { _tag: "Count", counter: "TCPSynRetrans" },
           timedOut,
           armed,
         ],
@@ -169,11 +177,13 @@ const again = (request: Request, now: Micros, why: Why): Step => {
     return { tcb: request, effects: [drop(why), { _tag: "Count", counter: "TCPACKSkippedSynRecv" }] }
   }
   const deadline = now + handshakeInterval(settings, request.retransmits)
+  const next: Request = { ...request, cookie: "none", oowAt: now, since: OFF, deadline }
   return {
-    tcb: { ...request, oowAt: now, since: OFF, deadline },
+    tcb: next,
     effects: [
-      synAck(request, now, why),
+      synAck(next, now, why),
       { _tag: "Count", counter: "RetransSegs" },
+      { _tag: "Count", counter: "TCPSynRetrans" },
       { _tag: "ArmTimer", timer: "retransmit", at: deadline },
     ],
   }

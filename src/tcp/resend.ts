@@ -26,28 +26,52 @@ import type { Synchronized } from "./tcb.ts"
 import type { Micros } from "./time.ts"
 import { arm, cancel, type Out } from "./timers.ts"
 
-/** Sends again what is lost, as the window allows, lowest first (RFC 6675 section 4, NextSeg rule 1). */
-export const resendLost = (start: Synchronized, size: number, now: Micros, out: Out): Synchronized => {
+/**
+ * Sends again what is lost, as the window allows, lowest first (RFC 6675 section 4, NextSeg rule 1). No segment
+ * beyond `most` octets begins to leave (Linux's tcp_small_queue_check in tcp_xmit_retransmit_queue).
+ */
+export const resendLost = (
+  start: Synchronized,
+  size: number,
+  now: Micros,
+  out: Out,
+  most = Number.POSITIVE_INFINITY,
+): Synchronized => {
   let tcb = start
   while (tcb.flight.lost > tcb.flight.retrans && !mustWait(tcb)) {
+    const left = Math.ceil((most - resentBetween(start, tcb)) / size)
+    if (left <= 0) return tcb
     const quota = segmentsIn(tcb.cc.cwnd, tcb.snd.mss) - pipe(tcb.flight)
     if (quota <= 0) break
     const board = edit(tcb.flight)
     const place = firstDue(board)
     if (place === undefined) break
     const isFirst = place === board.first
-    const again = resend(tcb, board, place, Math.min(quota, burstSegments(tcb, size)), size, now, reasonOf(tcb), out)
+    const again = resend(
+      tcb,
+      board,
+      place,
+      Math.min(quota, left, burstSegments(tcb, size)),
+      size,
+      now,
+      reasonOf(tcb),
+      out,
+    )
     if (again === undefined) break
     tcb = again
     out.push({ _tag: "Count", counter: tcb.recovery.phase === "loss" ? "TCPSlowStartRetrans" : "TCPFastRetrans" })
     // RFC 6298 section 5.3 in spirit: the first segment is on its way again.
     if (isFirst) {
-      const at = now + interval(tcb.rto, tcb.link.context.settings)
+      const at = now + interval(tcb.rto, tcb.link.context.settings, tcb.options)
       tcb = { ...tcb, timers: arm(cancel(tcb.timers, "probe", out), "retransmit", at, out) }
     }
   }
   return rescue(tcb, size, now, out)
 }
+
+/** Octets that have left once more between two states of a block, each segment counted as a full one. */
+export const resentBetween = (before: Synchronized, after: Synchronized): number =>
+  (after.recovery.totalRetrans - before.recovery.totalRetrans) * after.snd.mss
 
 const firstDue = (board: Board): Place | undefined => {
   let found: Place | undefined

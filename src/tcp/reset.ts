@@ -1,11 +1,12 @@
 import { NOT_ECT } from "../wire/ecn.ts"
 import { ACK, hasAck, hasRst, NO_OPTIONS, RST, type Segment, segmentLength } from "../wire/tcpSegment.ts"
+import { edgeNow } from "./announce.ts"
 import type { Drop, Transmit, Why } from "./effect.ts"
 import { timestamp } from "./handshake.ts"
 import { add, distance, type Seq } from "./seq.ts"
 import type { Synchronized } from "./tcb.ts"
 import type { Micros } from "./time.ts"
-import { bareSeq, nextEdge, windowField } from "./window.ts"
+import { bareSeq, windowField } from "./window.ts"
 
 export const drop = (why: Why): Drop => ({ _tag: "Drop", why })
 
@@ -34,7 +35,7 @@ export const resetOf = (tcb: Synchronized, now: Micros, why: Why): Transmit => (
   wnd:
     tcb.link.context.settings.profile.resetWindow === "zero"
       ? 0
-      : windowField(tcb.link, distance(nextEdge(tcb.rcv, tcb.link), tcb.rcv.nxt)),
+      : windowField(tcb.link, distance(edgeNow(tcb), tcb.rcv.nxt)),
   options: tcb.link.agreed.timestamps
     ? { ...NO_OPTIONS, tsVal: timestamp(tcb.link.context, tcb.link.tsOffset, now), tsEcr: tcb.rcv.tsRecent }
     : NO_OPTIONS,

@@ -1,4 +1,4 @@
-import { viewOf } from "../wire/bytes.ts"
+import { copyPart } from "../wire/bytes.ts"
 import { EMPTY } from "../wire/tcpSegment.ts"
 import { add, distance, type Seq } from "./seq.ts"
 
@@ -87,7 +87,7 @@ export const copyTo = (q: SendQueue, seq: Seq, length: number, out: Uint8Array, 
     if (chunk === undefined) return
     const skip = distance(from, chunk.seq)
     const n = Math.min(chunk.bytes.length - skip, left)
-    out.set(skip === 0 && n === chunk.bytes.length ? chunk.bytes : viewOf(chunk.bytes, skip, n), to)
+    copyPart(chunk.bytes, skip, n, out, to)
     left -= n
     to += n
     from = add(from, n)
@@ -110,6 +110,9 @@ export const toRecordEnd = (q: SendQueue, seq: Seq): number => {
   }
   return Number.POSITIVE_INFINITY
 }
+
+/** Nothing may go along with the last octet. */
+export const endsRecord = (q: SendQueue): boolean => q.records && q.length > 0 && q.chunks[q.last - 1]?.record === true
 
 /** The range as one array, copied only where it spans chunks. For tests, recordings and dumps. */
 export const slice = (q: SendQueue, seq: Seq, length: number): Uint8Array => {

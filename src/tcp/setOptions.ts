@@ -2,6 +2,7 @@ import { isAlgorithm, switchTo } from "./congestion/registry.ts"
 import type { Refused, Step, Why } from "./effect.ts"
 import { within } from "./fastOpen.ts"
 import { rescheduleKeepalive, startKeepalive, stopKeepalive } from "./keepalive.ts"
+import { resized } from "./receiveMemory/limit.ts"
 import { end } from "./sendQueue.ts"
 import type { Listen, SocketOptions, Synchronized, Tcb } from "./tcb.ts"
 import { owe } from "./text.ts"
@@ -89,6 +90,10 @@ const RANGES: ReadonlyArray<readonly [name: Numeric, least: number, most: number
   // Linux's TCP_MIN_MSS and MAX_TCP_WINDOW.
   ["maxSegment", 88, 32767],
   ["userTimeout", 1, Number.POSITIVE_INFINITY],
+  // Linux's TCP_TIMEOUT_MIN, two ticks of a clock of 1000 Hz; TCP_RTO_MIN, TCP_RTO_MAX and TCP_DELACK_MAX.
+  ["minRto", 2000, 200_000],
+  ["maxRto", SECOND, 120 * SECOND],
+  ["maxDelayedAck", 2000, 200_000],
   ["receiveBuffer", 1, 2 ** 30],
   ["sendBuffer", 1, 2 ** 30],
   ["receiveLowWater", 1, 2 ** 30],
@@ -146,6 +151,9 @@ const congestion = (tcb: Synchronized, changed: Partial<SocketOptions>, now: Mic
 /** A smaller buffer takes back nothing that was announced (RFC 9293 section 3.8.6, SHLD-14). */
 const buffers = (tcb: Synchronized, changed: Partial<SocketOptions>): Synchronized => {
   const { receiveBuffer, windowClamp, receiveLowWater } = changed
+  if (tcb.drs.memory !== undefined) {
+    return { ...tcb, drs: { ...tcb.drs, memory: resized(tcb, tcb.drs.memory, changed) } }
+  }
   let { rcv } = tcb
   if (receiveBuffer !== undefined && receiveBuffer > 0) rcv = { ...rcv, buf: receiveBuffer }
   if (windowClamp !== undefined) {

@@ -13,6 +13,10 @@ export interface TcpSettings {
   readonly tcpMaxSynBacklog: number
   readonly tcpSynRetries: number
   readonly tcpSynackRetries: number
+  /** Time-outs of a SYN that do not double its interval. 0, as RFC 6298 section 5.5 has it; Linux's own since 6.5: 4. */
+  readonly tcpSynLinearTimeouts: number
+  /** Time-outs of a stream that keeps few segments in flight do not double the interval, six of them (see `thinLinearTimeouts`). */
+  readonly tcpThinLinearTimeouts: boolean
   /**
    * R1 and R2 of RFC 9293 section 3.8.3, as Linux reads them: each stands for the time that so many
    * retransmissions take which begin at 200 ms, and double. After R1 the way to the peer is doubted,
@@ -28,7 +32,7 @@ export interface TcpSettings {
   readonly tcpKeepaliveProbes: number
   /** SYN cookies. 0: never, 1: when the SYN queue is full, 2: always. */
   readonly tcpSyncookies: 0 | 1 | 2
-  /** TCP Fast Open, bits as in Linux: 1 client, 2 server, 0x200 server without cookies. */
+  /** TCP Fast Open, bits as in Linux: 1 client, 2 server, 4 client and 0x200 server without cookies, 0x400 all listeners. */
   readonly tcpFastopen: number
   /** One key or two, as Linux's tcp_fastopen_key has them, for servers that share their cookies; empty: the stack has its own. */
   readonly tcpFastopenKey: string
@@ -96,8 +100,23 @@ export interface TcpSettings {
   readonly tcpModerateRcvbuf: boolean
   /** Receive buffer: smallest, first, largest; half of each is payload, the rest stands for Linux's bookkeeping. */
   readonly tcpRmem: readonly [number, number, number]
+  /**
+   * Receive windows follow the memory that Linux's buffers would take (truesize against twice `receiveBuffer`, or
+   * `tcpRmem`), not the octets that they hold: segments are refused, and windows narrower, as a Linux machine behind a
+   * TUN device has it.
+   */
+  readonly tcpRcvbufTruesize: boolean
+  /** With `tcpRcvbufTruesize`: the device joins segments of so many octets of payload to larger packets; 0: it joins none. */
+  readonly tcpGroSegment: number
+  /** With `tcpRcvbufTruesize`: a scaled window may be taken back where memory gets scarce (against RFC 9293 section 3.8.6, SHLD-14). */
+  readonly tcpShrinkWindow: boolean
   /** Send buffer: smallest, first, largest; all of it is payload. It follows twice the congestion window. */
   readonly tcpWmem: readonly [number, number, number]
+  /**
+   * Octets of memory that each queued packet takes of a send buffer beside its payload, as in Linux, where `tcpWmem` and a socket's
+   * own size are memory; 0: they are payload alone.
+   */
+  readonly sendOverhead: number
   /** Smallest MSS that is believed of a peer. */
   readonly tcpMinSndMss: number
   readonly ipLocalPortRange: readonly [number, number]
@@ -154,6 +173,11 @@ export interface WireProfile {
   readonly ackEvery: "second-full-segment" | "second-segment"
   /** A SYN that carries FIN too: no one needs it but attackers (drop), or RFC 1644 (accept). */
   readonly synFin: "drop" | "accept"
+  /**
+   * A SYN in the window of a half-open request ends it, with a reset to the peer (Linux's tcp_check_req, gVisor), or
+   * without a word (RFC 9293 section 3.10.7.4).
+   */
+  readonly synInRequest: "reset" | "silence"
   /** RFC 7323 section 3.2 says SHOULD drop a segment that lacks the agreed timestamp; Linux does not. */
   readonly missingTimestamp: "accept" | "drop"
   /** A RST just before RCV.NXT, after the peer's FIN, resets: some stacks forget to count their FIN (Linux's tcp_reset_check). */
@@ -173,6 +197,12 @@ export interface WireProfile {
   readonly finAck: "delayed" | "at-once"
   /** What a window probe carries: nothing, at an old sequence number, or the next octet (RFC 9293 section 3.8.6.1). */
   readonly windowProbe: "old-sequence" | "next-octet"
+  /**
+   * What is taken beyond the right edge of the window: a packet that a device has joined and that begins within it, as long as
+   * nothing waits to be read, and a bare FIN at a closed one, whose sender would else repeat it until somebody reads (Linux's
+   * tcp_sequence and tcp_data_queue); or nothing (RFC 9293 section 3.10.7.4 lets the receiver trim).
+   */
+  readonly beyondWindow: "joined-packet-and-FIN" | "nothing"
 }
 
 const SECOND = 1_000_000
@@ -194,6 +224,7 @@ export const linux: WireProfile = {
   windowStep: "sliding",
   ackEvery: "second-full-segment",
   synFin: "drop",
+  synInRequest: "reset",
   missingTimestamp: "accept",
   resetAtFin: true,
   resetAtSack: true,
@@ -202,6 +233,7 @@ export const linux: WireProfile = {
   timeWaitChecks: "RCV.NXT",
   finAck: "delayed",
   windowProbe: "old-sequence",
+  beyondWindow: "joined-packet-and-FIN",
 }
 
 export const freebsd: WireProfile = {
@@ -221,6 +253,7 @@ export const freebsd: WireProfile = {
   windowStep: "any",
   ackEvery: "second-segment",
   synFin: "accept",
+  synInRequest: "silence",
   missingTimestamp: "drop",
   resetAtFin: false,
   resetAtSack: false,
@@ -229,6 +262,7 @@ export const freebsd: WireProfile = {
   timeWaitChecks: "window",
   finAck: "at-once",
   windowProbe: "next-octet",
+  beyondWindow: "nothing",
 }
 
 export const defaultSettings: TcpSettings = {
@@ -237,6 +271,8 @@ export const defaultSettings: TcpSettings = {
   tcpMaxSynBacklog: 1024,
   tcpSynRetries: 6,
   tcpSynackRetries: 5,
+  tcpSynLinearTimeouts: 0,
+  tcpThinLinearTimeouts: false,
   tcpRetries1: 3,
   tcpRetries2: 15,
   tcpOrphanRetries: 0,
@@ -282,7 +318,11 @@ export const defaultSettings: TcpSettings = {
   tcpModerateRcvbuf: true,
   // Linux's largest are 6 and 4 MiB, which hold 240 Mbit/s at 100 ms: these hold 1 Gbit/s, whose 12.5 MB are in flight then.
   tcpRmem: [4096, 131072, 33554432],
+  tcpRcvbufTruesize: false,
+  tcpGroSegment: 0,
+  tcpShrinkWindow: false,
   tcpWmem: [4096, 16384, 33554432],
+  sendOverhead: 0,
   tcpMinSndMss: 48,
   ipLocalPortRange: [32768, 60999],
   // Linux says 1024; inside a process nobody is more privileged than the rest.

@@ -8,10 +8,13 @@ import { sendAck } from "./emit.ts"
 import { heard } from "./keepalive.ts"
 import { finTimeout } from "./patience.ts"
 import { predicted } from "./predicted.ts"
+import { blocksOf, EMPTY_REASSEMBLY } from "./reassembly.ts"
+import { hurried } from "./receiveMemory/arrive.ts"
+import { type Memory, purged } from "./receiveMemory/memory.ts"
 import { drop, resetFor } from "./reset.ts"
-import { add, after, before, distance, earliest, type Seq } from "./seq.ts"
-import { CLOSED, type Synchronized, type Tcb } from "./tcb.ts"
-import { finArrived, owe, reportsDuplicates, takeText } from "./text.ts"
+import { add, after, before, distance, type Seq } from "./seq.ts"
+import { CLOSED, type Rcv, type Synchronized, type Tcb } from "./tcb.ts"
+import { finArrived, owe, takeText, withDuplicate } from "./text.ts"
 import { type Micros, OFF } from "./time.ts"
 import { arm, cancel, cancelAll, type Out } from "./timers.ts"
 import { isRecent, pawsRejects, recentAt } from "./timestamps.ts"
@@ -43,20 +46,25 @@ const process = (start: Synchronized, seg: Segment, now: Micros, out: Out): Tcb 
       if (settings.profile.missingTimestamp === "drop") return dropped(tcb, "RFC7323-3.2:timestamp-missing", out)
     } else if (pawsRejects(seg, rcv.tsRecent, rcv.tsRecentAt, now, settings.profile.pawsTolerance)) {
       out.push({ _tag: "Count", counter: "PAWSEstab" })
-      return answerUnacceptable(withDsack(tcb, seg), seg, now, "RFC7323-5.3:PAWS", "TCPACKSkippedPAWS", out)
+      return answerUnacceptable(reporting(tcb, seg), seg, now, "RFC7323-5.3:PAWS", "TCPACKSkippedPAWS", out)
     }
   }
 
   // First: the sequence number.
   const wnd = announced(rcv)
-  const inWindow = acceptable(seg.seq, segmentLength(seg), rcv.nxt, wnd)
+  if (tcb.drs.memory !== undefined && isBeyond(rcv, wnd, tcb.drs.memory, seg)) {
+    out.push({ _tag: "Count", counter: "BeyondWindow" })
+    return answerUnacceptable(reporting(tcb, seg), seg, now, "Linux:beyond-window", "TCPACKSkippedSeq", out)
+  }
+  const inWindow =
+    acceptable(seg.seq, segmentLength(seg), rcv.nxt, wnd) || (tcb.drs.memory !== undefined && covers(seg, rcv, wnd))
   const edgeOnly = !inWindow && atEdge(seg, rcv.nxt, wnd)
   if (!inWindow && !edgeOnly) {
     if (hasRst(seg) && rcv.fin && seg.seq === add(rcv.nxt, -1) && settings.profile.resetAtFin)
       return resetByPeer(tcb, "Linux:RST-at-FIN", out)
     if (hasRst(seg)) return dropped(tcb, "RFC9293-3.10.7.4:RST-outside-window", out)
     if (hasSyn(seg)) return challenge(tcb, now, "RFC5961-4.2:SYN-outside-window", out)
-    return answerUnacceptable(withDsack(tcb, seg), seg, now, "RFC9293-3.10.7.4:unacceptable", "TCPACKSkippedSeq", out)
+    return answerUnacceptable(reporting(tcb, seg), seg, now, "RFC9293-3.10.7.4:unacceptable", "TCPACKSkippedSeq", out)
   }
   // Second: RST, believed only at exactly RCV.NXT (RFC 5961 section 3.2).
   if (hasRst(seg)) {
@@ -84,9 +92,12 @@ const process = (start: Synchronized, seg: Segment, now: Micros, out: Out): Tcb 
   if (acked._tag === "CLOSED" || acked._tag === "TIME-WAIT") return acked
   const noted = noteMarks(acked, seg)
 
-  if (edgeOnly && segmentLength(seg) > 0) {
+  if (edgeOnly && segmentLength(seg) > 0 && !isTakenFin(tcb, seg)) {
     const told = hasUrg(seg) && !noted.rcv.fin ? takeUrgent(noted, seg, out) : noted
-    return sendAck(told, now, "RFC9293-3.8.6.1:zero-window", out)
+    const why = "RFC9293-3.8.6.1:zero-window"
+    if (told.drs.memory === undefined) return sendAck(told, now, why, out)
+    out.push({ _tag: "Count", counter: "TCPZeroWindowDrop" })
+    return sendAck(owe(hurried(told), "now", why), now, why, out)
   }
   return afterHandshake(noted, seg, now, out)
 }
@@ -97,6 +108,28 @@ const process = (start: Synchronized, seg: Segment, now: Micros, out: Out): Tcb 
  */
 const atEdge = (seg: Segment, nxt: number, wnd: number): boolean =>
   wnd === 0 ? seg.seq === nxt : seg.seq === add(nxt, wnd) && segmentLength(seg) === 0 && !hasRst(seg)
+
+/**
+ * Linux's tcp_sequence drops what ends beyond the window as a whole, not the part that is beyond, unless nothing waits
+ * to be read. A FIN may lie beyond it.
+ */
+const isBeyond = (rcv: Rcv, wnd: number, { queue }: Memory, seg: Segment): boolean =>
+  queue.length > 0 &&
+  !hasRst(seg) &&
+  !hasSyn(seg) &&
+  after(add(seg.seq, seg.payload.length), add(rcv.nxt, wnd)) &&
+  !after(seg.seq, add(rcv.nxt, wnd))
+
+/** A joined packet may begin before the window and end behind it. */
+const covers = (seg: Segment, { nxt }: Rcv, wnd: number): boolean =>
+  before(seg.seq, nxt) && after(add(seg.seq, segmentLength(seg)), add(nxt, wnd))
+
+/** Linux's tcp_data_queue: some stacks send a FIN though the window is closed, and again until it is acknowledged. */
+const isTakenFin = ({ rcv, link }: Synchronized, seg: Segment): boolean =>
+  hasFin(seg) &&
+  seg.payload.length === 0 &&
+  seg.seq === rcv.nxt &&
+  link.context.settings.profile.beyondWindow === "joined-packet-and-FIN"
 
 /** The sixth check and on: also where the segment that completed the handshake carries more. */
 export const afterHandshake = (start: Synchronized, seg: Segment, now: Micros, out: Out): Tcb => {
@@ -165,7 +198,7 @@ const enterFinWait2 = (
 /** The end of the highest block that our ACKs report; undefined: none is. */
 const highestReported = ({ link, rcv }: Synchronized): Seq | undefined =>
   link.agreed.sack
-    ? rcv.queue.blocks.reduce<Seq | undefined>(
+    ? blocksOf(rcv.queue).reduce<Seq | undefined>(
         (highest, { right }) => (highest === undefined || after(right, highest) ? right : highest),
         undefined,
       )
@@ -210,7 +243,7 @@ const refuseText = (tcb: Synchronized, seg: Segment, out: Out): Tcb => {
 
 /** RCV.NXT moves over the FIN, its ACK is owed, the state follows. */
 const takeFin = (tcb: Synchronized, now: Micros, out: Out): Tcb => {
-  const { rcv, link } = tcb
+  const { rcv, link, drs } = tcb
   const why = "RFC9293-3.10.7.4:FIN"
   out.push({ _tag: "PeerClosed", why })
   const nxt = add(rcv.nxt, 1)
@@ -220,12 +253,15 @@ const takeFin = (tcb: Synchronized, now: Micros, out: Out): Tcb => {
   const closed: Synchronized = owe(
     {
       ...tcb,
+      drs: drs.memory === undefined ? drs : { ...drs, memory: purged(drs.memory) },
       rcv: {
         ...rcv,
         nxt,
         edge: after(nxt, rcv.edge) ? nxt : rcv.edge,
         fin: true,
-        queue: { ...rcv.queue, fin: undefined },
+        queue: EMPTY_REASSEMBLY,
+        // Linux's tcp_fin forgets what there was to report.
+        dsack: delays ? undefined : rcv.dsack,
         pingpong: rcv.pingpong || waits,
       },
     },
@@ -246,13 +282,10 @@ const takeFin = (tcb: Synchronized, now: Micros, out: Out): Tcb => {
   }
 }
 
-/** Old data is reported as a duplicate in the ACK that answers it (RFC 2883 section 4). */
-const withDsack = (tcb: Synchronized, seg: Segment): Synchronized => {
-  const { rcv, link } = tcb
-  if (!reportsDuplicates(link) || seg.payload.length === 0 || !before(seg.seq, rcv.nxt)) return tcb
-  const end = add(seg.seq, seg.payload.length)
-  if (distance(end, seg.seq) <= 0) return tcb
-  return { ...tcb, rcv: { ...rcv, dsack: { left: seg.seq, right: earliest(end, rcv.nxt) } } }
+/** What came again is reported in the ACK that answers it (RFC 2883 section 4). */
+const reporting = (tcb: Synchronized, seg: Segment): Synchronized => {
+  if (hasSyn(seg) || segmentLength(seg) === 0 || !before(seg.seq, tcb.rcv.nxt)) return tcb
+  return withDuplicate(hurried(tcb), seg)
 }
 
 const dropped = (tcb: Synchronized, why: Why, out: Out): Synchronized => {

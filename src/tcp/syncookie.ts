@@ -65,6 +65,12 @@ export const cookieMss = (
 export const cookiesPending = (listen: Listen, now: Micros): boolean =>
   listen.cookiesAt !== OFF && now - listen.cookiesAt <= MAX_AGE * MINUTE
 
+/** One has been sent, which is noted once a second (Linux's tcp_synq_overflow). */
+export const withCookie = (listen: Listen, now: Micros): Listen =>
+  listen.cookiesAt !== OFF && now - listen.cookiesAt < NOTED_EVERY ? listen : { ...listen, cookiesAt: now }
+
+const NOTED_EVERY: Micros = 1_000_000
+
 /** The timestamp clock, pulled back by less than 64 ticks so that its low bits can hold the options. */
 export const cookieTimestamp = (agreed: Negotiated, ticks: number): number => {
   const options =
@@ -85,7 +91,7 @@ export const rememberedOptions = (
   const { settings } = listen.context
   const { tsVal, tsEcr } = seg.options
   const signature = signatureOctets(listen.options.authentication, remote.address)
-  if (tsVal === undefined || tsEcr === undefined || !settings.tcpTimestamps) {
+  if (tsVal === undefined || tsEcr === undefined) {
     return {
       peerMss: mss,
       sndScale: 0,
@@ -101,7 +107,8 @@ export const rememberedOptions = (
   const scale = bits & NO_SCALE
   const scaling = scale !== NO_SCALE
   const sack = (bits & SACK_BIT) !== 0
-  // The settings may have changed since, or the echo is made up: then it is not a cookie of ours.
+  // The settings may have changed since, or the echo is made up (Linux's cookie_timestamp_decode).
+  if (!settings.tcpTimestamps) return undefined
   if ((scaling && !settings.tcpWindowScaling) || (sack && !settings.tcpSack)) return undefined
   return {
     peerMss: mss,

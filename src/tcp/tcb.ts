@@ -7,6 +7,7 @@ import type { IcmpErrno, Why } from "./effect.ts"
 import type { Flight } from "./flight.ts"
 import type { Keys } from "./keys.ts"
 import type { Reassembly } from "./reassembly.ts"
+import type { Memory } from "./receiveMemory/memory.ts"
 import type { SendQueue } from "./sendQueue.ts"
 import type { Seq } from "./seq.ts"
 import type { TcpSettings } from "./settings.ts"
@@ -54,7 +55,7 @@ export interface SocketOptions {
   readonly cork: boolean
   /** TCP_QUICKACK: false makes ACKs wait for data to go with; true sends the next ones at once. Neither lasts. */
   readonly quickAck: boolean
-  /** SO_RCVBUF in octets of payload, none of them doubled; 0: `tcpRmem`'s first size, growing by itself up to the largest. */
+  /** SO_RCVBUF in octets of payload, none of them doubled (as memory they are, with `tcpRcvbufTruesize`); 0: `tcpRmem`'s first size, growing by itself up to the largest. */
   readonly receiveBuffer: number
   /** SO_SNDBUF in octets of payload; 0: `tcpWmem`'s. */
   readonly sendBuffer: number
@@ -68,8 +69,15 @@ export interface SocketOptions {
   readonly maxSegment: number
   /** TCP_USER_TIMEOUT (RFC 5482), microseconds, from the first retransmission or window probe on; 0: `tcpRetries2`. */
   readonly userTimeout: Micros
-  /** TCP_SYNCNT: retransmissions of a SYN; 0: `tcpSynRetries`. */
+  /** TCP_RTO_MIN_US and TCP_RTO_MAX_MS: bounds of the retransmission timer's interval, microseconds; 0: the profile's. */
+  readonly minRto: Micros
+  readonly maxRto: Micros
+  /** TCP_DELACK_MAX_US: how long an ACK waits at most, microseconds; 0: as long as the profile says. */
+  readonly maxDelayedAck: Micros
+  /** TCP_SYNCNT: retransmissions of a SYN, and of SYN-ACKs by a listener; 0: `tcpSynRetries`, `tcpSynackRetries`. */
   readonly synCount: number
+  /** TCP_THIN_LINEAR_TIMEOUTS: also where `tcpThinLinearTimeouts` is off. */
+  readonly thinLinearTimeouts: boolean
   /** SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT (RFC 9293 section 3.8.4); 0: the stack's settings. */
   readonly keepAlive: boolean
   readonly keepIdle: Micros
@@ -119,7 +127,11 @@ export const defaultSocketOptions: SocketOptions = {
   windowClamp: 0,
   maxSegment: 0,
   userTimeout: 0,
+  minRto: 0,
+  maxRto: 0,
+  maxDelayedAck: 0,
   synCount: 0,
+  thinLinearTimeouts: false,
   keepAlive: false,
   keepIdle: 0,
   keepInterval: 0,
@@ -514,6 +526,8 @@ export interface Drs {
   /** A window of data is under way since, and ends here. */
   readonly windowAt: Micros
   readonly windowEnd: Seq
+  /** What the received octets take in Linux's buffers; undefined: only they count (`tcpRcvbufTruesize` is off). */
+  readonly memory: Memory | undefined
 }
 
 /** Deadlines; OFF when not armed. */

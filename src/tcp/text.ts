@@ -1,9 +1,12 @@
-import { hasFin, type Segment } from "../wire/tcpSegment.ts"
+import { hasFin, type SackBlock, type Segment } from "../wire/tcpSegment.ts"
 import { draftOf, rcvDraft } from "./draft.ts"
 import type { Why } from "./effect.ts"
 import { sendAck } from "./emit.ts"
-import { heldPart, insert, takeAt } from "./reassembly.ts"
+import { heldPart, insert, isFull, type Reassembly, takeAt } from "./reassembly.ts"
 import { measureTrip, sizeBuffer } from "./receiveBuffer.ts"
+import { admitAhead, admitInOrder, hurried } from "./receiveMemory/arrive.ts"
+import type { Memory } from "./receiveMemory/memory.ts"
+import { secondSegment } from "./receiveMemory/window.ts"
 import { add, after, atOrBefore, before, distance, earliest, type Seq } from "./seq.ts"
 import type { AckDue, Link, Rcv, Synchronized } from "./tcb.ts"
 import { type Micros, OFF } from "./time.ts"
@@ -18,18 +21,53 @@ export const takeText = (tcb: Synchronized, seg: Segment, now: Micros, out: Out)
   const { rcv } = tcb
   const end = add(seg.seq, seg.payload.length)
   const from = before(seg.seq, rcv.nxt) ? rcv.nxt : seg.seq
-  const to = earliest(end, rcv.edge)
+  const to = isTakenWhole(tcb, seg) ? end : earliest(end, rcv.edge)
   const fin = hasFin(seg) && to === end
-  const drs = seg.payload.length > 0 ? measureTrip(tcb, seg, now) : tcb.drs
-  const repeated = rcvDuplicate(drs === tcb.drs ? tcb : { ...tcb, drs }, seg, end)
+  const counts = tcb.drs.memory === undefined && seg.payload.length > 0
+  const drs = counts ? measureTrip(tcb, seg, now) : tcb.drs
+  const repeated = withDuplicate(drs === tcb.drs ? tcb : { ...tcb, drs }, seg)
   if (!before(from, to) && !(fin && from === to)) {
     // Nothing new in the window: say where we are.
-    return owe(repeated, "now", "RFC9293-3.10.7.4:nothing-new")
+    return owe(hurried(repeated), "now", "RFC9293-3.10.7.4:nothing-new")
   }
-  return from === rcv.nxt
-    ? inOrder(repeated, seg, from, to, now, out)
-    : outOfOrder(repeated, seg, from, to, fin, now, out)
+  if (repeated.drs.memory === undefined) {
+    return from === rcv.nxt
+      ? inOrder(repeated, seg, from, to, now, out)
+      : outOfOrder(repeated, seg, from, to, fin, now, out)
+  }
+  return byMemory(repeated, repeated.drs.memory, seg, from, to, fin, now, out)
 }
+
+/** What there is no memory for is dropped; in order, an ACK says so. */
+const byMemory = (
+  tcb: Synchronized,
+  memory: Memory,
+  seg: Segment,
+  from: Seq,
+  to: Seq,
+  fin: boolean,
+  now: Micros,
+  out: Out,
+): Synchronized => {
+  const isNext = from === tcb.rcv.nxt
+  if (!isNext && isFull(tcb.rcv.queue)) return outOfOrder(tcb, seg, from, to, fin, now, out)
+  const admission = isNext ? admitInOrder(tcb, memory, seg, now, out) : admitAhead(tcb, memory, seg, now, out)
+  if (admission._tag === "Taken") {
+    return isNext
+      ? inOrder(admission.tcb, seg, from, to, now, out)
+      : outOfOrder(admission.tcb, seg, from, to, fin, now, out)
+  }
+  const why = "Linux:receive-memory-full"
+  out.push({ _tag: "Drop", why })
+  return admission.answer ? owe(admission.tcb, "now", why) : admission.tcb
+}
+
+/** Linux's tcp_sequence: a joined packet is one to it, and the memory is there. Where that is accounted it has decided before. */
+const isTakenWhole = ({ rcv, link, drs }: Synchronized, { payload }: Segment): boolean =>
+  drs.memory !== undefined ||
+  (payload.length > link.path.mss &&
+    rcv.unread === 0 &&
+    link.context.settings.profile.beyondWindow === "joined-packet-and-FIN")
 
 const inOrder = (tcb: Synchronized, seg: Segment, from: Seq, to: Seq, now: Micros, out: Out): Synchronized => {
   const { rcv } = tcb
@@ -38,8 +76,12 @@ const inOrder = (tcb: Synchronized, seg: Segment, from: Seq, to: Seq, now: Micro
   if (length > 0) out.push({ _tag: "Deliver", bytes: view(seg.payload, skip, length) })
   let nxt = to
   let delivered = length
-  let queue = rcv.queue
-  if (queue.pieces > 0) {
+  let { queue, dsack } = rcv
+  // Nothing follows the end: what waits behind it is forgotten with the FIN.
+  const filledHole = queue.pieces > 0 && !(hasFin(seg) && to === add(seg.seq, seg.payload.length))
+  if (filledHole) {
+    // What waited here came again with what was missing before it: RFC 2883 section 4. What lies before RCV.NXT goes first.
+    if (reportsDuplicates(tcb.link)) dsack ??= heldPart(queue, from, to)
     const { taken, rest } = takeAt(queue, nxt)
     for (const bytes of taken) {
       out.push({ _tag: "Deliver", bytes })
@@ -48,19 +90,32 @@ const inOrder = (tcb: Synchronized, seg: Segment, from: Seq, to: Seq, now: Micro
     }
     queue = rest
   }
-  const filledHole = rcv.queue.pieces > 0
-  const full = fullSize(rcv, seg, tcb.link.path.mss)
+  const { memory } = tcb.drs
+  const full = memory === undefined ? fullSize(rcv, seg, tcb.link.path.mss) : rcv.mss
   const next: Rcv = {
     ...rcv,
     nxt,
     edge: after(nxt, rcv.edge) ? nxt : rcv.edge,
     unread: rcv.unread + delivered,
     queue,
+    dsack,
     mss: full,
     at: length > 0 ? now : rcv.at,
   }
   const due = ackFor(tcb, rcv, nxt, full, filledHole, hasFin(seg))
-  return owe({ ...tcb, rcv: next }, due, "RFC9293-3.10.7.4:text-in-order")
+  const taken = { ...tcb, rcv: next }
+  return memory === undefined
+    ? owe(taken, due, "RFC9293-3.10.7.4:text-in-order")
+    : oweByMemory(taken, memory, filledHole, hasFin(seg))
+}
+
+/** The same where a second full segment waits with a window that would get narrower. */
+const oweByMemory = (tcb: Synchronized, memory: Memory, filledHole: boolean, fin: boolean): Synchronized => {
+  const second = secondSegment(tcb, memory)
+  const rcv = second.scarce ? { ...tcb.rcv, quick: 0 } : tcb.rcv
+  const due =
+    memory.full || second.due ? "now" : ackFor(tcb, { ...rcv, lastAck: rcv.nxt }, rcv.nxt, rcv.mss, filledHole, fin)
+  return owe(rcv === tcb.rcv ? tcb : { ...tcb, rcv }, due, "RFC9293-3.10.7.4:text-in-order")
 }
 
 /** RFC 5681 section 4.2: at least every second full segment, and at once where a hole is filled. */
@@ -97,8 +152,10 @@ const outOfOrder = (
 ): Synchronized => {
   const { rcv } = tcb
   const skip = distance(from, seg.seq)
-  const known = reportsDuplicates(tcb.link) && before(from, to) ? heldPart(rcv.queue, from, to) : undefined
-  const queue = insert(rcv.queue, from, view(seg.payload, skip, distance(to, from)), fin)
+  const known = reportsDuplicates(tcb.link) ? knownPart(rcv.queue, from, to, fin) : undefined
+  // An end before octets that are here already is none: Linux's tcp_data_queue_ofo drops what it has.
+  const ends = fin && heldPart(rcv.queue, to, add(to, 1)) === undefined
+  const queue = insert(rcv.queue, from, view(seg.payload, skip, distance(to, from)), ends)
   if (queue === undefined) {
     out.push({ _tag: "Drop", why: "Linux:out-of-order-queue-full" }, { _tag: "Count", counter: "TCPOFODrop" })
     return sendAck(tcb, now, "RFC5681-4.2:out-of-order", out)
@@ -106,16 +163,27 @@ const outOfOrder = (
   out.push({ _tag: "Count", counter: "TCPOFOQueue" })
   const dsack = known ?? rcv.dsack
   const kept: Synchronized = { ...tcb, rcv: { ...rcv, queue, dsack } }
-  return sendAck(kept, now, "RFC5681-4.2:out-of-order", out)
+  const why = "RFC5681-4.2:out-of-order"
+  return sendAck(tcb.drs.memory === undefined ? kept : owe(kept, "now", why), now, why, out)
+}
+
+/** What of `from`..`to`, and of the FIN that may follow, waits here already. */
+const knownPart = (queue: Reassembly, from: Seq, to: Seq, fin: boolean): SackBlock | undefined => {
+  const end = fin ? add(to, 1) : to
+  const held = before(from, end) ? heldPart(queue, from, end) : undefined
+  if (!fin || queue.fin !== to) return held
+  if (held === undefined) return { left: to, right: end }
+  return held.right === to ? { left: held.left, right: end } : held
 }
 
 /** RFC 2883: where SACK was agreed, unless it is switched off. */
 export const reportsDuplicates = ({ agreed, context }: Link): boolean => agreed.sack && context.settings.tcpDsack
 
-/** Octets that we had already are reported once (RFC 2883 section 4). */
-const rcvDuplicate = (tcb: Synchronized, seg: Segment, end: Seq): Synchronized => {
+/** What we had already, a FIN too, is reported once, in the ACK that answers it (RFC 2883 section 4). */
+export const withDuplicate = (tcb: Synchronized, seg: Segment): Synchronized => {
   const { rcv, link } = tcb
-  if (!reportsDuplicates(link) || seg.payload.length === 0 || !before(seg.seq, rcv.nxt)) return tcb
+  const end = add(seg.seq, seg.payload.length + Number(hasFin(seg)))
+  if (!reportsDuplicates(link) || end === seg.seq || !before(seg.seq, rcv.nxt)) return tcb
   return { ...tcb, rcv: { ...rcv, dsack: { left: seg.seq, right: earliest(end, rcv.nxt) } } }
 }
 

@@ -5,7 +5,7 @@ import { rateAllows } from "./challenge.ts"
 import type { Step, Why } from "./effect.ts"
 import { drop } from "./reset.ts"
 import { add, after, before, type Seq } from "./seq.ts"
-import { CLOSED, type Synchronized, type Tcb, type TimeWait } from "./tcb.ts"
+import { CLOSED, type Synchronized, type TimeWait } from "./tcb.ts"
 import { type Micros, OFF } from "./time.ts"
 import { cancelAll, type Out } from "./timers.ts"
 import { isRecent, pawsRejects } from "./timestamps.ts"
@@ -58,7 +58,7 @@ export const segmentArrives = (tw: TimeWait, seg: Segment, now: Micros): Step =>
   const { settings } = tw.context
   const paws = tw.timestamps && !hasRst(seg) && pawsRejects(seg, tw.tsRecent, tw.tsRecentAt, now)
   if (paws) {
-    const step = answer(tw, seg, now, "RFC7323-5.3:PAWS")
+    const step = answer(tw, seg, now, "RFC7323-5.3:PAWS", true)
     return { tcb: step.tcb, effects: [{ _tag: "Count", counter: "PAWSEstab" }, ...step.effects] }
   }
   if (settings.profile.timeWaitChecks === "RCV.NXT") return ofExpected(tw, seg, now)
@@ -111,12 +111,17 @@ const withTimestamp = (tw: TimeWait, seg: Segment, now: Micros): TimeWait =>
 /** 2 MSL are over. */
 export const timeout = (_: TimeWait): Step => ({ tcb: CLOSED, effects: [drop("RFC9293-3.10.8:TIME-WAIT-timeout")] })
 
-/** Acknowledges what came, and starts 2 MSL again where it was the peer's FIN once more. */
-const answer = (tw: TimeWait, seg: Segment, now: Micros, why: Why): Step => {
+/** Acknowledges what came, as often as that is allowed; `paws`: it is an old duplicate. */
+const answer = (tw: TimeWait, seg: Segment, now: Micros, why: Why, paws = false): Step => {
   const { settings } = tw.context
+  const deadline = begins(tw, seg, paws) ? now + settings.timeWait : tw.deadline
+  const armed: Out = deadline === tw.deadline ? [] : [{ _tag: "ArmTimer", timer: "linger", at: deadline }]
   const empty = segmentLength(seg) === 0 || hasSyn(seg)
   if (empty && !rateAllows(tw.oowAt, now, settings.tcpInvalidRatelimit)) {
-    return { tcb: tw, effects: [drop(why), { _tag: "Count", counter: "TCPACKSkippedTimeWait" }] }
+    return {
+      tcb: { ...tw, deadline },
+      effects: [drop(why), { _tag: "Count", counter: "TCPACKSkippedTimeWait" }, ...armed],
+    }
   }
   const ack = ackFrom(
     {
@@ -131,13 +136,13 @@ const answer = (tw: TimeWait, seg: Segment, now: Micros, why: Why): Step => {
     now,
     why,
   )
-  const again = !hasSyn(seg) && segmentLength(seg) > 0 && !before(tw.rcvNxt, seg.seq)
-  const deadline = again ? now + settings.timeWait : tw.deadline
-  const next: Tcb = { ...tw, oowAt: empty ? now : tw.oowAt, deadline }
-  return {
-    tcb: next,
-    effects: deadline === tw.deadline ? [ack] : [ack, { _tag: "ArmTimer", timer: "linger", at: deadline }],
-  }
+  return { tcb: { ...tw, oowAt: empty ? now : tw.oowAt, deadline }, effects: [ack, ...armed] }
 }
+
+/** 2 MSL begin again: with the peer's FIN (RFC 9293 section 3.10.7.4); in Linux with all but a SYN, unless PAWS knows that as an old one. */
+const begins = (tw: TimeWait, seg: Segment, paws: boolean): boolean =>
+  tw.context.settings.profile.timeWaitChecks === "RCV.NXT"
+    ? paws || hasAck(seg)
+    : !hasSyn(seg) && segmentLength(seg) > 0 && !before(tw.rcvNxt, seg.seq)
 
 const nothing = (tw: TimeWait, why: Why): Step => ({ tcb: tw, effects: [drop(why)] })

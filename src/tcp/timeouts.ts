@@ -1,21 +1,23 @@
+import { PSH } from "../wire/tcpSegment.ts"
 import type { IcmpErrno, Step, Why } from "./effect.ts"
 import { sendAck, sendOldSequence } from "./emit.ts"
 import * as fastOpen from "./fastOpen.ts"
 import { keepaliveTimeout } from "./keepalive.ts"
 import { suspectBlackHole } from "./mtuProbe.ts"
 import { syn } from "./open.ts"
-import { sendFrom } from "./output.ts"
+import { segmentSize, sendFrom } from "./output.ts"
 import {
   endOfPatience,
   endOfProbes,
   endOfRetransmissions,
   hopDoubtful,
   startUserTimeout,
+  synAckRetries,
   synRetries,
 } from "./patience.ts"
 import { probeTimeout, reorderTimeout, timeOut } from "./recovery/timeouts.ts"
 import * as request from "./request.ts"
-import { handshakeInterval, interval } from "./rto.ts"
+import { handshakeInterval, interval, longestRto } from "./rto.ts"
 import { sendEnd } from "./sendEnd.ts"
 import { distance } from "./seq.ts"
 import { synAckOf } from "./synSent.ts"
@@ -46,7 +48,7 @@ export const timeout = (tcb: Tcb, timer: TimerName, now: Micros): Step => {
       return timer === "user" ? giveUp(tcb.timers, USER_TIMEOUT) : synAgain(tcb, now)
     case "SYN-RECEIVED":
       if (tcb.open === "fast") return ofFastOpen(tcb, timer, now)
-      if (tcb.open === "passive") return request.timeout(tcb, tcb.context.settings.tcpSynackRetries, now)
+      if (tcb.open === "passive") return request.timeout(tcb, synAckRetries(tcb), now)
       return timer === "user" ? giveUp(tcb.timers, USER_TIMEOUT) : crossedAgain(tcb, now)
     default:
       return ofConnection({ ...tcb, timers: { ...tcb.timers, [timer]: OFF } }, timer, now)
@@ -130,7 +132,10 @@ const probe = (tcb: Synchronized, now: Micros): Step => {
   if (snd.wnd > 0) {
     // The window is open but small: the override that ends silly-window avoidance (RFC 9293 section 3.8.6.2.1, case 4).
     const n = Math.min(waiting, snd.wnd, snd.mss)
-    return { tcb: sendFrom(tcb, n, now, "RFC9293-3.8.6.2.1:override", out), effects: out }
+    // It is a probe to Linux, whose probes with data are pushed (tcp_write_wakeup).
+    const pushed = settings.profile.windowProbe === "old-sequence" ? PSH : 0
+    const why = "RFC9293-3.8.6.2.1:override"
+    return { tcb: sendFrom(tcb, n, now, why, out, segmentSize(tcb), pushed), effects: out }
   }
   const backed: Synchronized = {
     ...tcb,
@@ -144,7 +149,7 @@ const probe = (tcb: Synchronized, now: Micros): Step => {
     return { tcb: sent, effects: out }
   }
   sendOldSequence(backed, now, why, out)
-  const timers = arm(backed.timers, "persist", now + interval(backed.rto, settings), out)
+  const timers = arm(backed.timers, "persist", now + interval(backed.rto, settings, backed.options), out)
   return { tcb: { ...backed, timers }, effects: out }
 }
 
@@ -174,7 +179,9 @@ const SYN_COUNTS = [
   { _tag: "Count", counter: "TCPTimeouts" },
 ] as const
 
-const synInterval = ({ context, retransmits }: SynSent): Micros => handshakeInterval(context.settings, retransmits)
+/** Of Linux's first time-outs some do not double it (tcp_syn_linear_timeouts). */
+const synInterval = ({ context: { settings }, options, retransmits }: SynSent): Micros =>
+  handshakeInterval(settings, Math.max(0, retransmits - settings.tcpSynLinearTimeouts), longestRto(settings, options))
 
 /** All queues are flushed, the application is told (RFC 9293 section 3.10.8). */
 const giveUp = (timers: Timers, why: Why, softError?: IcmpErrno): Step => {

@@ -28,7 +28,11 @@ export const noteUse = (tcb: Draft, held: boolean, now: Micros): void => {
     return
   }
   const used = Math.max(usage.used, flight.out)
-  if (settings.tcpSlowStartAfterIdle && now - usage.at >= interval(tcb.rto, settings) && cc.algorithm !== "bbr") {
+  if (
+    settings.tcpSlowStartAfterIdle &&
+    now - usage.at >= interval(tcb.rto, settings, tcb.options) &&
+    cc.algorithm !== "bbr"
+  ) {
     tcb.cc = shrunk(tcb, used)
     tcb.usage = { limited, most, end, used: 0, at: now }
     return

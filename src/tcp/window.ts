@@ -5,7 +5,7 @@ import type { Link, Rcv, Snd } from "./tcb.ts"
 export const announced = (rcv: Rcv): number => Math.max(0, distance(rcv.edge, rcv.nxt))
 
 /**
- * The right edge to announce now. It never moves left (RFC 9293 section 3.8.6), and moves right
+ * The right edge to announce now, of a receiver that counts octets. It never moves left (RFC 9293 section 3.8.6), and moves right
  * only in steps worth a segment (silly-window avoidance of a receiver, section 3.8.6.2.2).
  */
 export const nextEdge = (rcv: Rcv, link: Link): Seq => {

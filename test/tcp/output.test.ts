@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test"
+import { output } from "../../src/tcp/output.ts"
 import { next, open, sentRanges } from "./support/peer.ts"
 import { connection, deadline, type Happened, MS, type Story, transmits, type WorldOptions } from "./support/world.ts"
 
@@ -157,7 +158,7 @@ describe("silly-window avoidance of a sender (RFC 9293 section 3.8.6.2.1)", () =
     ])
     expect(sentRanges(scene)).toEqual([])
     const after = next(scene, deadline(scene, "persist") / MS, "persist timeout")
-    expect(sentRanges(after)).toEqual(["2000+400"])
+    expect(sentRanges(after)).toEqual(["2000+400 PSH"])
     expect(transmits(after.effects).map((t) => t.why)).toEqual(["RFC9293-3.8.6.2.1:override"])
   })
 
@@ -337,5 +338,45 @@ describe("ACKs of the unacceptable are limited (RFC 5961 section 7)", () => {
   test("bare ACKs outside of the window: limited; text again: always answered", () => {
     const old = "<ACK> seq=rcv.nxt-100 ack=snd.nxt"
     expect(sent([200, old], [210, old], [220, `${old} data=50`], [230, `${old} data=50`])).toEqual([1, 0, 1, 1])
+  })
+})
+
+describe("no more than a turn's octets, what is sent again included (Linux's tcp_small_queue_check)", () => {
+  const LIMIT = 3 * M
+  /** Ten segments out, all lost to a time-out that has sent the first again, and a congestion window that lets all go. */
+  const lost = (octets: number) => {
+    const late = next(next(open(noDelay), 100, `SEND ${octets}`), 2000, "retransmit timeout")
+    const tcb = connection(late)
+    return { now: late.now, tcb: { ...tcb, cc: { ...tcb.cc, cwnd: 100 * M } } }
+  }
+
+  /** The segments of each turn, until nothing is left to send. */
+  const turns = (limit: number, octets = 10 * M): ReadonlyArray<number> => {
+    const { now, tcb: start } = lost(octets)
+    let tcb = start
+    const counts: Array<number> = []
+    for (;;) {
+      const step = output(tcb, now, limit)
+      const sent = transmits(step.effects).reduce((sum, { length }) => sum + length, 0)
+      if (sent === 0) return counts
+      counts.push(sent / M)
+      tcb = step.tcb
+    }
+  }
+
+  test("the rest of what is lost goes in the next turns", () => {
+    expect(turns(LIMIT)).toEqual([3, 3, 3])
+  })
+
+  test("at least one segment, however small the limit", () => {
+    expect(turns(1)).toEqual(new Array<number>(9).fill(1))
+  })
+
+  test("without a limit all goes at once", () => {
+    expect(turns(Number.POSITIVE_INFINITY)).toEqual([9])
+  })
+
+  test("new data takes what the lost has left of it", () => {
+    expect(turns(6 * M, 19 * M)).toEqual([6, 6, 6])
   })
 })

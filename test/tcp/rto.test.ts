@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import { initialRto, interval, measured } from "../../src/tcp/rto.ts"
 import { defaultSettings, freebsd, linux, type TcpSettings } from "../../src/tcp/settings.ts"
+import { defaultSocketOptions } from "../../src/tcp/tcb.ts"
 import { next, open, sentRanges } from "./support/peer.ts"
 import { connection, deadline, MS, play, type Scene, SECOND } from "./support/world.ts"
 
@@ -16,39 +17,54 @@ describe("RTO (RFC 6298 section 2)", () => {
   })
 
   test("2.2, the first measurement R: SRTT = R, RTTVAR = R/2, RTO = 3 R", () => {
-    const first = measured(initialRto(bare), 100 * MS, bare)
+    const first = measured(initialRto(bare), 100 * MS, bare, defaultSocketOptions)
     expect([first.srtt, first.rttvar, first.rto]).toEqual([100 * MS, 50 * MS, 300 * MS])
   })
 
   test("2.3, further measurements: RTTVAR from the old SRTT, then SRTT", () => {
-    let rto = measured(initialRto(bare), 100 * MS, bare)
+    let rto = measured(initialRto(bare), 100 * MS, bare, defaultSocketOptions)
     // RTTVAR = 3/4 50 + 1/4 |100-180| = 57.5, SRTT = 7/8 100 + 1/8 180 = 110
-    rto = measured(rto, 180 * MS, bare)
+    rto = measured(rto, 180 * MS, bare, defaultSocketOptions)
     expect([rto.srtt, rto.rttvar, rto.rto]).toEqual([110 * MS, 57.5 * MS, 340 * MS])
     // RTTVAR = 3/4 57.5 + 1/4 |110-30| = 63.125, SRTT = 7/8 110 + 1/8 30 = 100
-    rto = measured(rto, 30 * MS, bare)
+    rto = measured(rto, 30 * MS, bare, defaultSocketOptions)
     expect([rto.srtt, rto.rttvar, rto.rto]).toEqual([100 * MS, 63.125 * MS, 352.5 * MS])
   })
 
   test("2.3, a steady path: K*RTTVAR does not fall below G", () => {
     const settings: TcpSettings = { ...bare, profile: { ...bare.profile, rttvarFloor: 200 * MS } }
     let rto = initialRto(settings)
-    for (let i = 0; i < 100; i++) rto = measured(rto, 100 * MS, settings)
+    for (let i = 0; i < 100; i++) rto = measured(rto, 100 * MS, settings, defaultSocketOptions)
     expect(rto.rto).toBe(300 * MS)
   })
 
   test("2.4 and 2.5: within the profile's bounds", () => {
-    const fast = measured(initialRto(defaultSettings), 1, defaultSettings)
+    const fast = measured(initialRto(defaultSettings), 1, defaultSettings, defaultSocketOptions)
     expect(fast.rto).toBeGreaterThanOrEqual(200 * MS)
-    const slow = measured(initialRto(defaultSettings), 1000 * SECOND, defaultSettings)
+    const slow = measured(initialRto(defaultSettings), 1000 * SECOND, defaultSettings, defaultSocketOptions)
     expect(slow.rto).toBe(120 * SECOND)
     const bsd: TcpSettings = { ...defaultSettings, profile: freebsd }
-    expect(measured(initialRto(bsd), 1000 * SECOND, bsd).rto).toBe(64 * SECOND)
+    expect(measured(initialRto(bsd), 1000 * SECOND, bsd, defaultSocketOptions).rto).toBe(64 * SECOND)
+  })
+
+  test.each([
+    [{ minRto: 50 * MS }, 10 * MS, 60 * MS, 120 * SECOND],
+    [{ minRto: 50 * MS }, 100 * MS, 150 * MS, 120 * SECOND],
+    [{ maxRto: SECOND }, 10 * MS, 210 * MS, SECOND],
+    [{ maxRto: SECOND }, 900 * MS, SECOND, SECOND],
+  ])("a socket's own bounds %j, a steady path of %d us: %d us, and %d at most", (own, path, first, most) => {
+    const bounds = { ...defaultSocketOptions, ...own }
+    let rto = initialRto(defaultSettings)
+    for (let i = 0; i < 100; i++) rto = measured(rto, path, defaultSettings, bounds)
+    expect(interval(rto, defaultSettings, bounds)).toBe(first)
+    expect(interval({ ...rto, backoff: 30 }, defaultSettings, bounds)).toBe(most)
   })
 
   test("5.5, time-outs in a row: doubled, up to the bound", () => {
-    const rto = measured(initialRto(bare), 100 * MS, bare)
-    const backedOff = [0, 1, 2, 3, 7, 8, 40].map((backoff) => interval({ ...rto, backoff }, bare) / MS)
+    const rto = measured(initialRto(bare), 100 * MS, bare, defaultSocketOptions)
+    const backedOff = [0, 1, 2, 3, 7, 8, 40].map(
+      (backoff) => interval({ ...rto, backoff }, bare, defaultSocketOptions) / MS,
+    )
     expect(backedOff).toEqual([300, 600, 1200, 2400, 38400, 60000, 60000])
   })
 })

@@ -212,6 +212,41 @@ describe("a closed receive window (RFC 9293 section 3.10.7.4, first check)", () 
   })
 })
 
+describe("beyond the receive window, as Linux does it", () => {
+  const profile = { beyondWindow: "joined-packet-and-FIN" } as const
+  const joined = "<ACK> seq=rcv.nxt ack=snd.nxt data=rcv.wnd+500"
+
+  test.each([
+    ["a joined packet, nothing waits: taken whole", [[200, joined]], BUFFER + 500],
+    [
+      "a joined packet, text waits: trimmed",
+      [
+        [200, "<ACK> seq=rcv.nxt ack=snd.nxt data=10"],
+        [210, joined],
+      ],
+      BUFFER,
+    ],
+  ] as const)("%s", (_, events, taken) => {
+    const scene = play(open({ profile }), events)
+    expect(connection(scene).rcv.unread).toBe(taken)
+    expect(lastWindow(scene)).toBe(0)
+  })
+
+  test("a joined packet that begins beyond it: not taken", () => {
+    const scene = next(open({ profile }), 200, "<ACK> seq=rcv.edge ack=snd.nxt data=3000")
+    expect(connection(scene).rcv.unread).toBe(0)
+  })
+
+  test.each([
+    ["<FIN,ACK> seq=rcv.nxt ack=snd.nxt", "CLOSE-WAIT"],
+    ["<FIN,ACK> seq=rcv.nxt ack=snd.nxt data=1", "ESTABLISHED"],
+    ["<FIN,ACK> seq=rcv.nxt+1 ack=snd.nxt", "ESTABLISHED"],
+  ] as const)("it is closed, %s: %s", (segment, state) => {
+    const full = open({ profile }, [[200, "<ACK> seq=rcv.nxt ack=snd.nxt data=rcv.wnd"]])
+    expect(next(full, 220, segment).tcb._tag).toBe(state)
+  })
+})
+
 describe("the send window (RFC 9293 section 3.10.7.4, fifth check)", () => {
   test("an older segment arrives late: its window is not taken (SND.WL1, SND.WL2)", () => {
     let scene = open({}, [[100, "SEND 3000"]])

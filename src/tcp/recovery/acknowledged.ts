@@ -128,5 +128,5 @@ const measure = (
   if (rtt !== undefined && !(delayed && del.minRtt.at !== OFF && rtt > del.minRtt.value)) {
     del.minRtt = withSample(del.minRtt, Math.max(1, rtt), settings.tcpMinRttWlen, now)
   }
-  return { rto: measured(rto, sample, settings), rtt, bySack }
+  return { rto: measured(rto, sample, settings, a.tcb.options), rtt, bySack }
 }

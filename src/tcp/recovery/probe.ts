@@ -1,6 +1,6 @@
 import { draftOf } from "../draft.ts"
 import { headOf } from "../flight.ts"
-import { interval } from "../rto.ts"
+import { interval, leastRto } from "../rto.ts"
 import { after, before } from "../seq.ts"
 import type { Synchronized } from "../tcb.ts"
 import { type Micros, OFF } from "../time.ts"
@@ -15,7 +15,7 @@ import { beginReduction, endReduction } from "./reduction.ts"
 /** When the first segment outstanding would time out, had its timer run since it left. */
 export const headDeadline = (tcb: Synchronized): Micros => {
   const head = headOf(tcb.flight)
-  return head === undefined ? OFF : head.at + interval(tcb.rto, tcb.link.context.settings)
+  return head === undefined ? OFF : head.at + interval(tcb.rto, tcb.link.context.settings, tcb.options)
 }
 
 /**
@@ -23,13 +23,13 @@ export const headDeadline = (tcb: Synchronized): Micros => {
  * for a second segment, and never after the time-out. `at`: when that is.
  */
 export const probeDeadline = (tcb: Synchronized, timeout: Micros, now: Micros): Micros => {
-  const { recovery, rto, flight, link } = tcb
+  const { recovery, rto, flight, link, options } = tcb
   const { settings } = link.context
   const wanted = settings.tcpEarlyRetrans === 3 || settings.tcpEarlyRetrans === 4
   if (!wanted || flight.out === 0 || !link.agreed.sack) return OFF
   if (recovery.phase !== "open" && recovery.phase !== "cwr") return OFF
-  const { initialRto, minRto } = settings.profile
-  const wait = rto.srtt === 0 ? initialRto : 2 * rto.srtt + (flight.out === 1 ? minRto : LEAST_TIMEOUT)
+  const late = flight.out === 1 ? leastRto(settings, options) : LEAST_TIMEOUT
+  const wait = rto.srtt === 0 ? settings.profile.initialRto : 2 * rto.srtt + late
   const at = now + Math.round(wait)
   return timeout > now ? Math.min(at, timeout) : at
 }

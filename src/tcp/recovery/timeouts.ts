@@ -35,7 +35,7 @@ export const timeOut = (tcb: Synchronized, now: Micros, out: Out): Synchronized 
     timers: cancel(cancel(startUserTimeout(tcb, now, out), "probe", out), "reorder", out),
     rto: {
       ...rto,
-      backoff: rto.backoff + 1,
+      backoff: staysLinear(tcb) ? 0 : rto.backoff + 1,
       retransmits: rto.retransmits + 1,
       since: rto.retransmits > 0 ? rto.since : now,
       probes: rto.probes + 1,
@@ -44,9 +44,22 @@ export const timeOut = (tcb: Synchronized, now: Micros, out: Out): Synchronized 
   if (flight.out === 0) return marked
   const board = edit(marked.flight)
   const sent = resend(marked, board, board.first, 1, segmentSize(marked), now, "RFC6298-5.4:retransmit", out) ?? marked
-  const timers = arm(sent.timers, "retransmit", now + interval(sent.rto, a.settings), out)
+  const timers = arm(sent.timers, "retransmit", now + interval(sent.rto, a.settings, sent.options), out)
   return { ...sent, timers, snd: { ...sent.snd, small: snd.small } }
 }
+
+/**
+ * Linux's thin streams: too few segments are in flight for duplicate ACKs to tell of a loss, so the first time-outs
+ * come at a constant pace; after six the path may be a black hole (TCP_THIN_LINEAR_RETRIES).
+ */
+const staysLinear = ({ _tag, options, link, flight, rto }: Synchronized): boolean =>
+  _tag === "ESTABLISHED" &&
+  (options.thinLinearTimeouts || link.context.settings.tcpThinLinearTimeouts) &&
+  flight.out < THIN &&
+  rto.retransmits < THIN_TIMEOUTS
+
+const THIN = 4
+const THIN_TIMEOUTS = 6
 
 /** The reordering timer (RFC 8985 section 6.2 step 5): what has not come by now is lost. */
 export const reorderTimeout = (tcb: Synchronized, now: Micros): Step => {
@@ -69,7 +82,7 @@ export const probeTimeout = (tcb: Synchronized, now: Micros): Step => {
   const sent = probeNew(tcb, now, out) ?? probeOld(tcb, now, out)
   if (sent === undefined) return { tcb: afterTimer(tcb, now, out), effects: out }
   out.push({ _tag: "Count", counter: "TCPLossProbes" })
-  const timers = arm(sent.timers, "retransmit", now + interval(sent.rto, sent.link.context.settings), out)
+  const timers = arm(sent.timers, "retransmit", now + interval(sent.rto, sent.link.context.settings, sent.options), out)
   return { tcb: { ...sent, timers }, effects: out }
 }
 

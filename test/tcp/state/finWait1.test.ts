@@ -21,17 +21,23 @@ matrix("FIN-WAIT-1", FIN_WAIT_1_SCENES, [
     "RFC7323-5.3:PAWS",
   ],
 
-  // First: not acceptable. Old text is reported (RFC 2883 section 4)
+  // First: not acceptable. Old text, and an old FIN, are reported (RFC 2883 section 4)
   [
     [
       "<ACK> seq=rcv.nxt-1 ack=snd.nxt",
       "<ACK> seq=rcv.edge+1 ack=snd.nxt",
       "<ACK> seq=rcv.edge ack=snd.una data=100",
-      "<FIN,ACK> seq=rcv.nxt-1 ack=snd.nxt",
       "<FIN,ACK> seq=rcv.edge ack=snd.una",
     ],
     "FIN-WAIT-1",
     [ACK],
+    "",
+    "RFC9293-3.10.7.4:unacceptable",
+  ],
+  [
+    "<FIN,ACK> seq=rcv.nxt-1 ack=snd.nxt",
+    "FIN-WAIT-1",
+    ["<ACK> seq=snd.nxt ack=rcv.nxt sack=rcv.nxt-1..rcv.nxt"],
     "",
     "RFC9293-3.10.7.4:unacceptable",
   ],
@@ -253,11 +259,17 @@ matrix("FIN-WAIT-1", FIN_WAIT_1_SCENES, [
   ],
 
   // ... ahead of its text
-  ["<FIN,ACK> seq=rcv.nxt+100 ack=snd.una", "FIN-WAIT-1", [ACK], "", "RFC5681-4.2:out-of-order"],
+  [
+    "<FIN,ACK> seq=rcv.nxt+100 ack=snd.una",
+    "FIN-WAIT-1",
+    ["<ACK> seq=snd.nxt ack=rcv.nxt sack=rcv.nxt+100..rcv.nxt+101"],
+    "",
+    "RFC5681-4.2:out-of-order",
+  ],
   [
     "<FIN,ACK> seq=rcv.nxt+100 ack=snd.una data=100",
     "FIN-WAIT-1",
-    ["<ACK> seq=snd.nxt ack=rcv.nxt sack=rcv.nxt+100..rcv.nxt+200"],
+    ["<ACK> seq=snd.nxt ack=rcv.nxt sack=rcv.nxt+100..rcv.nxt+201"],
     "",
     "RFC5681-4.2:out-of-order",
   ],

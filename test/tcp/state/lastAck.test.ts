@@ -21,17 +21,23 @@ matrix("LAST-ACK", LAST_ACK_SCENES, [
     "RFC7323-5.3:PAWS",
   ],
 
-  // First: not acceptable. Old text is reported (RFC 2883 section 4)
+  // First: not acceptable. Old text, and an old FIN, are reported (RFC 2883 section 4)
   [
     [
       "<ACK> seq=rcv.nxt-1 ack=snd.nxt",
       "<ACK> seq=rcv.edge+1 ack=snd.nxt",
       "<ACK> seq=rcv.edge ack=snd.una data=100",
-      "<FIN,ACK> seq=rcv.nxt-1 ack=snd.nxt",
       "<FIN,ACK> seq=rcv.edge ack=snd.una",
     ],
     "LAST-ACK",
     [ACK],
+    "",
+    "RFC9293-3.10.7.4:unacceptable",
+  ],
+  [
+    "<FIN,ACK> seq=rcv.nxt-1 ack=snd.nxt",
+    "LAST-ACK",
+    ["<ACK> seq=snd.nxt ack=rcv.nxt sack=rcv.nxt-1..rcv.nxt"],
     "",
     "RFC9293-3.10.7.4:unacceptable",
   ],

@@ -110,13 +110,20 @@ matrix("SYN-RECEIVED (passive)", REQUEST_SCENES, [
     "RFC9293-3.10.7.4:RST-outside-window",
   ],
 
-  // Fourth: SYN in the window: "return this connection to the LISTEN state and return". No reset: the peer, begun anew, finds a listener
+  // Fourth: SYN in the window: "return this connection to the LISTEN state and return"; Linux tells the peer
   [
-    ["<SYN> seq=rcv.nxt", "<SYN> seq=rcv.nxt+10", "<SYN,ACK> seq=rcv.nxt ack=snd.nxt"],
+    ["<SYN> seq=rcv.nxt", "<SYN> seq=rcv.nxt+10"],
     "CLOSED",
-    [],
+    ["<RST,ACK> seq=0 ack=seg.seq+1 wnd=0"],
     "closed ConnectionReset, cancel retransmit",
-    "RFC9293-3.10.7.4:SYN-ends-request",
+    ["Linux:embryonic-reset", "RFC9293-3.10.7.4:SYN-ends-request"],
+  ],
+  [
+    "<SYN,ACK> seq=rcv.nxt ack=snd.nxt",
+    "CLOSED",
+    ["<RST> seq=seg.ack wnd=0"],
+    "closed ConnectionReset, cancel retransmit",
+    ["Linux:embryonic-reset", "RFC9293-3.10.7.4:SYN-ends-request"],
   ],
 
   // ... the SYN that we know, left of the window, is trimmed off; what follows it counts (first check, last paragraph)

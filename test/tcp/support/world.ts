@@ -73,6 +73,7 @@ const BY_THE_CLAUSES: Partial<WireProfile> = {
   finAck: "at-once",
   pawsTolerance: 0,
   resetWindow: "zero",
+  beyondWindow: "nothing",
 }
 
 /**
