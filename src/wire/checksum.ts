@@ -1,5 +1,5 @@
 import type { IpAddress } from "./address.ts"
-import { wordsUnder } from "./words.ts"
+import { memoryUnder } from "./words.ts"
 
 /**
  * The Internet checksum (RFC 1071): the complement of the ones' complement sum of 16-bit words.
@@ -23,10 +23,11 @@ export const finish = (sum: number): number => ~fold(sum) & 0xffff
 export const sum = (bytes: Uint8Array, offset: number, length: number): number => {
   const from = bytes.byteOffset + offset
   if (length < WORDS_PAY || (from & 1) !== 0 || offset + length > bytes.length) return sumOctets(bytes, offset, length)
-  const odd = length & 1
-  return fold(
-    sumWords(wordsUnder(bytes), from >>> 1, length >>> 1) + (odd === 0 ? 0 : sumOctets(bytes, offset + length - 1, 1)),
-  )
+  const { words, vectorSum } = memoryUnder(bytes)
+  const even = length - (length & 1)
+  const own = fold(vectorSum === undefined ? sumWords(words, from >>> 1, even >>> 1) : vectorSum(from, even))
+  // In the machine's byte order, little-endian wherever Bun runs: swapping the octets puts it right (RFC 1071 section 2(B)).
+  return fold((((own & 0xff) << 8) | (own >>> 8)) + (even === length ? 0 : sumOctets(bytes, offset + even, 1)))
 }
 
 /** Even and odd octets apart: one load and one addition each, and no carry before 2^23 octets. */
@@ -50,8 +51,7 @@ const sumOctets = (bytes: Uint8Array, offset: number, length: number): number =>
 /**
  * Words of 16 bits, into two sums so that one addition need not wait for the other. Neither leaves 31 bits for the 64 KiB
  * that a packet has at most: larger words would have fewer loads, but sums that are integers in one packet and
- * doubles in the next, by its octets, and code that is compiled again for each. The words are in the machine's byte
- * order, little-endian wherever Bun runs; swapping the result's octets puts it right (RFC 1071 section 2(B)).
+ * doubles in the next, by its octets, and code that is compiled again for each.
  */
 const sumWords = (words: Uint16Array, from: number, count: number): number => {
   const end = from + count
@@ -63,8 +63,7 @@ const sumWords = (words: Uint16Array, from: number, count: number): number => {
     other += (words[at + 4] ?? 0) + (words[at + 5] ?? 0) + (words[at + 6] ?? 0) + (words[at + 7] ?? 0)
   }
   for (; at < end; at++) one += words[at] ?? 0
-  const folded = fold(fold(one) + fold(other))
-  return ((folded & 0xff) << 8) | (folded >>> 8)
+  return fold(one) + fold(other)
 }
 
 /** The pseudo-header's sum: RFC 9293 section 3.1 and RFC 768 for IPv4, RFC 8200 section 8.1 for IPv6. */

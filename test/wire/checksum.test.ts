@@ -3,6 +3,7 @@ import fc from "fast-check"
 import { setIpv6 } from "../../src/wire/addressBytes.ts"
 import { setU16, setU32 } from "../../src/wire/bytes.ts"
 import { finish, fold, pseudoHeader, sum, update16, update32 } from "../../src/wire/checksum.ts"
+import { vectorMemory, vectorSumOf } from "../../src/wire/vectorSum.ts"
 import { anyIpv4, anyIpv6, hex, octets, u8, u16, u32 } from "./support.ts"
 
 /** RFC 1071 section 4.1, a word at a time. */
@@ -86,6 +87,59 @@ describe("sum", () => {
   test("a length beyond the array: the octets missing count as zeros", () => {
     const bytes = new Uint8Array(1500).fill(7)
     expect(sum(bytes, 100, 4000)).toBe(sum(bytes, 100, 1400))
+  })
+})
+
+describe("sum in memory with vector instructions", () => {
+  const SIZE = 140_000
+  const memory = vectorMemory(SIZE)
+  const bytes = memory === undefined ? new Uint8Array(0) : new Uint8Array(memory, 0, SIZE)
+  const random = (i: number): number => (Math.imul(i, 2654435761) >>> 13) & 0xff
+
+  test("there is some, zeroed, and of no other memory", () => {
+    expect(bytes.length).toBe(SIZE)
+    expect(bytes.every((octet) => octet === 0)).toBe(true)
+    expect(vectorSumOf(bytes.buffer)).toBeDefined()
+    expect(vectorSumOf(new Uint8Array(SIZE).buffer)).toBeUndefined()
+  })
+
+  test("every offset and every length about each boundary of its loops: the naive sum", () => {
+    bytes.forEach((_, i) => {
+      bytes[i] = random(i)
+    })
+    for (let offset = 0; offset < 40; offset++) {
+      for (const around of [0, 128, 160, 1024, 1448, 1460, 8960, 65_504]) {
+        for (let length = Math.max(0, around - 3); length < around + 36; length++) {
+          const own = sum(bytes, offset, length)
+          if (own !== naive(bytes.subarray(offset, offset + length))) expect([offset, length, own]).toEqual([])
+        }
+      }
+    }
+  })
+
+  test("a view of it that is long enough to be a device's: the naive sum of its own octets", () => {
+    for (let from = 0; from < 64; from++) {
+      const view = bytes.subarray(from * 2048 + (from % 5), from * 2048 + (from % 5) + 40_000)
+      for (const [offset, length] of [
+        [0, 1500],
+        [2, 1449],
+        [14, 20],
+        [34, 1480],
+      ] as const) {
+        if (offset + length > view.length) continue
+        expect(sum(view, offset, length)).toBe(naive(view.subarray(offset, offset + length)))
+      }
+    }
+  })
+
+  test("ones only, as many as a packet has at most: no carry is lost", () => {
+    bytes.fill(0xff)
+    for (const n of [128, 1500, 65_534, 65_535]) expect(sum(bytes, 0, n)).toBe(naive(bytes.subarray(0, n)))
+  })
+
+  test("a length beyond the memory: the octets missing count as zeros", () => {
+    bytes.fill(7)
+    expect(sum(bytes, SIZE - 200, 4000)).toBe(sum(bytes, SIZE - 200, 200))
   })
 })
 
