@@ -15,6 +15,8 @@ const SIOCSIFMTU = 0x8922
 const SIOCSIFHWADDR = 0x8924
 const SIOCGIFHWADDR = 0x8927
 const SIOCGIFINDEX = 0x8933
+const SIOCGIFTXQLEN = 0x8942
+const SIOCSIFTXQLEN = 0x8943
 
 /** linux/if.h */
 export const IFF_UP = 0x1
@@ -60,6 +62,16 @@ export const setInterfaceMtu = (name: string, mtu: number): void => {
   const request = ifreq(name)
   setInt(request, mtu)
   onInterface("SIOCSIFMTU", SIOCSIFMTU, request)
+}
+
+/** Packets that wait for the device at most; of a TAP, that wait to be read. */
+export const interfaceQueueLength = (name: string): number =>
+  intOf(onInterface("SIOCGIFTXQLEN", SIOCGIFTXQLEN, ifreq(name)))
+
+export const setInterfaceQueueLength = (name: string, packets: number): void => {
+  const request = ifreq(name)
+  setInt(request, packets)
+  onInterface("SIOCSIFTXQLEN", SIOCSIFTXQLEN, request)
 }
 
 /** The kernel's own Ethernet address on the interface, 48 bits as one number. */

@@ -1,4 +1,4 @@
-import { dlopen, FFIType, read as peek } from "./foreign.ts"
+import { dlopen, FFIType, read as peek, toArrayBuffer } from "./foreign.ts"
 import { type Address, cString, type Pinned, pinned } from "./memory.ts"
 
 /**
@@ -25,7 +25,9 @@ const declarations = {
   epoll_ctl: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },
   epoll_wait: { args: ["i32", "ptr", "i32", "i32"], returns: "i32" },
   unshare: { args: ["i32"], returns: "i32" },
+  mmap: { args: ["ptr", FFIType.u64_fast, "i32", "i32", "i32", FFIType.u64_fast], returns: "ptr" },
   getuid: { args: [], returns: "u32" },
+  sched_yield: { args: [], returns: "i32" },
   // Variadic, with its integers in the same registers as any other function's on x86-64 and arm64.
   syscall: {
     args: ["i32", FFIType.u64_fast, FFIType.u64_fast, FFIType.u64_fast, FFIType.u64_fast, FFIType.u64_fast],
@@ -69,6 +71,7 @@ export const AF_PACKET = 17
 export const SOCK_STREAM = 1
 export const SOCK_DGRAM = 2
 export const SOCK_RAW = 3
+export const SOCK_SEQPACKET = 5
 /** The same bits as O_NONBLOCK and O_CLOEXEC. */
 export const SOCK_NONBLOCK = O_NONBLOCK
 export const SOCK_CLOEXEC = O_CLOEXEC
@@ -121,10 +124,10 @@ export const socket = (family: number, type: number, protocol: number): number =
   return fd < 0 ? negatedErrno() : fd
 }
 
-/** socketpair(2) of connected streams, closed on exec: both descriptors, or a negated errno. */
-export const socketPair = (): readonly [number, number] | number => {
+/** socketpair(2) of a type, closed on exec: both descriptors, or a negated errno. */
+export const socketPair = (type: number = SOCK_STREAM): readonly [number, number] | number => {
   const both = pinned(8)
-  if (c.socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, both.address) < 0) return negatedErrno()
+  if (c.socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, both.address) < 0) return negatedErrno()
   return [both.view.getInt32(0, true), both.view.getInt32(4, true)]
 }
 
@@ -161,7 +164,23 @@ export const epollWait = (epoll: number, events: Address, capacity: number): num
 /** unshare(2), for the calling thread alone; CLONE_NEWUSER is EINVAL in a process with threads, as Bun's always is. */
 export const unshare = (flags: number): number => (c.unshare(flags) < 0 ? negatedErrno() : 0)
 
+const PROT_READ_WRITE = 3
+const MAP_SHARED_POPULATE = 0x8001
+/** What mmap(2) says when it fails is no address at all: those of a process have 47 bits, or 56. */
+const HIGHEST_ADDRESS = 2 ** 56
+
+/** mmap(2) of `length` octets of what `fd` stands for, to read and write, until the process ends: or a negated errno. */
+export const mapShared = (fd: number, offset: number, length: number): Pinned | number => {
+  const address = c.mmap(null, length, PROT_READ_WRITE, MAP_SHARED_POPULATE, fd, offset)
+  if (typeof address !== "number" || address > HIGHEST_ADDRESS) return negatedErrno()
+  const buffer = toArrayBuffer(address, 0, length)
+  return { bytes: new Uint8Array(buffer), view: new DataView(buffer), address }
+}
+
 export const getuid = (): number => c.getuid()
+
+/** sched_yield(2): whoever waits for this processor has it first. */
+export const yieldProcessor = (): void => void c.sched_yield()
 
 /** syscall(2), for what older C libraries have no function for. Numbers below 2^53; what is left out is 0. */
 export const syscall = (number: number, a = 0, b = 0, d = 0, e = 0, f = 0): number => {

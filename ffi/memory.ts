@@ -14,12 +14,11 @@ export interface Pinned {
 export const PAGE = 4096
 
 /**
- * Zeroed memory of `length` octets at an address which is a multiple of `alignment` (a power of two).
- * Made over an explicit ArrayBuffer: a small typed array moves when its `.buffer` is first
+ * Zeroed memory of `length` octets at an address which is a multiple of `alignment` (a power of two), in a `buffer` of
+ * `length + alignment` octets or more that stays where it is, or in one of its own. Made over an explicit ArrayBuffer: a small typed array moves when its `.buffer` is first
  * touched, and a pointer taken before then dangles.
  */
-export const pinned = (length: number, alignment = 8): Pinned => {
-  const buffer = new ArrayBuffer(length + alignment)
+export const pinned = (length: number, alignment = 8, buffer = new ArrayBuffer(length + alignment)): Pinned => {
   const start = ptr(new Uint8Array(buffer))
   const skip = (alignment - (start % alignment)) % alignment
   return {

@@ -1,4 +1,4 @@
-import { type Clock, Duration, Effect, type Fiber, FiberId, Runtime } from "effect"
+import { Clock, Duration, Effect, type Fiber, FiberId, Runtime } from "effect"
 import { type Micros, OFF } from "../wire/time.ts"
 
 /** What the interpreter knows of time: to read it, and to be called when some of it has passed. */
@@ -17,6 +17,15 @@ const NANOS_PER_MICRO = 1000n
 /** Effect's clocks take longer sleeps for endless ones (setTimeout's limit of 2^31 ms). */
 const LONGEST_SLEEP: Micros = 2 ** 31 * 1000 - 1000
 
+/** Effect's own, which goes as the machine's does. */
+const isLive = (clock: Clock.Clock): boolean => Object.getPrototypeOf(clock) === Object.getPrototypeOf(LIVE)
+const LIVE = Clock.make()
+const microsOf = (clock: Clock.Clock): Micros =>
+  Number((clock.unsafeCurrentTimeNanos() + NANOS_PER_MICRO / 2n) / NANOS_PER_MICRO)
+const ORIGIN = microsOf(LIVE) - Math.round(performance.now() * 1000)
+/** The live clock's time without its big integers: it is read several times in each turn. */
+const liveMicros = (): Micros => ORIGIN + Math.round(performance.now() * 1000)
+
 /**
  * Time by Effect's Clock, so that TestClock drives it. One fiber sleeps at most, until the earliest
  * deadline known: one that moves later, as most do with every ACK, costs nothing.
@@ -25,7 +34,7 @@ export const timekeeper = (clock: Clock.Clock, runtime: Runtime.Runtime<never>, 
   let sleeping: Fiber.RuntimeFiber<void> | undefined
   let armedFor: Micros = OFF
 
-  const now = (): Micros => Number((clock.unsafeCurrentTimeNanos() + NANOS_PER_MICRO / 2n) / NANOS_PER_MICRO)
+  const now = isLive(clock) ? liveMicros : (): Micros => microsOf(clock)
 
   const cancel = (): void => {
     sleeping?.unsafeInterruptAsFork(FiberId.none)

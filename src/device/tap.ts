@@ -9,6 +9,7 @@ import {
   setInterfaceAddress4,
   setInterfaceMac,
   setInterfaceMtu,
+  setInterfaceQueueLength,
 } from "../../ffi/interface.ts"
 import { close } from "../../ffi/libc.ts"
 import { addAddress } from "../../ffi/netlink.ts"
@@ -37,13 +38,18 @@ export interface TapOptions {
   /**
    * Whether the interface must be there already (true) or must not (false). Left out, it is made
    * when it is not there. An interface that is there was configured by somebody else and stays as it is:
-   * `addresses`, `mtu` and `kernelMac` are then not applied.
+   * `addresses`, `mtu`, `queueLength` and `kernelMac` are then not applied.
    */
   readonly existing?: boolean
   /** The KERNEL's addresses on a new interface: the stack's own neighbours, not its own. Default none. */
   readonly addresses?: ReadonlyArray<InterfaceAddress>
   /** Octets of IP packet in one frame, 68 to 65521. Default: the interface's own, 1500 on a new one. */
   readonly mtu?: number
+  /**
+   * Frames that the kernel keeps for us on a new interface (txqueuelen); it drops what comes when so many wait. Default: with
+   * `offload` the kernel's, 1000, each of which may be 64 KiB; without, as many as 8 MiB are, if that is more.
+   */
+  readonly queueLength?: number
   /** The STACK's Ethernet address. Default: a random, locally administered one. */
   readonly mac?: MacAddress
   /** The KERNEL's Ethernet address on a new interface. Default: the kernel chooses. */
@@ -145,10 +151,23 @@ const macOtherThan = (taken: number | undefined): MacAddress => {
   return mac === taken ? macOtherThan(taken) : mac
 }
 
+/**
+ * What a few senders with windows of megabytes have on their way to us. The kernel's 1000 frames are 1.5 MB, and the
+ * TAP takes from a sender the account of what waits there (skb_orphan), by which it would hold itself back.
+ */
+const QUEUED = 1 << 23
+const KERNELS_QUEUE = 1000
+const MAX_QUEUE = 1 << 20
+
+const queueLengthOf = (name: string, { queueLength, offload = false }: TapOptions): number | undefined =>
+  queueLength ?? (offload ? undefined : Math.max(KERNELS_QUEUE, Math.ceil(QUEUED / interfaceMtu(name))))
+
 /** Everything about a new interface, then up: the kernel must not speak from half an address. */
 const configure = (name: string, options: TapOptions): void => {
   if (options.kernelMac !== undefined) setInterfaceMac(name, options.kernelMac)
   if (options.mtu !== undefined) setInterfaceMtu(name, options.mtu)
+  const queueLength = queueLengthOf(name, options)
+  if (queueLength !== undefined) setInterfaceQueueLength(name, queueLength)
   const index = interfaceIndex(name) ?? 0
   const [first4, ...rest4] = (options.addresses ?? []).filter(({ address }) => address.family === 4)
   if (first4 !== undefined) {
@@ -173,9 +192,12 @@ const problem = (device: string, options: TapOptions): TapError | undefined => {
   const badName = nameProblem(device)
   if (badName !== undefined) return new TapNameInvalid({ device, message: `${device}: the name ${badName}` })
   const invalid = (message: string) => new TapOptionInvalid({ device, message: `${device}: ${message}` })
-  const { mtu, mac, kernelMac, addresses = [] } = options
+  const { mtu, mac, kernelMac, queueLength, addresses = [] } = options
   if (mtu !== undefined && !(Number.isInteger(mtu) && mtu >= MIN_MTU && mtu <= MAX_MTU)) {
     return invalid(`an MTU is ${MIN_MTU} to ${MAX_MTU}, not ${mtu}`)
+  }
+  if (queueLength !== undefined && !(Number.isInteger(queueLength) && queueLength > 0 && queueLength <= MAX_QUEUE)) {
+    return invalid(`a queue's length is 1 to ${MAX_QUEUE} frames, not ${queueLength}`)
   }
   if (mac !== undefined && isGroupMac(mac)) return invalid("the stack's MAC is a multicast address")
   if (mac !== undefined && mac === kernelMac) return sharedMac(device)

@@ -1,6 +1,6 @@
 import { Errno, errnoName } from "../../ffi/errno.ts"
-import { close, POLLERR, POLLHUP, POLLIN, POLLNVAL, read, write } from "../../ffi/libc.ts"
-import { offsetBy, PAGE, type Pinned, pinned } from "../../ffi/memory.ts"
+import { close, POLLERR, POLLHUP, POLLIN, POLLNVAL, read, write, yieldProcessor } from "../../ffi/libc.ts"
+import { offsetBy, type Pinned } from "../../ffi/memory.ts"
 import { type Tap, VNET_HEADER } from "../../ffi/tun.ts"
 import type { MacAddress } from "../wire/address.ts"
 import { ETHERNET_HEADER } from "../wire/ethernet.ts"
@@ -9,25 +9,37 @@ import {
   type Capabilities,
   type Device,
   type DeviceFailure,
-  NO_OFFLOAD,
   noCounters,
   type Offload,
   type ReceivedFrame,
 } from "./device.ts"
+import { frameMemory } from "./frameMemory.ts"
 import { ETHERNET_OVERHEAD, MAX_SEGMENTED_PAYLOAD, MAX_SUPER_FRAME } from "./limits.ts"
+import { Outbox } from "./outbox.ts"
 import type { Registration } from "./poller.ts"
 import { joinedDatagrams, readVnetHeader, writeVnetHeader } from "./vnetHeader.ts"
 
 /** No two frames share a cache line. */
 const ALIGNED = 63
+/**
+ * In the first batches after a silence the kernel's thread and the peer, which are woken on the processor where we write our
+ * answer, are let go on there while we look for more. Later they do well to move to another one.
+ */
+const FEW = 2
+/** So many times nothing was there in a row: a silence too, of one who looks on through it. */
+const SILENT = 32
+const aligned = (length: number): number => (length + ALIGNED) & ~ALIGNED
 /** Octets of a batch. */
 const BATCH_SIZE = 1 << 19
+/** Frames that are read, or written, before and after others have their turn with the processor's caches. */
+const VECTOR = 64
 const BROKEN = POLLERR | POLLHUP | POLLNVAL
 
 /**
- * A device over an attached TAP or TUN descriptor, which it owns. One system call moves one frame, at once:
- * `commit` is write(2) and `flush` has nothing to do. The kernel queues what it sends us (txqueuelen,
- * 1000 frames) and drops there; those drops are counted on its interface, not here.
+ * A device over an attached TAP or TUN descriptor, which it owns. One system call moves one frame. Those of many
+ * frames follow each other, and so does what the stack does with the frames: the kernel's code and ours each fill
+ * the processor's nearest cache, and by turns, frame after frame, they would throw each other out of it. The kernel queues
+ * what it sends us (txqueuelen) and drops there; those drops are counted on its interface, not here.
  *
  * An interface that is set down is a cable pulled out, not a failure: frames to it are dropped and
  * counted. One that is removed is a failure.
@@ -48,13 +60,20 @@ export class TapDevice implements Device {
   readonly #rx: Pinned
   /** Octets that the next frame may take, its virtio header included. */
   readonly #largest: number
-  readonly #tx = pinned(VNET_HEADER + MAX_SUPER_FRAME, PAGE)
+  /** Of those that are read together, where each begins, and its octets. */
+  readonly #starts = new Int32Array(VECTOR)
+  readonly #lengths = new Int32Array(VECTOR)
+  /** Short frames wait in the outbox; one that is too long for it is written from here, at once. */
+  readonly #outbox: Outbox
+  readonly #tx: Pinned
   readonly #txFrame: Uint8Array
   readonly #frame: ReceivedFrame
-  /** The virtio header in `#tx` asks for nothing: it need not be written again. */
-  #plainHeader = true
-  #reserved = false
+  #reserved: "outbox" | "tx" | undefined
   #full = false
+  /** That had frames in them, since the last silence. */
+  #batches = 0
+  /** Times that nothing was there, since then. */
+  #empty = 0
   #failure: DeviceFailure | undefined
   #onReady: (() => void) | undefined
   #closed = false
@@ -75,7 +94,9 @@ export class TapDevice implements Device {
     this.#ipStart = layer === "ethernet" ? ETHERNET_HEADER : 0
     this.#maxFrame = offload ? MAX_SUPER_FRAME : mtu + (layer === "ethernet" ? ETHERNET_OVERHEAD : 0)
     this.#largest = this.#header + this.#maxFrame
-    this.#rx = pinned(BATCH_SIZE, PAGE)
+    this.#rx = frameMemory(BATCH_SIZE, !offload)
+    this.#outbox = new Outbox(tap.fd, this.#header, VECTOR, (written, length) => this.#written(written, length))
+    this.#tx = frameMemory(VNET_HEADER + MAX_SUPER_FRAME, !offload)
     this.#txFrame = this.#tx.bytes.subarray(this.#header)
     this.#frame = { bytes: this.#rx.bytes, offset: this.#header, length: 0, checksumVouched: false, segmentSize: 0 }
     this.capabilities = {
@@ -94,57 +115,99 @@ export class TapDevice implements Device {
   }
 
   receive(visit: (frame: ReceivedFrame) => void, budget: number): number {
-    const { address, view, bytes } = this.#rx
-    const header = this.#header
-    const frame = this.#frame
-    const largest = this.#largest
     let visited = 0
     let place = 0
     this.#full = false
     while (visited < budget && !this.#closed && this.#failure === undefined) {
-      this.#full = place + largest > bytes.length
-      if (this.#full) break
-      const length = read(this.#fd, offsetBy(address, place), largest)
-      if (length < 0) {
-        this.#readFailed(-length)
-        break
+      const wanted = Math.min(VECTOR, budget - visited)
+      const count = this.#readVector(place, wanted)
+      for (let n = 0; n < count && !this.#closed; n++) {
+        const start = this.#starts[n] ?? 0
+        const length = this.#lengths[n] ?? 0
+        visited += this.#visit(start, length, visit)
+        place = start + aligned(length)
       }
-      if (header > 0) readVnetHeader(view, frame, place)
-      frame.offset = place + header
-      frame.length = length - header
-      this.counters.rxPackets++
-      this.counters.rxBytes += frame.length
-      const udpStart = header > 0 ? joinedDatagrams(view, place) : 0
-      place += (length + ALIGNED) & ~ALIGNED
-      if (udpStart === 0) {
-        visited++
-        visit(frame)
-        continue
-      }
-      const datagrams = cutDatagrams(frame, this.#ipStart, udpStart, visit)
-      if (datagrams === 0) this.counters.rxDropped++
-      visited += Math.max(1, datagrams)
+      if (count < wanted) break
+    }
+    if (visited > 0) {
+      this.#batches++
+      this.#empty = 0
+    } else {
+      if (++this.#empty === SILENT) this.#batches = 0
+      if (this.#batches <= FEW) yieldProcessor()
     }
     return visited
   }
 
+  /** Reads frames to behind `place`; fewer than wanted where there are no more, or no room for one. */
+  #readVector(from: number, wanted: number): number {
+    const { address, bytes } = this.#rx
+    let place = from
+    for (let n = 0; n < wanted; n++) {
+      this.#full = place + this.#largest > bytes.length
+      if (this.#full) return n
+      const length = read(this.#fd, offsetBy(address, place), this.#largest)
+      if (length <= 0) {
+        this.#readFailed(-length)
+        return n
+      }
+      this.#starts[n] = place
+      this.#lengths[n] = length
+      place += aligned(length)
+    }
+    return wanted
+  }
+
+  /** Returns as how many frames it counts. */
+  #visit(start: number, length: number, visit: (frame: ReceivedFrame) => void): number {
+    const { view } = this.#rx
+    const header = this.#header
+    const frame = this.#frame
+    if (header > 0) readVnetHeader(view, frame, start)
+    frame.offset = start + header
+    frame.length = length - header
+    this.counters.rxPackets++
+    this.counters.rxBytes += frame.length
+    const udpStart = header > 0 ? joinedDatagrams(view, start) : 0
+    if (udpStart === 0) {
+      visit(frame)
+      return 1
+    }
+    const datagrams = cutDatagrams(frame, this.#ipStart, udpStart, visit)
+    if (datagrams === 0) this.counters.rxDropped++
+    return Math.max(1, datagrams)
+  }
+
   reserve(length: number): Uint8Array | undefined {
+    this.#reserved = undefined
     if (this.#closed) return undefined
-    this.#reserved = length <= this.#maxFrame && this.#failure === undefined
-    if (this.#reserved) return this.#txFrame
-    this.counters.txDropped++
-    return undefined
+    if (length > this.#maxFrame || this.#failure !== undefined) {
+      this.counters.txDropped++
+      return undefined
+    }
+    this.#reserved = this.#outbox.fits(length) ? "outbox" : "tx"
+    return this.#reserved === "outbox" ? this.#outbox.place() : this.#txFrame
   }
 
   commit(length: number, offload: Offload): void {
-    if (!this.#reserved || this.#closed) return
-    this.#reserved = false
-    if (length > this.#maxFrame) {
+    const reserved = this.#reserved
+    this.#reserved = undefined
+    if (reserved === undefined || this.#closed) return
+    if (length > this.#maxFrame || (reserved === "outbox" && !this.#outbox.fits(length))) {
       this.counters.txDropped++
       return
     }
-    if (this.#header > 0) this.#writeHeader(offload)
-    const written = write(this.#fd, this.#tx.address, this.#header + length)
+    if (reserved === "outbox") return this.#outbox.add(length, offload)
+    this.#outbox.flush()
+    if (this.#header > 0) writeVnetHeader(this.#tx.view, offload)
+    this.#written(write(this.#fd, this.#tx.address, this.#header + length), length)
+  }
+
+  flush(): void {
+    if (!this.#closed) this.#outbox.flush()
+  }
+
+  #written(written: number, length: number): void {
     if (written < 0) {
       this.counters.txDropped++
       this.#writeFailed(-written)
@@ -154,10 +217,9 @@ export class TapDevice implements Device {
     this.counters.txBytes += length
   }
 
-  flush(): void {}
-
   wake(onReady: () => void): void {
     if (this.#closed) return
+    this.#batches = 0
     this.#onReady = onReady
     if (this.#failure !== undefined) setImmediate(() => this.#fire())
     else this.#registration.arm((revents) => this.#polled(revents))
@@ -175,12 +237,6 @@ export class TapDevice implements Device {
     close(this.#fd)
   }
 
-  #writeHeader(offload: Offload): void {
-    const plain = offload === NO_OFFLOAD
-    if (!(plain && this.#plainHeader)) writeVnetHeader(this.#tx.view, offload)
-    this.#plainHeader = plain
-  }
-
   #polled(revents: number): void {
     // Readable and broken: let the read say what is wrong. Broken only, a read might still say EAGAIN
     // while the interface is being taken apart, and we would spin on it.
@@ -195,6 +251,8 @@ export class TapDevice implements Device {
   }
 
   #readFailed(errno: number): void {
+    // No frame is empty: a socket in place of an interface ends so.
+    if (errno === 0) return this.#fail("ENODEV")
     if (errno === Errno.EAGAIN || errno === Errno.EINTR || errno === Errno.ENOMEM || errno === Errno.ENOBUFS) return
     this.#fail(errnoName(errno))
   }

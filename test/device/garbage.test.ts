@@ -29,11 +29,12 @@ const there = (near: Device, far: Device, offload: Offload, size: Uint8Array, fr
 const LIMIT = noise(FRAMES)
 
 test("the measure sees an object for each operation", () => {
-  const operations = 32
+  // Large enough to be allocated each by itself, not into holes that other tests have left in the heap; together less
+  // than what the engine collects for by itself, which would cut the growth short.
+  const operations = 8
   const held: Array<object> = new Array(operations).fill({})
   const garbage = garbageOf(operations, () => {
-    // Large enough not to fit holes that other tests have left in the heap.
-    for (let n = 0; n < operations; n++) held[n] = new Array(8192).fill(n)
+    for (let n = 0; n < operations; n++) held[n] = new Array(1200).fill(n)
   })
   expect(garbage).toBeGreaterThan(4 * noise(operations))
 })

@@ -1,5 +1,5 @@
 /**
- * The worker of poller.ts: sleeps in epoll_wait(2) so that the main thread need not, and passes on what it
+ * The worker of epollPoller.ts: sleeps in epoll_wait(2) so that the main thread need not, and passes on what it
  * learns. It runs until the process ends, and never returns to its own event loop.
  */
 import { passEvents } from "../../ffi/epoll.ts"
