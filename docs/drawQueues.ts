@@ -165,7 +165,7 @@ const parts: ReadonlyArray<string> = [
   rectangle([SYNS.left, COOKIE.top], QUEUE.width, COOKIE.height, "dashed"),
   text([SYNS.left + 12, COOKIE.top + 26], "SYN cookie", "head ink"),
   text([SYNS.left + 12, COOKIE.top + 48], "nothing is kept: the SYN-ACK", "dim"),
-  text([SYNS.left + 12, COOKIE.top + 68], "carries MSS, scale and SACK", "dim"),
+  text([SYNS.left + 12, COOKIE.top + 68], "has MSS, scale, SACK, ECN", "dim"),
   note(
     [SYNS.left, 34],
     [

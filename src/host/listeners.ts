@@ -24,10 +24,21 @@ export class Listeners {
 
   /**
    * For a segment to `address`:`port`: a listener of the address before one of any address, that of
-   * IPv4 alone before that of both families (Linux's compute_score); a port before every port. Where several share (SO_REUSEPORT) `hash` chooses, the same one for the same flow.
+   * IPv4 alone before that of both families (Linux's compute_score); a port before every port. Where
+   * several share (SO_REUSEPORT) `hash` chooses, the same one for the same flow.
    */
   find(address: IpAddress, port: number, hash: number): ListenerSocket | undefined {
     return best(this.byPort.get(port), address, hash) ?? best(this.everyPort, address, hash)
+  }
+
+  /** Those that share the flows of one by SO_REUSEPORT, itself among them (Linux's reuseport group). */
+  group({ address, port, tcb }: ListenerSocket): ReadonlyArray<ListenerSocket> {
+    if (port === "every" || !tcb.options.reusePort) return []
+    const { ipv6Only } = tcb.options
+    return (this.byPort.get(port) ?? []).filter(
+      (other) =>
+        other.tcb.options.reusePort && other.tcb.options.ipv6Only === ipv6Only && sameAddress(other.address, address),
+    )
   }
 
   /** Whether somebody listens on every port of an address already. */

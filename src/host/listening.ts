@@ -47,6 +47,13 @@ export class Listening {
     this.table = new RequestTable(tcp.flows)
   }
 
+  /** A listener begins; cookies that others of its group have sent may return to it. */
+  add(listener: ListenerSocket): void {
+    const [other] = this.listeners.group(listener)
+    if (other !== undefined) listener.tcb = { ...listener.tcb, cookiesAt: other.tcb.cookiesAt }
+    this.listeners.add(listener)
+  }
+
   /** A listener whose turn was over has more to handle. */
   get isWaiting(): boolean {
     return this.turns.some((listener) => listener.inbox.length > 0)
@@ -100,7 +107,7 @@ export class Listening {
     const { tcb, local } = flow
     const { segment } = packet
     if (tcb._tag !== "TIME-WAIT" || (segment.flags & SYN) === 0 || !timeWait.mayReopen(tcb, segment, now)) return false
-    const listener = this.listeners.find(local.address, local.port, 0)
+    const listener = this.listeners.find(local.address, local.port, this.tcp.flows.hashOf(flow))
     if (listener === undefined) return false
     this.shell.counters.add("TWRecycled", 1)
     this.tcp.apply(flow, GONE, now)
@@ -156,7 +163,7 @@ export class Listening {
     for (let at = this.nextDeadline(); at !== OFF && at <= now; at = this.nextDeadline()) {
       const half = this.open(this.table.next(), now)
       if (half === undefined) return
-      this.apply(half, request.timeout(half.request, listen.synAckRetries(half.listener.tcb), now), now)
+      this.apply(half, request.timeout(half.request, listen.retriesUnderLoad(half.listener.tcb), now), now)
     }
   }
 
@@ -244,7 +251,12 @@ export class Listening {
     const usual = this.isUsual(listener, iface, remote)
     const here = usual ? listener.tcb : { ...listener.tcb, path: this.pathOf(listener, iface, remote, now) }
     const step = listen.segmentArrives(here, segment, local, remote, proven, now, reopens)
+    const { cookiesAt } = listener.tcb
     listener.tcb = usual ? step.tcb : { ...step.tcb, path: listener.tcb.path }
+    // The cookie may return to another one of the group, when a listener has come or gone meanwhile.
+    if (listener.tcb.cookiesAt !== cookiesAt) {
+      for (const other of this.listeners.group(listener)) other.tcb = { ...other.tcb, cookiesAt: now }
+    }
     for (const effect of step.effects) {
       if (effect._tag === "Spawn") this.spawn(listener, effect, packet, iface, local, remote, now)
       else {

@@ -28,20 +28,37 @@ export type Notice =
       readonly at: Micros
     }
 
+interface Released {
+  readonly first: number
+  readonly last: number
+  /** Octets of all of them. */
+  readonly octets: number
+}
+
 interface Watched {
   /** Behind the last octet. */
   end: Seq
-  /** Its number among those that ask for their release; undefined: it does not. */
-  readonly number: number | undefined
+  /** The numbers that its release tells of, counted over the writes that asked for it. */
+  released: Released | undefined
   scheduled: boolean
   sent: boolean
   readonly acknowledged: boolean
 }
 
-/** Where a connection's octets begin, and where those that have been written so far end; undefined: nothing is. */
-export const writtenOf = (tcb: Tcb): { readonly first: Seq; readonly end: Seq } | undefined => {
-  if (isSynchronized(tcb)) return { first: add(tcb.link.iss, 1), end: endOf(tcb.queue) }
-  if (tcb._tag === "SYN-SENT") return { first: add(tcb.iss, 1), end: endOf(tcb.queue) }
+/** Where a connection's octets begin, which is the next to leave, and where those end that have been written so far. */
+export interface Written {
+  readonly first: Seq
+  readonly nxt: Seq
+  readonly end: Seq
+}
+
+/** Undefined: nothing is written. */
+export const writtenOf = (tcb: Tcb): Written | undefined => {
+  if (isSynchronized(tcb)) return { first: add(tcb.link.iss, 1), nxt: tcb.snd.nxt, end: endOf(tcb.queue) }
+  if (tcb._tag === "SYN-SENT") {
+    const first = add(tcb.iss, 1)
+    return { first, nxt: add(first, tcb.synData), end: endOf(tcb.queue) }
+  }
   if (tcb._tag !== "SYN-RECEIVED" || tcb.open === "passive") return undefined
   return writtenOf(tcb.open === "fast" ? tcb.tcb : tcb.sent)
 }
@@ -55,14 +72,21 @@ export const acknowledgedBy = (tcb: Tcb): Seq | undefined => {
 /** Notices that nobody fetches are kept up to here; what then comes is lost, as with a full error queue. */
 const MOST = 1024
 
+/** Octets of writes that are let go of together. */
+const MOST_RELEASED_TOGETHER = 1 << 19
+
 /** What a connection's application is told of its writes, in the order in which it happens. */
 export class Notices {
   private readonly queue: Array<Notice> = []
   private watched: Array<Watched> = []
   private released = 0
+  /** Behind the last octet that was watched. */
+  private seen: Seq
 
   /** `first`: the sequence number of the connection's first octet. */
-  constructor(private readonly first: Seq) {}
+  constructor(private readonly first: Seq) {
+    this.seen = first
+  }
 
   get waiting(): boolean {
     return this.queue.length > 0
@@ -72,20 +96,37 @@ export class Notices {
     return this.queue.shift()
   }
 
-  /** What has been written up to `end` is watched. */
-  watch(end: Seq, { released, scheduled, sent, acknowledged, goesOn }: Watch): void {
+  /** What has been written up to `end` is watched; what lies before `nxt` has left already. */
+  watch(end: Seq, nxt: Seq, { released, scheduled, sent, acknowledged, goesOn }: Watch): void {
     const before_ = this.watched.at(-1)
+    const octets = distance(end, this.seen)
+    this.seen = end
     if (goesOn === true && before_ !== undefined) {
       before_.end = end
       return
     }
     this.watched.push({
       end,
-      number: released === true ? this.released++ : undefined,
+      released: released === true ? this.number(octets, nxt) : undefined,
       scheduled: scheduled === true,
       sent: sent === true,
       acknowledged: acknowledged === true,
     })
+  }
+
+  /**
+   * A write's number. What is written behind one that waits still goes into the same buffer: both are let go of
+   * together (Linux's msg_zerocopy_realloc).
+   */
+  private number(octets: number, nxt: Seq): Released {
+    const own = this.released++
+    const before_ = this.watched.at(-1)
+    const joined = before_?.released
+    if (before_ === undefined || joined === undefined || !before(nxt, before_.end))
+      return { first: own, last: own, octets }
+    if (joined.octets + octets > MOST_RELEASED_TOGETHER) return { first: own, last: own, octets }
+    before_.released = undefined
+    return { first: joined.first, last: own, octets: joined.octets + octets }
   }
 
   /** A segment leaves. True: there is something more to be told. */
@@ -114,7 +155,7 @@ export class Notices {
       if (watched.acknowledged) this.stamp("acknowledged", watched.end, now)
       this.release(watched)
     }
-    return known.some(({ acknowledged, number }) => acknowledged || number !== undefined)
+    return known.some(({ acknowledged, released }) => acknowledged || released !== undefined)
   }
 
   /** The connection is over: nothing is needed any more. */
@@ -122,7 +163,7 @@ export class Notices {
     const { watched } = this
     this.watched = []
     for (const write of watched) this.release(write)
-    return watched.some(({ number }) => number !== undefined)
+    return watched.some(({ released }) => released !== undefined)
   }
 
   private stamp(of: "scheduled" | "sent" | "acknowledged", end: Seq, at: Micros): void {
@@ -130,12 +171,13 @@ export class Notices {
   }
 
   /** Neighbours in number are told together (Linux's skb_zerocopy_notify_extend). */
-  private release({ number }: Watched): void {
-    if (number === undefined) return
-    const last = this.queue.at(-1)
-    if (last?._tag === "Released" && last.last + 1 === number) {
-      this.queue[this.queue.length - 1] = { ...last, last: number }
-    } else this.push({ _tag: "Released", first: number, last: number })
+  private release({ released }: Watched): void {
+    if (released === undefined) return
+    const { first, last } = released
+    const before_ = this.queue.at(-1)
+    if (before_?._tag === "Released" && before_.last + 1 === first) {
+      this.queue[this.queue.length - 1] = { ...before_, last }
+    } else this.push({ _tag: "Released", first, last })
   }
 
   private push(notice: Notice): void {

@@ -1,4 +1,5 @@
 import { type Assembly, type Fragment, firstFragment, fragmentArrives, impossible } from "../ip/reassembly.ts"
+import type { TcpContext } from "../tcp/tcb.ts"
 import { type Micros, OFF } from "../tcp/time.ts"
 import type { IpAddress } from "../wire/address.ts"
 import type { Counters } from "./counters.ts"
@@ -33,6 +34,17 @@ export interface ReassemblerSettings {
   readonly lifetime: Micros
   readonly highThresh: number
 }
+
+/** Read anew each time: a host's settings change while it runs. */
+export const reassemblerSettings = (context: TcpContext, family: 4 | 6): ReassemblerSettings => ({
+  family,
+  get lifetime() {
+    return family === 4 ? context.settings.ipfragTime : context.settings.ip6fragTime
+  },
+  get highThresh() {
+    return family === 4 ? context.settings.ipfragHighThresh : context.settings.ip6fragHighThresh
+  },
+})
 
 export interface ReassemblerHooks {
   readonly counters: Counters

@@ -26,7 +26,7 @@ export interface Awake {
 
 /**
  * Puts connections to rest that nothing happens to, where there are many: neither flow nor socket
- * is left of them, but rows of numbers. Waking one costs some microseconds: those that are in use
+ * is left of them, but rows of numbers. Waking one costs some tens of microseconds: those that are in use
  * again and again never sleep.
  */
 export class Rest {

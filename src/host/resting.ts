@@ -50,9 +50,12 @@ class Shape {
   /** Where the number of each slot lies: a column, or ~ a double. Sequence numbers and the like need 32 bits. */
   private readonly places: Int32Array
 
+  /** `leaves` are the example's, and `slots` says of each where its number goes; see `partOf`. */
   constructor(
     private readonly example: Quiet,
     private readonly part: Part,
+    private readonly leaves: ReadonlyArray<unknown>,
+    private readonly slots: ReadonlyArray<number>,
     numbers: ReadonlyArray<number>,
   ) {
     const doubles = numbers.filter((number) => !isWord(number)).length
@@ -66,10 +69,10 @@ class Shape {
     return this.count === 0
   }
 
-  /** The row of a connection, if it has this shape. */
-  take(quiet: Quiet): Row | undefined {
-    const numbers: Array<number> = []
-    if (!matches(this.part, quiet, numbers)) return undefined
+  /** The row of a connection with these leaves, if it has this shape. */
+  take(leaves: ReadonlyArray<unknown>): Row | undefined {
+    const numbers = this.numbersOf(leaves)
+    if (numbers === undefined) return undefined
     const { places, rows } = this
     for (const [slot, number] of numbers.entries()) if ((places[slot] ?? 0) >= 0 && !isU32(number)) return undefined
     const row = rows.take()
@@ -80,6 +83,20 @@ class Shape {
     }
     this.count++
     return row
+  }
+
+  private numbersOf(leaves: ReadonlyArray<unknown>): ReadonlyArray<number> | undefined {
+    if (leaves.length !== this.leaves.length) return undefined
+    const numbers: Array<number> = []
+    for (let index = 0; index < leaves.length; index++) {
+      const leaf = leaves[index]
+      const slot = this.slots[index] ?? SAME
+      if (slot === SAME) {
+        if (leaf !== this.leaves[index]) return undefined
+      } else if (typeof leaf !== "number" || (numbers[slot] ?? leaf) !== leaf) return undefined
+      else numbers[slot] = leaf
+    }
+    return numbers
   }
 
   giveBack(row: Row): void {
@@ -128,26 +145,38 @@ export interface Resting {
  */
 export class RestingPlace {
   private readonly shapes: Array<Shape> = []
+  /** Their indices, the last one that fitted first: those who rest together have been through the same. */
+  private readonly order: Array<number> = []
 
   /** Undefined: the connection is not at rest, or like no other. */
   pack(connection: Quiet): Resting | undefined {
     const tcb = atRest(connection.tcb)
     if (tcb === undefined) return undefined
     const quiet: Quiet = { ...connection, tcb }
-    for (const [shape, one] of this.shapes.entries()) {
-      const row = one.take(quiet)
-      if (row !== undefined) return { shape, row }
+    const leaves: Array<unknown> = []
+    if (!addLeaves(leaves, quiet)) return undefined
+    for (const [turn, index] of this.order.entries()) {
+      const row = this.shapes[index]?.take(leaves)
+      if (row === undefined) continue
+      this.toFront(turn, index)
+      return { shape: index, row }
     }
     const free = this.shapes.findIndex((shape) => shape.unused)
     const index = this.shapes.length < MOST_SHAPES ? this.shapes.length : free
     if (index < 0) return undefined
     const numbers: Array<number> = []
-    const part = partOf(quiet, numbers)
-    if (part === undefined) return undefined
-    const shape = new Shape(quiet, part, numbers)
-    const row = shape.take(quiet)
+    const slots: Array<number> = []
+    const shape = new Shape(quiet, partOf(quiet, numbers, slots), leaves, slots, numbers)
+    const row = shape.take(leaves)
     this.shapes[index] = shape
+    this.toFront(this.order.indexOf(index), index)
     return row === undefined ? undefined : { shape: index, row }
+  }
+
+  private toFront(turn: number, index: number): void {
+    if (turn === 0) return
+    if (turn > 0) this.order.splice(turn, 1)
+    this.order.unshift(index)
   }
 
   /** The connection between these ends. */
@@ -214,52 +243,55 @@ const isU32 = (value: number): boolean => value >>> 0 === value && !Object.is(va
  */
 const isWord = (value: number): boolean => value >= 2 ** 24 && isU32(value)
 
-/** How a value looks; its own numbers are added to `numbers`. Undefined: it is nothing that can be packed. */
-const partOf = (value: unknown, numbers: Array<number>, name = "", within = ""): Part | undefined => {
-  if (typeof value === "number") {
-    if (within === COUNTS) return value === 0 ? { _tag: "Same", value } : own(numbers.push(value) - 1)
-    if (isCommon(value)) return { _tag: "Same", value }
-    const known = numbers.indexOf(value)
-    return own(known >= 0 ? known : numbers.push(value) - 1)
+/** Of what is the same in all connections of a shape. */
+const SAME = -1
+
+/** Not looked into. */
+const isLeaf = (value: unknown, name: string): boolean =>
+  typeof value !== "object" || value === null || SHARED.has(name) || value === EMPTY_REASSEMBLY
+
+/**
+ * All that a value has in it, in one row: two of them can be compared without a walk through their records, of which
+ * there are many. Of a record its keys too. False: it is nothing that can be packed.
+ */
+const addLeaves = (leaves: Array<unknown>, value: unknown, name = ""): boolean => {
+  if (isLeaf(value, name)) {
+    leaves.push(value)
+    return true
   }
-  if (typeof value !== "object" || value === null || SHARED.has(name) || value === EMPTY_REASSEMBLY) {
-    return { _tag: "Same", value }
-  }
-  if (Array.isArray(value) || ArrayBuffer.isView(value)) return undefined
+  if (Array.isArray(value) || ArrayBuffer.isView(value)) return false
   const fields = value as Fields
   const keys = Object.keys(fields)
-  const parts: Array<Part> = []
+  leaves.push(keys.length)
   for (const key of keys) {
-    const part = partOf(fields[key], numbers, key, name)
-    if (part === undefined) return undefined
-    parts.push(part)
+    leaves.push(key)
+    if (!addLeaves(leaves, fields[key], key)) return false
   }
+  return true
+}
+
+/** How a value looks whose leaves were added; its own numbers go to `numbers`, and of each leaf its slot, or SAME, to `slots`. */
+const partOf = (value: unknown, numbers: Array<number>, slots: Array<number>, name = "", within = ""): Part => {
+  if (isLeaf(value, name)) {
+    const slot = typeof value === "number" ? slotOf(value, numbers, within) : SAME
+    slots.push(slot)
+    return slot === SAME ? { _tag: "Same", value } : { _tag: "Own", slot }
+  }
+  const fields = value as Fields
+  const keys = Object.keys(fields)
+  slots.push(SAME)
+  const parts = keys.map((key) => {
+    slots.push(SAME)
+    return partOf(fields[key], numbers, slots, key, name)
+  })
   return { _tag: "Record", keys, parts, value, common: parts.every(isSame) }
 }
 
-const own = (slot: number): Part => ({ _tag: "Own", slot })
+const slotOf = (value: number, numbers: Array<number>, within: string): number => {
+  if (within === COUNTS) return value === 0 ? SAME : numbers.push(value) - 1
+  if (isCommon(value)) return SAME
+  const known = numbers.indexOf(value)
+  return known >= 0 ? known : numbers.push(value) - 1
+}
 
 const isSame = (part: Part): boolean => part._tag === "Same" || (part._tag === "Record" && part.common)
-
-const matches = (part: Part, value: unknown, numbers: Array<number>): boolean => {
-  switch (part._tag) {
-    case "Same":
-      return part.value === value
-    case "Own":
-      if (typeof value !== "number") return false
-      if (part.slot < numbers.length) return numbers[part.slot] === value
-      numbers.push(value)
-      return true
-    case "Record": {
-      if (part.common && value === part.value) return true
-      if (typeof value !== "object" || value === null) return false
-      const fields = value as Fields
-      const { keys, parts } = part
-      for (let index = 0; index < keys.length; index++) {
-        const inner = parts[index]
-        if (inner === undefined || !matches(inner, fields[keys[index] ?? ""], numbers)) return false
-      }
-      return true
-    }
-  }
-}

@@ -1,6 +1,6 @@
 import { signatureOctets } from "../tcp/authentication/keys.ts"
 import { TFO_CLIENT, TFO_CLIENT_WITHOUT_COOKIE } from "../tcp/fastOpen.ts"
-import { activeOpen, type FastConnect, passiveOpen } from "../tcp/open.ts"
+import { activeOpen, backlogOf, type FastConnect, passiveOpen } from "../tcp/open.ts"
 import { add } from "../tcp/seq.ts"
 import type { PathLimits, SocketOptions, TcpContext } from "../tcp/tcb.ts"
 import type { Micros } from "../tcp/time.ts"
@@ -59,10 +59,7 @@ export class SocketCalls {
     if (socket === undefined) return BAD_ID
     if (socket.kind === "connection") return refuse("EINVAL", "Linux:inet_listen:connected")
     if (socket.kind === "listener") {
-      socket.tcb = {
-        ...socket.tcb,
-        backlog: passiveOpen(this.context, socket.tcb.options, socket.tcb.path, backlog).backlog,
-      }
+      socket.tcb = { ...socket.tcb, backlog: backlogOf(this.context, backlog) }
       return undefined
     }
     if (!isUsable(socket.options)) return BAD_KEYS
@@ -224,7 +221,7 @@ export class SocketCalls {
     const path = this.tcp.path(0, address.family)
     const tcb = passiveOpen(this.context, options, path, backlog)
     const listener = new ListenerSocket(id, tcb, address, port, bound)
-    this.tcp.listening.listeners.add(listener)
+    this.tcp.listening.add(listener)
     this.tcp.sockets.set(id, listener)
   }
 }

@@ -4,6 +4,7 @@ import type { IcmpErrno, Step, TcpEffect } from "../tcp/effect.ts"
 import { icmpArrives, isRefusal } from "../tcp/icmpError.ts"
 import { pathMtuArrives } from "../tcp/pathMtu.ts"
 import { outputOf, synReceivedArrives } from "../tcp/reduce.ts"
+import { resentBetween } from "../tcp/resend.ts"
 import { answerNobody } from "../tcp/reset.ts"
 import { distance, type Seq } from "../tcp/seq.ts"
 import { optionsOf } from "../tcp/setOptions.ts"
@@ -576,6 +577,8 @@ const isCopy = ({ length }: Uint8Array): boolean => length > 0 && length <= COPI
 
 const isFast = (tcb: Tcb): tcb is FastOpened => tcb._tag === "SYN-RECEIVED" && tcb.open === "fast"
 
-/** Octets that have left for the first time between two blocks of a flow. */
+/** Octets that have left between two blocks of a flow, for the first time or once more. */
 const sentBetween = (before: Tcb, after: Tcb): number =>
-  isSynchronized(before) && isSynchronized(after) ? distance(after.snd.nxt, before.snd.nxt) : 0
+  isSynchronized(before) && isSynchronized(after)
+    ? distance(after.snd.nxt, before.snd.nxt) + resentBetween(before, after)
+    : 0

@@ -1,6 +1,7 @@
 import { headers } from "../tcp/mtu.ts"
 import { pacingRate } from "../tcp/pacing.ts"
 import { minimumOf } from "../tcp/recovery/minFilter.ts"
+import { interval } from "../tcp/rto.ts"
 import { optionsOf } from "../tcp/setOptions.ts"
 import type { Phase, State, Synchronized } from "../tcp/tcb.ts"
 import { type Micros, OFF } from "../tcp/time.ts"
@@ -14,9 +15,9 @@ import type { SocketStatus } from "./types.ts"
  */
 export type TcpInfo = Readonly<Partial<Record<TcpInfoField, number>>> & { readonly tcpi_state: number }
 
-export type TcpInfoField = `tcpi_${(typeof FIELDS)[number]}`
+export type TcpInfoField = `tcpi_${(typeof INFO_FIELDS)[number]}`
 
-const FIELDS = [
+export const INFO_FIELDS = [
   "state",
   "ca_state",
   "retransmits",
@@ -73,10 +74,11 @@ const FIELDS = [
   "rcv_wnd",
 ] as const
 
-type Field = (typeof FIELDS)[number]
+type Field = (typeof INFO_FIELDS)[number]
 type Fields = Partial<Record<Field, number>>
 
-const STATES: Readonly<Record<State, number>> = {
+/** include/net/tcp_states.h. */
+export const STATE_NUMBERS: Readonly<Record<State, number>> = {
   ESTABLISHED: 1,
   "SYN-SENT": 2,
   "SYN-RECEIVED": 3,
@@ -112,7 +114,7 @@ export const tcpInfo = (status: SocketStatus, now: Micros): TcpInfo => {
     ...(totals === undefined || optionsOf(tcb) === undefined ? {} : ofTotals(totals, now)),
   }
   return Object.assign(
-    { tcpi_state: STATES[status.state] },
+    { tcpi_state: STATE_NUMBERS[status.state] },
     Object.fromEntries(Object.entries(fields).map(([name, value]) => [`tcpi_${name}`, value])),
   )
 }
@@ -131,7 +133,7 @@ const ofConnection = (tcb: Synchronized, now: Micros): Fields => {
     options: optionBits(tcb),
     snd_wscale: agreed.sndScale,
     rcv_wscale: agreed.rcvScale,
-    rto: Math.min(rto.rto * 2 ** Math.min(rto.backoff, 30), context.settings.profile.maxRto),
+    rto: interval(rto, context.settings, tcb.options),
     ato: context.settings.profile.delayedAck,
     snd_mss: snd.mss,
     rcv_mss: rcv.mss,
@@ -152,7 +154,7 @@ const ofConnection = (tcb: Synchronized, now: Micros): Fields => {
     last_data_sent: millis(now - (snd.at === OFF ? link.establishedAt : snd.at)),
     last_data_recv: millis(now - (rcv.at === OFF ? link.establishedAt : rcv.at)),
     pmtu: tcb.mtu.path === 0 ? link.path.mss + headers(link) : tcb.mtu.path,
-    rcv_ssthresh: Math.min(rcv.buf, rcv.clamp),
+    rcv_ssthresh: drs.memory?.ssthresh ?? Math.min(rcv.buf, rcv.clamp),
     rtt: Math.round(rto.srtt),
     rttvar: Math.round(rto.rttvar),
     snd_ssthresh: cc.ssthresh >= INFINITE ? INFINITE : Math.floor(cc.ssthresh / snd.mss),
@@ -163,7 +165,7 @@ const ofConnection = (tcb: Synchronized, now: Micros): Fields => {
     rcv_space: drs.space,
     notsent_bytes: Math.max(0, queue.length - ((snd.nxt - queue.start) | 0)),
     snd_wnd: snd.wnd,
-    rcv_wnd: Math.max(0, (rcv.edge - rcv.nxt) | 0),
+    rcv_wnd: drs.memory?.wnd ?? Math.max(0, (rcv.edge - rcv.nxt) | 0),
   }
 }
 

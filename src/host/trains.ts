@@ -1,5 +1,6 @@
 import { isSynchronized } from "../tcp/tcb.ts"
 import type { Micros } from "../tcp/time.ts"
+import { copyPart } from "../wire/bytes.ts"
 import { CE } from "../wire/ecn.ts"
 import { ACK, PSH, type Segment, type TcpOptions, type TcpPacket } from "../wire/tcpSegment.ts"
 import type { Flow } from "./flow.ts"
@@ -13,10 +14,15 @@ const YARD = 1 << 19
 /** Octets of one train at most: what an IP packet could hold. */
 const LONGEST = 65_535
 
-/** Segments of one connection that follow each other and say the same. Their payloads are views of device memory. */
+/**
+ * Segments of one connection that follow each other and say the same. Their payloads are parts of device memory: of the nth
+ * array from its start to its end, so that no view of it need be made.
+ */
 export interface Train {
   readonly first: Segment
   readonly parts: Array<Uint8Array>
+  readonly starts: Array<number>
+  readonly ends: Array<number>
   length: number
   /** Of the last segment. */
   flags: number
@@ -74,7 +80,7 @@ export class Trains {
     const seq = (train.first.seq + train.length) >>> 0
     if (train.length + length - headers.headers > LONGEST) return undefined
     if (!headers.matches(bytes, offset, length, seq, vouched)) return undefined
-    this.lengthen(train, bytes.subarray(offset + headers.headers, offset + length))
+    lengthen(train, bytes, offset + headers.headers, offset + length)
     train.flags = headers.flags(bytes, offset)
     train.wnd = headers.wnd(bytes, offset)
     this.now = now
@@ -86,7 +92,7 @@ export class Trains {
     const { train } = flow
     const { segment } = packet
     if (train !== undefined && follows(train, segment)) {
-      this.lengthen(train, segment.payload)
+      lengthen(train, segment.payload, 0, segment.payload.length)
       train.flags = segment.flags
       train.wnd = segment.wnd
       if (this.headersOf !== flow) this.compareNext(flow, packet, bytes, carried)
@@ -98,7 +104,8 @@ export class Trains {
     if (!isSynchronized(tcb) || segment.seq !== tcb.rcv.nxt || tcb.rcv.queue.pieces > 0) return false
     if (!isPlain(segment)) return false
     const { payload, flags, wnd } = segment
-    flow.train = { first: segment, parts: [payload], length: payload.length, flags, wnd }
+    const { length } = payload
+    flow.train = { first: segment, parts: [payload], starts: [0], ends: [length], length, flags, wnd }
     this.flows.push(flow)
     this.now = now
     this.compareNext(flow, packet, bytes, carried)
@@ -115,7 +122,7 @@ export class Trains {
     if (parts.length === 1) return this.arrives(flow, first, this.now, false)
     const flags = first.flags | train.flags
     const lent = length >= LENT && flow.socket?.received.borrows === true ? this.room(length) : undefined
-    const payload = joined(parts, lent ?? new Uint8Array(length))
+    const payload = joined(train, lent ?? new Uint8Array(length))
     this.arrives(flow, { ...first, flags, wnd, payload }, this.now, lent === undefined)
   }
 
@@ -138,11 +145,6 @@ export class Trains {
     const { flows } = this
     this.flows = []
     for (const flow of flows) this.end(flow)
-  }
-
-  private lengthen(train: Train, payload: Uint8Array): void {
-    train.parts.push(payload)
-    train.length += payload.length
   }
 
   /** The next frame is compared with this one. What came by no frame, or by several, is no example. */
@@ -184,11 +186,20 @@ const follows = ({ first, length }: Train, next: Segment): boolean =>
 
 const sameStamps = (x: TcpOptions, y: TcpOptions): boolean => x.tsVal === y.tsVal && x.tsEcr === y.tsEcr
 
-const joined = (parts: ReadonlyArray<Uint8Array>, out: Uint8Array): Uint8Array => {
+const lengthen = (train: Train, bytes: Uint8Array, start: number, end: number): void => {
+  train.parts.push(bytes)
+  train.starts.push(start)
+  train.ends.push(end)
+  train.length += end - start
+}
+
+const joined = ({ parts, starts, ends }: Train, out: Uint8Array): Uint8Array => {
   let at = 0
-  for (const part of parts) {
-    out.set(part, at)
-    at += part.length
+  for (const [index, bytes] of parts.entries()) {
+    const start = starts[index] ?? 0
+    const length = (ends[index] ?? 0) - start
+    copyPart(bytes, start, length, out, at)
+    at += length
   }
   return out
 }

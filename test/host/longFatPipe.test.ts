@@ -146,6 +146,13 @@ describe("1 Gbit/s at 100 ms", () => {
     expect(tcb.drs.rtt).toBeLessThan(300_000)
   })
 
+  test("receive memory is accounted: the limit grows until the pipe is full, and nothing waits at the end", () => {
+    const { perSecond, tcb } = transfer(4, { tcpRcvbufTruesize: true })
+    expect(perSecond.at(-1)).toBeGreaterThan(115 * MEGA)
+    expect(tcb.drs.memory?.rcvbuf).toBeWithin(12.5 * MEGA, defaultSettings.tcpRmem[2] + 1)
+    expect(tcb.drs.memory).toMatchObject({ alloc: 0, queue: [], ahead: [] })
+  })
+
   test("no timestamps: the trip is measured by how long a window takes", () => {
     const { perSecond, tcb } = transfer(4, { tcpTimestamps: false })
     expect(tcb.drs.rtt).toBeGreaterThanOrEqual(100_000)

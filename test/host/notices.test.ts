@@ -30,7 +30,7 @@ const all = (notices: Notices): ReadonlyArray<Notice> => {
 
 const watching = (...ends: ReadonlyArray<number>): Notices => {
   const notices = new Notices(FIRST)
-  for (const end of ends) notices.watch(add(FIRST, end), { released: true })
+  for (const end of ends) notices.watch(add(FIRST, end), add(FIRST, end), { released: true })
   return notices
 }
 
@@ -62,9 +62,34 @@ describe("the release of a write", () => {
     expect(notices.over()).toBe(false)
   })
 
+  test.each([
+    ["nothing of the first has left", 0, [[], [[0, 1]], [[2, 2]]]],
+    ["its last octet has not", 9, [[], [[0, 1]], [[2, 2]]]],
+    ["it has left", 10, [[[0, 0]], [[1, 1]], [[2, 2]]]],
+  ])("written behind another, and %s: told together or apart", (_, sent, expected) => {
+    const notices = new Notices(FIRST)
+    notices.watch(add(FIRST, 10), FIRST, { released: true })
+    notices.watch(add(FIRST, 20), add(FIRST, sent), { released: true })
+    notices.watch(add(FIRST, 30), add(FIRST, 20), { released: true })
+    const told = [10, 20, 30].map((una) => {
+      notices.acknowledged(add(FIRST, una), 5)
+      return all(notices).map((notice) => (notice._tag === "Released" ? [notice.first, notice.last] : []))
+    })
+    expect(told).toEqual(expected)
+  })
+
+  test("of more than 512 KiB together: each by itself", () => {
+    const notices = new Notices(FIRST)
+    notices.watch(add(FIRST, 1 << 18), FIRST, { released: true })
+    notices.watch(add(FIRST, 1 << 19), FIRST, { released: true })
+    notices.watch(add(FIRST, (1 << 19) + 1), FIRST, { released: true })
+    notices.acknowledged(add(FIRST, 1 << 19), 5)
+    expect(all(notices)).toEqual([{ _tag: "Released", first: 0, last: 1 }])
+  })
+
   test("a write in two pieces: one notice, for the end of the second", () => {
     const notices = watching(10)
-    notices.watch(add(FIRST, 20), { released: true, goesOn: true })
+    notices.watch(add(FIRST, 20), FIRST, { released: true, goesOn: true })
     expect(notices.acknowledged(add(FIRST, 19), 5)).toBe(false)
     expect(notices.acknowledged(add(FIRST, 20), 5)).toBe(true)
     expect(all(notices)).toEqual([{ _tag: "Released", first: 0, last: 0 }])
@@ -76,7 +101,7 @@ describe("the times of a write", () => {
 
   test("of its last octet, across the wrap: once, whatever is sent again", () => {
     const notices = new Notices(FIRST)
-    notices.watch(add(FIRST, 30), EVERY)
+    notices.watch(add(FIRST, 30), FIRST, EVERY)
     expect(notices.left(segment(0, 29), 1)).toBe(false)
     expect(notices.left(segment(29, 0), 1)).toBe(false)
     expect(notices.left(segment(29, 1), 2)).toBe(true)
@@ -91,14 +116,14 @@ describe("the times of a write", () => {
 
   test("acknowledged by the end in order", () => {
     const notices = new Notices(FIRST)
-    notices.watch(add(FIRST, 30), { acknowledged: true })
+    notices.watch(add(FIRST, 30), FIRST, { acknowledged: true })
     notices.acknowledged(undefined, 4)
     expect(all(notices)).toEqual([{ _tag: "Stamp", of: "acknowledged", offset: 29, at: 4 }])
   })
 
   test("the connection's end otherwise: not", () => {
     const notices = new Notices(FIRST)
-    notices.watch(add(FIRST, 30), EVERY)
+    notices.watch(add(FIRST, 30), FIRST, EVERY)
     notices.over()
     expect(all(notices)).toEqual([])
   })
@@ -107,7 +132,7 @@ describe("the times of a write", () => {
 test("notices that nobody fetches: kept up to a limit", () => {
   const notices = new Notices(FIRST)
   for (let i = 1; i <= 3000; i++) {
-    notices.watch(add(FIRST, i), { acknowledged: true })
+    notices.watch(add(FIRST, i), FIRST, { acknowledged: true })
     notices.acknowledged(add(FIRST, i), i)
   }
   expect(all(notices).length).toBe(1024)

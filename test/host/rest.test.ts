@@ -95,6 +95,15 @@ describe("many connections that nothing happens to", () => {
     expect(pair.b.host.rested).toBe(MANY)
   })
 
+  test("stay as they are where receive memory is accounted: the account has queues", () => {
+    const settings = { tcpRcvbufTruesize: true }
+    const { pair, servers } = crowd(MANY, { settings }, { settings })
+    const before = blocks(pair.b, servers)
+    pair.wait(LATE)
+    expect(pair.b.host.rested).toBe(0)
+    expect(blocks(pair.b, servers)).toEqual(before)
+  })
+
   test("keep their four values and their port from others", () => {
     const { pair, clients } = crowd(MANY)
     pair.wait(LATE)

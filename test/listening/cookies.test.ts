@@ -6,7 +6,7 @@ import * as listen from "../../src/tcp/listen.ts"
 import { passiveOpen } from "../../src/tcp/open.ts"
 import { defaultSettings, type TcpSettings } from "../../src/tcp/settings.ts"
 import { defaultSocketOptions, type Listen, type Synchronized } from "../../src/tcp/tcb.ts"
-import type { Micros } from "../../src/tcp/time.ts"
+import { type Micros, OFF } from "../../src/tcp/time.ts"
 import type { Endpoint } from "../../src/wire/address.ts"
 import {
   ACK,
@@ -20,7 +20,7 @@ import {
   SYN,
   type TcpOptions,
 } from "../../src/wire/tcpSegment.ts"
-import { HOST, MINUTE, OFFER, octets, Peer, PORT, peerAddress, Scene, SECOND } from "./scene.ts"
+import { HOST, HOST2, MINUTE, OFFER, octets, Peer, PORT, peerAddress, Scene, SECOND } from "./scene.ts"
 
 const LOCAL: Endpoint = { address: HOST, port: PORT }
 const REMOTE: Endpoint = { address: peerAddress(1), port: 40_000 }
@@ -182,6 +182,42 @@ describe("what a cookie keeps", () => {
   })
 })
 
+describe("cookies of listeners that share a port (SO_REUSEPORT)", () => {
+  const shared = { reusePort: true, backlog: 8 }
+
+  test("return to whichever has the flow by then, one that has come since among them", () => {
+    const scene = new Scene({ settings: { tcpSyncookies: 2 } })
+    const first = scene.listen(shared)
+    const peers = Array.from({ length: 6 }, (_, n) => new Peer(scene, { address: peerAddress(n) }))
+    for (const peer of peers) peer.syn()
+    const second = scene.listen(shared)
+    for (const peer of peers) expect(peer.third()).toEqual([])
+    const shares = [first, second].map((listener) => scene.queues(listener).waiting)
+    expect(shares[0]).toBeGreaterThan(0)
+    expect(shares[1]).toBeGreaterThan(0)
+    expect(scene.counted()).toMatchObject({ SyncookiesRecv: 6, PassiveOpens: 6 })
+  })
+
+  test("are known to the others when the one that sent them has closed", () => {
+    const scene = new Scene({ settings: { tcpSyncookies: 2 } })
+    const [first, second] = [scene.listen(shared), scene.listen(shared)]
+    const peers = Array.from({ length: 6 }, (_, n) => new Peer(scene, { address: peerAddress(n) }))
+    for (const peer of peers) peer.syn()
+    scene.host.close(first, scene.now)
+    for (const peer of peers) expect(peer.third()).toEqual([])
+    expect(scene.queues(second).waiting).toBe(6)
+  })
+
+  test("mean nothing to a listener of another address", () => {
+    const scene = new Scene({ settings: { tcpSyncookies: 2 } })
+    scene.listen({ ...shared, address: HOST })
+    const other = scene.listen({ ...shared, address: HOST2 })
+    new Peer(scene).syn()
+    const { tcb } = scene.status(other)
+    expect(tcb._tag === "LISTEN" && tcb.cookiesAt).toBe(OFF)
+  })
+})
+
 describe("a cookie is refused", () => {
   const GOOD = ["SyncookiesRecv", "RFC4987-3.6:cookie"]
   const REFUSED = ["RFC4987-3.6:no-cookie-of-ours", "SyncookiesFailed"]
@@ -248,12 +284,15 @@ describe("a cookie is refused", () => {
   })
 
   test("whose timestamp echoes options that the settings forbid", () => {
-    for (const forbidden of [{ tcpWindowScaling: false }, { tcpSack: false }]) {
+    for (const forbidden of [{ tcpWindowScaling: false }, { tcpSack: false }, { tcpTimestamps: false }]) {
       const { seq, options } = new Baker().bake(SECOND, OFFER)
       const baker = new Baker(forbidden)
       keep(baker, SECOND)
       const stamps = { ...NO_OPTIONS, tsVal: 1001, tsEcr: options.tsVal }
-      expect(returned(baker, seq, SECOND, { options: stamps })).toContain("RFC4987-3.6:no-cookie-of-ours")
+      expect(returned(baker, seq, SECOND, { options: stamps })).toEqual([
+        "Linux:cookie-of-a-disabled-option",
+        "SyncookiesRecv",
+      ])
     }
   })
 
@@ -318,6 +357,16 @@ describe("tcpSyncookies", () => {
     expect(whys(baker.hear({ flags: ACK, seq: 5001, ack: seq + 1 }, SECOND))).toEqual(["RFC9293-3.10.7.2:ACK"])
   })
 
+  test("0 since the cookie was sent: its ACK is reset as any, and costs no hash", () => {
+    const baker = new Baker()
+    const { seq } = baker.bake(SECOND)
+    const { context } = baker.tcb
+    baker.tcb = { ...baker.tcb, context: { ...context, settings: { ...context.settings, tcpSyncookies: 0 } } }
+    const before = baker.calls.cookie
+    expect(whys(baker.hear({ flags: ACK, seq: 5001, ack: seq + 1 }, SECOND))).toEqual(["RFC9293-3.10.7.2:ACK"])
+    expect(baker.calls.cookie).toBe(before)
+  })
+
   test("1: an ACK of a cookie is accepted though a repeated SYN has made a request meanwhile", () => {
     const scene = new Scene()
     const listener = scene.listen({ backlog: 0 })
@@ -341,7 +390,12 @@ describe("tcpSyncookies", () => {
     const scene = new Scene({ settings: { tcpSyncookies: 2 } })
     const listener = scene.listen()
     const peer = new Peer(scene).connect()
-    expect(scene.counted()).toEqual({ SyncookiesSent: 1, SyncookiesRecv: 1, PassiveOpens: 1 })
+    expect(scene.counted()).toEqual({
+      TCPReqQFullDoCookies: 1,
+      SyncookiesSent: 1,
+      SyncookiesRecv: 1,
+      PassiveOpens: 1,
+    })
     const socket = scene.accept(listener)
     peer.text("hello")
     expect(scene.read(socket)).toBe("hello")

@@ -1,11 +1,23 @@
 """Asks the kernel the questions of portRules.ts, one JSON object a line on standard input; answers likewise."""
 import errno, json, socket, sys
 
-ADDRESS = {"any": "0.0.0.0", "one": "127.0.0.1", "two": "127.0.0.2"}
+ADDRESS = {
+    "any": "0.0.0.0",
+    "one": "127.0.0.1",
+    "two": "127.0.0.2",
+    "any6": "::",
+    "only6": "::",
+    "one6": "::1",
+    "mappedAny": "::ffff:0.0.0.0",
+    "mappedOne": "::ffff:127.0.0.1",
+}
 
 
 def make(reuse, address, port):
-    s = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    family = socket.AF_INET6 if ":" in ADDRESS[address] else socket.AF_INET
+    s = socket.socket(family, socket.SOCK_STREAM)
+    if family == socket.AF_INET6:
+        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, address == "only6")
     if reuse["reuseAddress"]:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if reuse["reusePort"]:

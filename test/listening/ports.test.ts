@@ -4,12 +4,36 @@ import { enterCommand, whyNoNamespace } from "../../ffi/namespace.ts"
 import { PortTable } from "../../src/host/portTable.ts"
 import type { SocketId } from "../../src/host/types.ts"
 import { defaultSocketOptions, type SocketOptions } from "../../src/tcp/tcb.ts"
-import { type Endpoint, type IpAddress, ipv4, UNSPECIFIED4 } from "../../src/wire/address.ts"
+import { type Endpoint, type IpAddress, ipv4, UNSPECIFIED4, UNSPECIFIED6 } from "../../src/wire/address.ts"
 import { ACK, FIN } from "../../src/wire/tcpSegment.ts"
 import { type Address, type Answer, expected, optionsOf, type Question, questions } from "./portRules.ts"
-import { errnoOf, granted, HOST, HOST2, isRefusal, Peer, PORT, peerAddress, Scene, type SceneOptions } from "./scene.ts"
+import {
+  errnoOf,
+  granted,
+  HOST,
+  HOST2,
+  HOST6,
+  isRefusal,
+  Peer,
+  PORT,
+  peerAddress,
+  Scene,
+  type SceneOptions,
+} from "./scene.ts"
 
-const ADDRESS: Readonly<Record<Address, IpAddress>> = { any: UNSPECIFIED4, one: HOST, two: HOST2 }
+/** As a socket of IPv6 writes an address of IPv4. */
+const mapped = (address: IpAddress): IpAddress => ({ ...address, family: 6 })
+
+const ADDRESS: Readonly<Record<Address, IpAddress>> = {
+  any: UNSPECIFIED4,
+  one: HOST,
+  two: HOST2,
+  any6: UNSPECIFIED6,
+  only6: UNSPECIFIED6,
+  one6: HOST6,
+  mappedAny: mapped(UNSPECIFIED4),
+  mappedOne: mapped(HOST),
+}
 
 /** A bound socket, or the refusal. */
 const bind = (scene: Scene, local: Endpoint, options: Partial<SocketOptions> = {}) => {
@@ -21,9 +45,9 @@ const bind = (scene: Scene, local: Endpoint, options: Partial<SocketOptions> = {
 
 /** The same as portKernel.py's `ask`. */
 const ask = ({ holder, first, firstAddress, second, secondAddress }: Question): Answer => {
-  const scene = new Scene()
+  const scene = new Scene({ dual: true })
   const { host } = scene
-  const holding = granted(bind(scene, { address: ADDRESS[firstAddress], port: PORT }, optionsOf(first)))
+  const holding = granted(bind(scene, { address: ADDRESS[firstAddress], port: PORT }, optionsOf(first, firstAddress)))
   if (holder !== "bound") granted(host.startListening(holding, 1))
   if (holder === "connected" || holder === "time-wait") {
     const peer = new Peer(scene).connect()
@@ -37,7 +61,7 @@ const ask = ({ holder, first, firstAddress, second, secondAddress }: Question): 
       expect(scene.states()).toEqual(["TIME-WAIT"])
     }
   }
-  const socket = bind(scene, { address: ADDRESS[secondAddress], port: PORT }, optionsOf(second))
+  const socket = bind(scene, { address: ADDRESS[secondAddress], port: PORT }, optionsOf(second, secondAddress))
   if (isRefusal(socket)) return { bind: socket.errno, listen: socket.errno }
   return { bind: "", listen: errnoOf(host.startListening(socket, 1)) }
 }
@@ -49,7 +73,7 @@ describe("sharing a port", () => {
       return Bun.deepEquals(is, should) ? [] : [{ ...{ name: question.name }, is, should }]
     })
     expect(wrong).toEqual([])
-  })
+  }, 30_000)
 
   const missing = Bun.which("python3") === null ? "no python3" : whyNoNamespace()
   const name = "the kernel gives the same answers to the same calls"
@@ -110,6 +134,25 @@ describe("sharing a port", () => {
     const before = listeners.map((listener) => remotes(scene, listener))
     for (const peer of peers) new Peer(scene, { address: peer.address, port: peer.port, iss: 9_000_000 }).connect()
     expect(listeners.map((listener) => remotes(scene, listener))).toEqual(before)
+  })
+
+  test("flows of IPv4 go to IPv4's listener before those of both families, which share them when it is gone", () => {
+    const scene = new Scene({ dual: true })
+    const both = [1, 2].map(() => scene.listen({ address: UNSPECIFIED6, backlog: 100, reusePort: true }))
+    const only = scene.listen({ address: UNSPECIFIED6, backlog: 100, reusePort: true, ipv6Only: true })
+    const one = scene.listen({ backlog: 100, reusePort: true })
+    const waiting = () => [...both, one, only].map((listener) => scene.queues(listener).waiting)
+    const connect = (port: number) => {
+      for (let n = 0; n < 20; n++) new Peer(scene, { address: peerAddress(n + 1), port }).connect()
+    }
+    connect(40_000)
+    expect(waiting()).toEqual([0, 0, 20, 0])
+    scene.host.close(one, scene.now)
+    connect(40_001)
+    const [first = 0, second = 0] = both.map((listener) => scene.queues(listener).waiting)
+    expect(first + second).toBe(20)
+    expect(Math.min(first, second)).toBeGreaterThan(3)
+    expect(scene.queues(only).waiting).toBe(0)
   })
 
   test("a listener on an address is asked before one on every address", () => {

@@ -13,7 +13,7 @@ import { slice } from "../../src/tcp/sendQueue.ts"
 import { defaultSettings, type TcpSettings } from "../../src/tcp/settings.ts"
 import { defaultSocketOptions, type SocketOptions, type State } from "../../src/tcp/tcb.ts"
 import { type Micros, OFF } from "../../src/tcp/time.ts"
-import { type Endpoint, type IpAddress, ipv4, UNSPECIFIED4 } from "../../src/wire/address.ts"
+import { type Endpoint, type IpAddress, ipv4, ipv6, UNSPECIFIED4 } from "../../src/wire/address.ts"
 import { IPV4_HEADER, PROTOCOL_TCP, writeIpv4 } from "../../src/wire/ipv4.ts"
 import { encodeTcp } from "../../src/wire/tcp.ts"
 import {
@@ -40,6 +40,8 @@ export const MINUTE: Micros = 60 * SECOND
 /** The host's own addresses. */
 export const HOST = ipv4(0xc6120001)
 export const HOST2 = ipv4(0xc6120002)
+/** One that it has where a scene asks for it: 2001:db8::1. */
+export const HOST6 = ipv6(0x20010db8, 0, 0, 1)
 /** The nth address of the host's neighbourhood: 198.18.1.0 + n. */
 export const peerAddress = (n: number): IpAddress => ipv4(0xc6120100 + n)
 export const PORT = 80
@@ -64,6 +66,8 @@ export interface SceneOptions {
   readonly now?: Micros
   readonly host?: IpAddress
   readonly mtu?: number
+  /** It has HOST6 too. */
+  readonly dual?: boolean
 }
 
 export type ListenOptions = Partial<SocketOptions> & {
@@ -83,10 +87,11 @@ export class Scene {
   private events: Array<SocketEvent> = []
   private seen: Record<string, number> = {}
 
-  constructor({ settings = {}, secret = 1, now = SECOND, host = HOST, mtu = 1500 }: SceneOptions = {}) {
+  constructor(options: SceneOptions = {}) {
+    const { settings = {}, secret = 1, now = SECOND, host = HOST, mtu = 1500, dual = false } = options
     this.now = now
     this.listenAddress = host
-    this.host = makeHost(configOf(settings, secret, host, mtu))
+    this.host = makeHost(configOf(settings, secret, host, mtu, dual))
     this.seen = { ...this.host.counters }
   }
 
@@ -411,7 +416,13 @@ export const octetsOf = (packet: TcpPacket): Uint8Array => {
   return out.subarray(0, IPV4_HEADER + length)
 }
 
-const configOf = (settings: Partial<TcpSettings>, secret: number, host: IpAddress, mtu: number): HostConfig => ({
+const configOf = (
+  settings: Partial<TcpSettings>,
+  secret: number,
+  host: IpAddress,
+  mtu: number,
+  dual: boolean,
+): HostConfig => ({
   interfaces: [
     {
       name: "test0",
@@ -422,7 +433,9 @@ const configOf = (settings: Partial<TcpSettings>, secret: number, host: IpAddres
       addresses: [
         { address: host, prefixLength: 15 },
         { address: HOST2, prefixLength: 15 },
+        ...(dual ? [{ address: HOST6, prefixLength: 64 }] : []),
       ],
+      dadTransmits: 0,
     },
   ],
   routes: [],

@@ -96,7 +96,14 @@ describe("a half-open request", () => {
       () => ({ flags: SYN, seq: NXT - 1, options: { tsVal: 1000, tsEcr: 0 } }),
       ["<SYN,ACK> Linux:SYN-again"],
       "request",
-      { RetransSegs: 1 },
+      { RetransSegs: 1, TCPSynRetrans: 1 },
+    ],
+    [
+      "its SYN, from before",
+      () => ({ flags: SYN, seq: NXT - 1, options: { tsVal: 999, tsEcr: 0 } }),
+      ["<ACK> RFC7323-5.3:PAWS"],
+      "request",
+      { PAWSEstab: 1 },
     ],
     ["<ACK> of our SYN", (iss) => ({ flags: ACK, seq: NXT, ack: iss + 1 }), [], "open", { PassiveOpens: 1 }],
     [
@@ -131,10 +138,9 @@ describe("a half-open request", () => {
     [
       "<SYN> in the window",
       () => ({ flags: SYN, seq: NXT + 10 }),
-      // RFC 9293: back to LISTEN, and nothing is said. (Linux answers with a RST.)
-      [],
+      ["<RST,ACK> Linux:embryonic-reset"],
       "gone",
-      { AttemptFails: 1, EmbryonicRsts: 1 },
+      { AttemptFails: 1, EmbryonicRsts: 1, OutRsts: 1 },
     ],
     [
       "<ACK> outside the window",
@@ -165,6 +171,13 @@ describe("a half-open request", () => {
     expect(scene.states()).toEqual(after === "gone" ? [] : [after === "open" ? "ESTABLISHED" : "SYN-RECEIVED"])
     const { requests, waiting } = scene.queues(listener)
     expect([requests, waiting]).toEqual(after === "request" ? [1, 0] : [0, after === "open" ? 1 : 0])
+  })
+
+  test("of a FreeBSD profile ends by a SYN in the window without a word, as RFC 9293 section 3.10.7.4 has it", () => {
+    const { scene, peer } = halfOpen({ settings: { profile: freebsd } })
+    expect(scene.batch([peer.packet({ flags: SYN, seq: NXT + 10 })])).toEqual([])
+    expect(scene.states()).toEqual([])
+    expect(scene.counted()).toEqual({ AttemptFails: 1, EmbryonicRsts: 1 })
   })
 
   test("a wrong ACK outside the window too is reset: the ACK is looked at first (the crossed-SYN defence)", () => {
@@ -210,7 +223,7 @@ describe("a half-open request", () => {
       "drop Linux:SYN-again",
       "<SYN,ACK> Linux:SYN-again",
     ])
-    expect(scene.counted()).toEqual({ RetransSegs: 2, TCPACKSkippedSynRecv: 2 })
+    expect(scene.counted()).toEqual({ RetransSegs: 2, TCPSynRetrans: 2, TCPACKSkippedSynRecv: 2 })
   })
 
   test("a repeated SYN starts the SYN-ACK's time anew, and the handshake is not measured", () => {
@@ -244,7 +257,7 @@ describe("SYN-ACKs", () => {
     )
     expect<unknown>([...new Set(said.map(({ segment }) => segment.seq))]).toEqual([peer.synAck?.segment.seq])
     expect(scene.queues(listener)).toEqual({ requests: 1, young: 0, waiting: 0 })
-    expect(scene.counted()).toEqual({ RetransSegs: 5, TCPTimeouts: 5 })
+    expect(scene.counted()).toEqual({ RetransSegs: 5, TCPSynRetrans: 5, TCPTimeouts: 5 })
     expect(scene.wait(1)).toEqual([])
     expect(scene.queues(listener)).toEqual({ requests: 0, young: 0, waiting: 0 })
     expect(scene.states()).toEqual([])
@@ -268,6 +281,16 @@ describe("SYN-ACKs", () => {
       expect(scene.states()).toEqual([])
     })
   }
+
+  test("TCP_SYNCNT of the listener goes before tcpSynackRetries", () => {
+    const scene = new Scene()
+    scene.listen({ synCount: 2 })
+    new Peer(scene).syn()
+    expect(scene.wait(7 * SECOND - 1)).toHaveLength(2)
+    expect(scene.states()).toEqual(["SYN-RECEIVED"])
+    scene.wait(1)
+    expect(scene.states()).toEqual([])
+  })
 
   test("carry a fresh timestamp, the same ISS and options", () => {
     const { scene, peer } = halfOpen()
@@ -327,7 +350,7 @@ describe("a full SYN queue", () => {
     const listener = scene.listen({ backlog: 4 })
     expect(flood(scene, 3)).toEqual(Array(3).fill("<SYN,ACK> RFC4987-3.6:SYN-cookie"))
     expect(scene.queues(listener).requests).toBe(0)
-    expect(scene.counted()["SyncookiesSent"]).toBe(3)
+    expect(scene.counted()).toEqual({ TCPReqQFullDoCookies: 3, SyncookiesSent: 3 })
   })
 
   test("room comes back when requests end", () => {

@@ -101,12 +101,37 @@ describe("TIME-WAIT", () => {
     expect(remaining(scene)).toBe(60)
   })
 
-  test("does not begin again with an old SYN, which is acknowledged", () => {
+  // As tcp_timewait_state_process: all that is acknowledged begins it anew, but a SYN that may be a new one.
+  const renewals: ReadonlyArray<readonly [what: string, fields: (peer: Peer) => Partial<Segments>, seconds: number]> = [
+    ["old text", ({ seq }) => ({ seq: seq - 11, payload: octets("0123456789") }), 60],
+    ["an old ACK", ({ seq }) => ({ seq: seq - 100 }), 60],
+    ["an ACK beyond", ({ seq }) => ({ seq: seq + 100 }), 60],
+    ["a SYN-ACK", ({ seq }) => ({ flags: SYN | ACK, seq: seq - 1000 }), 60],
+    ["an old timestamp", () => ({ options: { tsVal: 1, tsEcr: 1 } }), 60],
+    [
+      "a SYN with an old timestamp",
+      ({ seq }) => ({ flags: SYN, seq: seq - 1000, ack: 0, options: { tsVal: 999 } }),
+      60,
+    ],
+    ["a SYN before it", ({ seq }) => ({ flags: SYN, seq: seq - 1000, ack: 0, options: { tsVal: undefined } }), 10],
+    ["text without ACK", ({ seq }) => ({ flags: 0, seq: seq - 11, payload: octets("0123456789") }), 10],
+    ["a RST elsewhere", ({ seq }) => ({ flags: RST, seq: seq + 10 }), 10],
+  ]
+  test.each(renewals)("%s, with 10 s left", (_, fields, seconds) => {
     const { scene, peer } = waiting()
     scene.wait(50 * SECOND)
-    const old = { flags: SYN, seq: peer.iss - 1000, ack: 0, options: { ...OFFER, tsVal: 999 } }
-    expect(scene.batch([peer.packet(old)])).toEqual(["<ACK> RFC7323-5.3:PAWS"])
-    expect(remaining(scene)).toBe(10)
+    peer.send(fields(peer))
+    expect(scene.states()).toEqual(["TIME-WAIT"])
+    expect(remaining(scene)).toBe(seconds)
+  })
+
+  test("begins again with an old ACK that is not answered for its number", () => {
+    const { scene, peer } = waiting()
+    scene.wait(50 * SECOND)
+    expect(peer.send({ seq: peer.seq - 100 })).toEqual(["<ACK> RFC9293-3.10.7.4:text-in-TIME-WAIT"])
+    scene.wait(SECOND / 4)
+    expect(peer.send({ seq: peer.seq - 100 })).toEqual(["drop RFC9293-3.10.7.4:text-in-TIME-WAIT"])
+    expect(remaining(scene)).toBe(60)
   })
 
   test("answers empty old segments once in 500 ms, old text always", () => {
@@ -173,6 +198,26 @@ describe("a SYN in TIME-WAIT", () => {
       if (reopens) expect(answers).toEqual(["<SYN,ACK> RFC9293-3.10.7.2:SYN"])
     })
   }
+
+  test("of listeners that share the port goes to the one that has the flow (SO_REUSEPORT)", () => {
+    const scene = new Scene()
+    const listeners = [1, 2, 3, 4].map(() => scene.listen({ backlog: 100, reusePort: true }))
+    const waitingAt = () => listeners.map((listener) => scene.queues(listener).waiting)
+    for (let n = 0; n < 16; n++) {
+      const peer = new Peer(scene, { address: peerAddress(n + 1) }).connect()
+      const had = waitingAt().indexOf(1)
+      const listener = listeners[had]
+      if (listener === undefined) throw new Error("nobody took it")
+      finish(scene, scene.accept(listener), peer)
+      const options = { ...OFFER, tsVal: peer.tsVal + 1 }
+      const again = new Peer(scene, { address: peer.address, iss: peer.seq + 1000, options }).connect()
+      expect(waitingAt().indexOf(1)).toBe(had)
+      scene.host.abort(scene.accept(listener), scene.now)
+      scene.turn()
+      expect(again.synAck).toBeDefined()
+    }
+    expect(scene.counted()).toMatchObject({ TWRecycled: 16 })
+  })
 
   test("where nobody listens any more: acknowledged, TIME-WAIT stays", () => {
     const { scene, peer, listener } = waiting()

@@ -28,6 +28,8 @@ export interface UdpOptions {
   readonly tos: number
   /** IP_MTU_DISCOVER, IPV6_DONTFRAG: set DF, and refuse what is longer than the path takes (EMSGSIZE). */
   readonly dontFragment: boolean
+  /** UDP_SEGMENT: what one `send` is given is cut into datagrams of so many octets of payload, 1 to 65535; 0: it is one datagram. */
+  readonly gsoSize: number
   /** IP_MULTICAST_TTL, IPV6_MULTICAST_HOPS */
   readonly multicastTtl: number
   /** IP_MULTICAST_LOOP, IPV6_MULTICAST_LOOP */
@@ -47,6 +49,7 @@ export const defaultUdpOptions: UdpOptions = {
   ttl: 0,
   tos: 0,
   dontFragment: false,
+  gsoSize: 0,
   multicastTtl: 1,
   multicastLoop: true,
   multicastInterface: undefined,
@@ -63,6 +66,12 @@ export interface UdpDatagram {
   readonly tos: number
   /** When the batch that brought it began. */
   readonly at: Micros
+}
+
+/** How one `send` differs from what the socket's options say. */
+export interface SendHow {
+  /** As UDP_SEGMENT in a control message. */
+  readonly gsoSize?: number
 }
 
 /** An ICMP error about a datagram that a socket has sent. */
@@ -94,10 +103,17 @@ export interface UdpApi {
   /** Sends to, and hears, only `remote` from here on; undefined: everybody again. */
   connect(socket: SocketId, remote: Endpoint | undefined): HostRefusal | undefined
   /**
-   * One datagram, at once. A socket that is not bound is bound to a free port. Refused: EDESTADDRREQ,
-   * EMSGSIZE, EACCES (broadcast), ENETUNREACH, EINVAL (port 0), EAFNOSUPPORT.
+   * One datagram, at once, or with `gsoSize` at most MAX_SEGMENTS of that size, of which the last may be
+   * shorter. A socket that is not bound is bound to a free port. Refused: EDESTADDRREQ, EMSGSIZE, EACCES
+   * (broadcast), ENETUNREACH, EINVAL (port 0, too many segments, no such size), EAFNOSUPPORT.
    */
-  send(socket: SocketId, payload: Uint8Array, to: Endpoint | undefined, now: Micros): HostRefusal | undefined
+  send(
+    socket: SocketId,
+    payload: Uint8Array,
+    to: Endpoint | undefined,
+    now: Micros,
+    how?: SendHow,
+  ): HostRefusal | undefined
   receive(socket: SocketId): UdpDatagram | "empty" | HostRefusal
   /** The oldest error that has not been asked for. */
   takeError(socket: SocketId): UdpError | undefined

@@ -26,10 +26,12 @@ import { type PortOwner, PortTable } from "../portTable.ts"
 import { BAD_ID, refuse } from "../refusal.ts"
 import type { HostRefusal, SocketId } from "../types.ts"
 import { Memberships } from "./memberships.ts"
+import { BAD_GSO_SIZE, isGsoSize, refuseSegments, segmentsOf } from "./segments.ts"
 import { UdpSocket } from "./socket.ts"
 import { UdpTable } from "./table.ts"
 import {
   LARGEST_DATAGRAM,
+  type SendHow,
   type UdpApi,
   type UdpDatagram,
   type UdpError,
@@ -109,16 +111,24 @@ export class UdpHost implements UdpApi {
     return undefined
   }
 
-  send(id: SocketId, payload: Uint8Array, to: Endpoint | undefined, now: Micros): HostRefusal | undefined {
+  send(
+    id: SocketId,
+    payload: Uint8Array,
+    to: Endpoint | undefined,
+    now: Micros,
+    how: SendHow = {},
+  ): HostRefusal | undefined {
     const socket = this.all.get(id)
     if (socket === undefined) return BAD_ID
+    const { gsoSize = socket.options.gsoSize } = how
+    if (!isGsoSize(gsoSize)) return BAD_GSO_SIZE
     const remote = to === undefined ? socket.remote : meant(to, socket)
     if (remote === undefined) return refuse("EDESTADDRREQ", "Linux:udp_sendmsg:no-destination")
     if (!isPort(remote.port) || remote.port === 0) return refuse("EINVAL", "RFC768:port-0")
     const { family } = remote.address
     if (payload.length > LARGEST_DATAGRAM[family]) return refuse("EMSGSIZE", "RFC768:longer-than-a-datagram")
     const refusal = this.sendable(socket, remote) ?? this.autobind(socket, remote)
-    return refusal ?? this.transmit(socket, payload, remote, now)
+    return refusal ?? this.transmit(socket, payload, remote, now, gsoSize)
   }
 
   receive(id: SocketId): UdpDatagram | "empty" | HostRefusal {
@@ -143,6 +153,7 @@ export class UdpHost implements UdpApi {
   setOptions(id: SocketId, options: Partial<UdpOptions>): HostRefusal | undefined {
     const socket = this.all.get(id)
     if (socket === undefined) return BAD_ID
+    if (options.gsoSize !== undefined && !isGsoSize(options.gsoSize)) return BAD_GSO_SIZE
     socket.options = { ...socket.options, ...options }
     return undefined
   }
@@ -242,7 +253,13 @@ export class UdpHost implements UdpApi {
     this.shell.notify(socket.id, "readable")
   }
 
-  private transmit(socket: UdpSocket, payload: Uint8Array, remote: Endpoint, now: Micros): HostRefusal | undefined {
+  private transmit(
+    socket: UdpSocket,
+    payload: Uint8Array,
+    remote: Endpoint,
+    now: Micros,
+    gsoSize: number,
+  ): HostRefusal | undefined {
     const { link } = this.shell
     const { options, local } = socket
     const chosen = this.leaving(socket, remote)
@@ -256,38 +273,44 @@ export class UdpHost implements UdpApi {
     const nobody = sameAddress(remote.address, BROADCAST4) ? UNSPECIFIED4 : undefined
     const source = named ?? foreign ?? own ?? nobody
     if (source === undefined) return refuse("EADDRNOTAVAIL", "RFC6724:no-source-address")
-    const length = UDP_HEADER + payload.length
     const mtu = link.pathMtus.mtu(remote.address, hop.interface, now)
-    if (options.dontFragment && !link.pathMtus.fits(remote.address, length, mtu)) {
+    const fits = (octets: number): boolean => link.pathMtus.fits(remote.address, UDP_HEADER + octets, mtu)
+    if (gsoSize > 0) {
+      const refusal = refuseSegments(payload.length, gsoSize, fits)
+      if (refusal !== undefined) return refusal
+    } else if (options.dontFragment && !fits(payload.length)) {
       return refuse("EMSGSIZE", "RFC1191-6.2:longer-than-the-path-takes")
-    }
-    const packet: UdpPacket = {
-      source,
-      destination: remote.address,
-      sourcePort: local.port,
-      destinationPort: remote.port,
-      payload,
     }
     const isGroup = isMulticast(remote.address)
     const ttl = isGroup ? options.multicastTtl : options.ttl
-    this.count(remote.address.family, "OutDatagrams")
-    link.datagramTo(
-      remote.address,
-      source,
-      PROTOCOL_UDP,
-      length,
-      (out, offset) => void encodeUdp(out, offset, packet),
-      "RFC768:send",
-      now,
-      {
-        ...(isGroup || ttl > 0 ? { ttl } : {}),
-        tos: options.tos,
-        dontFragment: options.dontFragment,
-        interface: chosen,
-        ...(isGroup ? { loop: options.multicastLoop } : {}),
-        ...(source.family === 6 ? { flowLabel: this.flowLabel({ address: source, port: local.port }, remote) } : {}),
-      },
-    )
+    const how = {
+      ...(isGroup || ttl > 0 ? { ttl } : {}),
+      tos: options.tos,
+      dontFragment: options.dontFragment,
+      interface: chosen,
+      ...(isGroup ? { loop: options.multicastLoop } : {}),
+      ...(source.family === 6 ? { flowLabel: this.flowLabel({ address: source, port: local.port }, remote) } : {}),
+    }
+    for (const octets of segmentsOf(payload, gsoSize)) {
+      const packet: UdpPacket = {
+        source,
+        destination: remote.address,
+        sourcePort: local.port,
+        destinationPort: remote.port,
+        payload: octets,
+      }
+      this.count(remote.address.family, "OutDatagrams")
+      link.datagramTo(
+        remote.address,
+        source,
+        PROTOCOL_UDP,
+        UDP_HEADER + octets.length,
+        (out, offset) => void encodeUdp(out, offset, packet),
+        "RFC768:send",
+        now,
+        how,
+      )
+    }
     return undefined
   }
 
