@@ -15,7 +15,7 @@ import { control, noControl } from "./control.ts"
 import { memoryEcho } from "./memoryEcho.ts"
 import * as Own from "./options.ts"
 import { type Report, reportFor } from "./report.ts"
-import { ECHO_PORT, type StackOn, serve, snapshotOf, stackOn } from "./services.ts"
+import { ECHO_PORT, type StackOn, serve, snapshotOf, stackOn, warming } from "./services.ts"
 import { untilSignal } from "./signals.ts"
 import { type Wire, wire } from "./wire.ts"
 
@@ -69,6 +69,7 @@ const onDevice = (options: Omit<EchoOptions, keyof LinkOptions> & StackOn & Addr
     yield* Effect.addFinalizer(() => report.end(snapshot()))
     yield* serve(stack, options.allPorts ? "every" : port, echo(counters))
     yield* control(options.noControl, { name: "echo", stacks: { [device]: stack } })
+    yield* warming(stack)
     yield* sayLearnt(stack, options, report)
     const ports = options.allPorts ? "every port" : `port ${port}`
     yield* report.say(

@@ -16,10 +16,10 @@ import {
 } from "./addressing.ts"
 import { control, noControl } from "./control.ts"
 import { APPS, type App, listenerOf } from "./httpApps.ts"
-import { memoryStacks } from "./httpMemory.ts"
+import { memoryStacks } from "./memoryStacks.ts"
 import * as Own from "./options.ts"
 import { type Report, reportFor } from "./report.ts"
-import { type StackOn, snapshotOf, stackOn } from "./services.ts"
+import { type StackOn, snapshotOf, stackOn, warming } from "./services.ts"
 import { untilSignal } from "./signals.ts"
 import { type Wire, wire } from "./wire.ts"
 
@@ -78,6 +78,7 @@ const onDevice = (options: Omit<HttpOptions, keyof LinkOptions> & StackOn & Addr
     yield* control(options.noControl, { name: "http", stacks: { [device]: stack } })
     const snapshot = snapshotOf(connections, stack)
     yield* Effect.addFinalizer(() => report.end(snapshot()))
+    yield* warming(stack)
     yield* sayLearnt(stack, options, report)
     const url = (address: string): string => `http://${address.includes(":") ? `[${address}]` : address}:${port}/`
     yield* report.say(

@@ -1,14 +1,9 @@
 import { Effect } from "effect"
-import { memoryPair } from "../device/memory.ts"
 import { echo, type ServiceCounters, serviceCounters } from "../net/services.ts"
-import { connectPlain } from "../net/Tcp.ts"
-import { Stack, type StackService } from "../runtime/stack.ts"
-import { kernelListener } from "./kernelListener.ts"
-import { ECHO_PORT, serve, serviceSettings } from "./services.ts"
-import { behind, offloads, type Wire } from "./wire.ts"
-
-const CLIENT = "198.18.0.1/24"
-const SERVER = "198.18.0.2"
+import type { StackService } from "../runtime/stack.ts"
+import { memoryStacks } from "./memoryStacks.ts"
+import { ECHO_PORT, serve } from "./services.ts"
+import type { Wire } from "./wire.ts"
 
 export interface MemoryEcho {
   readonly counters: ServiceCounters
@@ -24,19 +19,9 @@ export interface MemoryEcho {
  */
 export const memoryEcho = (hostname: string, port: number, allPorts: boolean, wire: Wire) =>
   Effect.gen(function* () {
-    const settings = yield* serviceSettings
-    const offload = offloads(wire)
-    const names = ["client", "server"] as const
-    const [near, far] = memoryPair({ checksumOffload: offload, segmentationOffload: offload, names })
-    const server = yield* Stack.make({ interfaces: [{ device: far, addresses: [`${SERVER}/24`] }], settings })
-    const client = yield* Stack.make({
-      interfaces: [{ device: yield* behind(wire, near), addresses: [CLIENT] }],
-      settings,
-    })
+    const { server, client, reachable } = yield* memoryStacks(wire)
     const counters = serviceCounters()
     yield* serve(server, allPorts ? "every" : ECHO_PORT, echo(counters))
-    const listening = yield* kernelListener(hostname, port, (handlers) =>
-      connectPlain(client, { host: SERVER, port: ECHO_PORT, noDelay: true }, handlers),
-    )
+    const listening = yield* reachable(hostname, port, ECHO_PORT)
     return { counters, server, client, port: listening } satisfies MemoryEcho
   })

@@ -27,6 +27,7 @@ import {
   snapshotOf,
   stackOn,
   sumOf,
+  warming,
 } from "./services.ts"
 import { untilSignal } from "./signals.ts"
 import { offloads, type Wire, wire } from "./wire.ts"
@@ -65,6 +66,7 @@ const single = (given: ServeOptions, report: Report) =>
   Effect.gen(function* () {
     const { stack, device } = yield* stackOn(given)
     const counters = yield* serveAll(stack)
+    yield* warming(stack)
     yield* sayLearnt(stack, given, report)
     yield* control(given.noControl, { name: "serve", stacks: { [device]: stack } })
     const snapshot = snapshotOf(counters, stack)

@@ -3,13 +3,14 @@ import type { WorkerApplication } from "../net/Workers.ts"
 import { Stack } from "../runtime/stack.ts"
 import { control } from "./control.ts"
 import type { Snapshot } from "./report.ts"
-import { NO_SNAPSHOT, serveAll, snapshotOf } from "./services.ts"
+import { NO_SNAPSHOT, serveAll, snapshotOf, warming } from "./services.ts"
 
 /** What `netfold serve --workers` runs in each of them: the three services, and a control socket for each stack. */
 const application: WorkerApplication = ({ index, input }) =>
   Effect.gen(function* () {
     const stack = yield* Stack
     const counters = yield* serveAll(stack)
+    yield* warming(stack)
     const noControl = Predicate.hasProperty(input, "noControl") && input.noControl === true
     yield* control(noControl, { name: `serve worker ${index}`, stacks: { [`worker${index}`]: stack } })
     return snapshotOf(counters, stack)

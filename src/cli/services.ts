@@ -8,6 +8,7 @@ import { chargen, discard, echo, type Service, type ServiceCounters, serviceCoun
 import * as Tcp from "../net/Tcp.ts"
 import * as Udp from "../net/Udp.ts"
 import { udpChargen, udpDiscard, udpEcho, udpServiceCounters } from "../net/udpServices.ts"
+import * as WarmUp from "../net/WarmUp.ts"
 import type { SharedDevice } from "../net/Workers.ts"
 import { stats } from "../runtime/metrics.ts"
 import { Stack, type StackInterface, type StackService } from "../runtime/stack.ts"
@@ -85,6 +86,10 @@ export const stackOn = (options: StackOn) =>
     })
     return { stack, device: device.name }
   })
+
+/** For what serves: the engine compiles while nobody has come yet. */
+export const warming = (stack: StackService): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.asVoid(Effect.forkScoped(Effect.provideService(WarmUp.configured, Stack, stack)))
 
 /** The configured settings; the small ports are what these commands are for. */
 export const serviceSettings = Effect.map(fromConfig, (settings) => ({ ...settings, ipUnprivilegedPortStart: 0 }))

@@ -6,7 +6,7 @@ import { formatEndpoint } from "../wire/addressText.ts"
 import { ConnectionAborted } from "./errors.ts"
 import { PlainUdp } from "./plainUdp.ts"
 import type { ReceiveError, UdpError } from "./udpErrors.ts"
-import type { BindOptions, ConnectOptions } from "./udpOptions.ts"
+import type { BindOptions, ConnectOptions, SendOptions } from "./udpOptions.ts"
 
 export { DATAGRAM_OVERHEAD } from "../host/datagramQueue.ts"
 export type { IcmpProblem } from "../host/icmpReport.ts"
@@ -15,14 +15,14 @@ export type { Endpoint, IpAddress } from "../wire/address.ts"
 export { formatAddress, formatEndpoint, parseAddress } from "../wire/addressText.ts"
 export { PlainUdp, type UdpHandlers } from "./plainUdp.ts"
 export * from "./udpErrors.ts"
-export type { BindOptions, ConnectOptions, SocketOptions } from "./udpOptions.ts"
+export type { BindOptions, ConnectOptions, SendOptions, SocketOptions } from "./udpOptions.ts"
 export type { IcmpError, UdpDatagram as Datagram }
 
 /** Where a datagram goes. */
 export type Destination = Endpoint | { readonly host: string | IpAddress; readonly port: number }
 
 /** A datagram to send. */
-export interface Outgoing {
+export interface Outgoing extends SendOptions {
   readonly payload: Uint8Array
   readonly to: Destination
 }
@@ -50,8 +50,8 @@ interface Common {
 
 /** A socket that speaks with anybody. */
 export interface UdpSocket extends Common {
-  /** Sends one datagram; the octets may change afterwards. */
-  readonly send: (payload: Uint8Array, to: Destination) => Effect.Effect<void, UdpError>
+  /** Sends one datagram, or with `gsoSize` several; the octets may change afterwards. */
+  readonly send: (payload: Uint8Array, to: Destination, options?: SendOptions) => Effect.Effect<void, UdpError>
   /** Sends what it is given. */
   readonly sink: Sink.Sink<void, Outgoing, never, UdpError>
 }
@@ -62,7 +62,7 @@ export interface UdpSocket extends Common {
  */
 export interface ConnectedUdpSocket extends Common {
   readonly remote: Endpoint
-  readonly send: (payload: Uint8Array) => Effect.Effect<void, UdpError>
+  readonly send: (payload: Uint8Array, options?: SendOptions) => Effect.Effect<void, UdpError>
   /** Sends each chunk of octets as a datagram. */
   readonly sink: Sink.Sink<void, Uint8Array, never, UdpError>
 }
@@ -76,9 +76,10 @@ export const bind = (options: BindOptions = {}): Effect.Effect<UdpSocket, UdpErr
   Effect.map(
     opened((stack) => PlainUdp.bind(stack, options)),
     (plain) => {
-      const send = (payload: Uint8Array, to: Destination): Effect.Effect<void, UdpError> =>
-        Effect.flatMap(resolved(plain, to), (endpoint) => done(() => plain.trySend(payload, endpoint)))
-      const sendOne = ({ payload, to }: Outgoing): Effect.Effect<void, UdpError> => send(payload, to)
+      const send = (payload: Uint8Array, to: Destination, options?: SendOptions): Effect.Effect<void, UdpError> =>
+        Effect.flatMap(resolved(plain, to), (endpoint) => done(() => plain.trySend(payload, endpoint, options)))
+      const sendOne = (outgoing: Outgoing): Effect.Effect<void, UdpError> =>
+        send(outgoing.payload, outgoing.to, outgoing)
       return { ...common(plain), send, sink: Sink.forEach(sendOne) }
     },
   )
@@ -88,8 +89,10 @@ export const connect = (options: ConnectOptions): Effect.Effect<ConnectedUdpSock
   Effect.map(
     opened((stack) => PlainUdp.connect(stack, options)),
     (plain) => {
-      const send = (payload: Uint8Array): Effect.Effect<void, UdpError> => done(() => plain.trySend(payload))
-      return { ...common(plain), remote: plain.remote ?? plain.local, send, sink: Sink.forEach(send) }
+      const send = (payload: Uint8Array, options?: SendOptions): Effect.Effect<void, UdpError> =>
+        done(() => plain.trySend(payload, undefined, options))
+      const sendOne = (payload: Uint8Array): Effect.Effect<void, UdpError> => send(payload)
+      return { ...common(plain), remote: plain.remote ?? plain.local, send, sink: Sink.forEach(sendOne) }
     },
   )
 

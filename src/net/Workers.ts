@@ -35,6 +35,8 @@ export interface WorkersOptions {
   /** The module that each worker runs, as `new URL("./server.ts", import.meta.url)`. */
   readonly application: URL | string
   readonly input?: unknown
+  /** As in `StackOptions`: how long each stack looks for the next frame before it sleeps. Default: none. */
+  readonly busyPoll?: Duration.DurationInput
   /** How long the end of the scope waits for peers to acknowledge the FINs. Default: 1 second. */
   readonly closeGrace?: Duration.DurationInput
 }
@@ -91,6 +93,7 @@ export const make = (
       portRanges: shares(options.settings?.ipLocalPortRange ?? defaultSettings.ipLocalPortRange, count),
       application: String(options.application),
       input: options.input,
+      busyPoll: Duration.toMillis(options.busyPoll ?? Duration.zero),
       closeGrace,
     }
     let opened: Start["opened"]

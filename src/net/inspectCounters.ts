@@ -1,20 +1,6 @@
 import type { StackService } from "../runtime/stack.ts"
+import { tcpGroup } from "../tcp/counters.ts"
 import type { Counters } from "./inspectSchema.ts"
-
-/** RFC 4022's group; all else that TCP counts is Linux's TcpExt. */
-const TCP = new Set([
-  "ActiveOpens",
-  "PassiveOpens",
-  "AttemptFails",
-  "EstabResets",
-  "CurrEstab",
-  "InSegs",
-  "OutSegs",
-  "RetransSegs",
-  "InErrs",
-  "OutRsts",
-  "InCsumErrors",
-])
 
 /** What the host counts as "IpReasmOKs" or "UdpInDatagrams" belongs to those groups. */
 const PREFIXES = ["Ip6", "Ip", "Icmp6", "Icmp", "Udp6", "Udp"] as const
@@ -41,7 +27,7 @@ export const countersOf = (
   for (const [name, value] of Object.entries(tcpCounters)) {
     const prefix = PREFIXES.find((each) => name.startsWith(each))
     if (prefix !== undefined) put(groups[prefix], name.slice(prefix.length), value)
-    else put(TCP.has(name) ? groups.Tcp : groups.TcpExt, name, value)
+    else put(groups[tcpGroup(name)], name, value)
   }
   put(groups.Tcp, "CurrEstab", established)
   // The host counts a joined segment once, Linux each of its pieces (gso_segs).

@@ -141,7 +141,7 @@ const connectionInfo = (tcb: Synchronized, status: SocketStatus, now: Micros): C
     timestamps: agreed.timestamps,
     sack: agreed.sack,
     ...(agreed.scaling ? { scale: { send: agreed.sndScale, receive: agreed.rcvScale } } : {}),
-    rto: millis(interval(rto, context.settings)),
+    rto: millis(interval(rto, context.settings, tcb.options)),
     backoff: rto.backoff,
     ...(rto.srtt === 0 ? {} : { rtt: { smoothed: millis(rto.srtt), variation: millis(rto.rttvar) } }),
     mss: snd.mss,

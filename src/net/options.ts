@@ -33,6 +33,11 @@ export interface ConnectionOptions extends AuthenticationOptions {
   readonly congestion?: CcName
   /** Octets per second at most, spread evenly (SO_MAX_PACING_RATE). Default: no limit. */
   readonly maxPacingRate?: number
+  /** Bounds of the retransmission timer's interval: 2 to 200 ms (TCP_RTO_MIN_US), 1 to 120 seconds (TCP_RTO_MAX_MS). Default: the stack's, 200 ms and 120 seconds. */
+  readonly minRto?: Duration.DurationInput
+  readonly maxRto?: Duration.DurationInput
+  /** How long an acknowledgment may wait for data to go with, 2 to 200 ms (TCP_DELACK_MAX_US); what is more than the stack's 40 ms changes nothing. */
+  readonly maxDelayedAck?: Duration.DurationInput
   /** Give up when sent data, or a closed window, stays unanswered this long (RFC 5482). Default: by `tcpRetries2`. */
   readonly userTimeout?: Duration.DurationInput
   /** Probe a silent peer, and reset the connection if it has gone. True: after the stack's `tcpKeepaliveTime`. Default false. */
@@ -77,6 +82,8 @@ export interface ListenOptions extends ConnectionOptions {
   readonly deferAccept?: Duration.DurationInput
   /** Accept data in SYNs (TCP Fast Open, RFC 7413): so many connections at once whose handshake is not complete. Needs `tcpFastopen` 2. Default 0. */
   readonly fastOpen?: number
+  /** SYN-ACKs sent again before a half-open request is given up (TCP_SYNCNT), 127 at most. Default: the stack's `tcpSynackRetries`. */
+  readonly synCount?: number
 }
 
 export interface ConnectOptions extends ConnectionOptions {
@@ -141,13 +148,16 @@ export const liveOptions = (options: LiveOptions): Either.Either<Partial<SocketO
 const changeOf = (
   options: LiveOptions & Pick<ConnectionOptions, "maxSegment"> & Pick<Partial<ConnectOptions>, "synCount">,
 ): Partial<SocketOptions> => {
-  const { keepAlive, linger, finTimeout, userTimeout } = options
+  const { keepAlive, linger, finTimeout, userTimeout, minRto, maxRto, maxDelayedAck } = options
   const change: { -readonly [K in keyof SocketOptions]?: SocketOptions[K] } = {}
   for (const name of SAME_NAME) {
     const value = options[name]
     if (value !== undefined) Object.assign(change, { [name]: value })
   }
   if (userTimeout !== undefined) change.userTimeout = micros(userTimeout)
+  if (minRto !== undefined) change.minRto = atLeastOne(minRto)
+  if (maxRto !== undefined) change.maxRto = atLeastOne(maxRto)
+  if (maxDelayedAck !== undefined) change.maxDelayedAck = atLeastOne(maxDelayedAck)
   if (linger !== undefined) change.linger = linger === "reset" ? 0 : Math.max(1, micros(linger))
   if (finTimeout !== undefined) change.linger2 = finTimeout === "none" ? -1 : Math.max(1, micros(finTimeout))
   if (keepAlive !== undefined) {
@@ -188,7 +198,7 @@ const inRange = <A extends Partial<SocketOptions>>(options: A): Either.Either<A,
       )
 }
 
-const DURATIONS = new Set<string>(["keepIdle", "keepInterval", "userTimeout"])
+const DURATIONS = new Set<string>(["keepIdle", "keepInterval", "userTimeout", "minRto", "maxRto", "maxDelayedAck"])
 
 export const listenerOptions = (options: ListenOptions): Either.Either<SocketOptions, InvalidArgument> =>
   Either.map(socketOptions(options), (common) => ({
@@ -207,6 +217,9 @@ const ttlOf = (argument: string, ttl: number | undefined): Either.Either<number,
     ? Either.right(ttl)
     : invalid(argument, `${ttl} is not in 1 to ${LARGEST_TTL}`)
 }
+
+/** 0 would stand for the default: it is out of range. */
+const atLeastOne = (duration: Duration.DurationInput): Micros => Math.max(1, micros(duration))
 
 /** 0 for what is not given. */
 const micros = (duration: Duration.DurationInput | undefined): Micros =>

@@ -8,7 +8,15 @@ import { formatAddress, formatEndpoint } from "../wire/addressText.ts"
 import { ConnectionAborted, type InvalidArgument, StackFailed } from "./errors.ts"
 import { addressOf, portOf } from "./options.ts"
 import { icmpError, type UdpError, type UnreachableError, udpRefusal } from "./udpErrors.ts"
-import { type BindOptions, type ConnectOptions, interfaceOf, udpOptions, within } from "./udpOptions.ts"
+import {
+  type BindOptions,
+  type ConnectOptions,
+  gsoSizeOf,
+  interfaceOf,
+  type SendOptions,
+  udpOptions,
+  within,
+} from "./udpOptions.ts"
 
 /**
  * What a UDP socket calls, synchronously, while the stack works on a batch of frames. A call that
@@ -131,11 +139,14 @@ export class PlainUdp implements SocketOwner {
   /**
    * Sends one datagram, to the peer where no other is named. Says why it cannot, where it cannot; of a
    * connected socket also what ICMP has said about a datagram before, once, and this one is then not sent.
+   * With `gsoSize` it sends several, or none of them.
    */
-  trySend(payload: Uint8Array, to?: Endpoint): UdpError | undefined {
+  trySend(payload: Uint8Array, to?: Endpoint, options: SendOptions = {}): UdpError | undefined {
     const pending = this.takePending()
     if (pending !== undefined) return pending
-    return this.#call(to ?? this.#last?.remote, (id) => this.#sockets.udp.send(id, payload, to))
+    const checked = gsoSizeOf(options.gsoSize)
+    if (Either.isLeft(checked)) return checked.left
+    return this.#call(to ?? this.#last?.remote, (id) => this.#sockets.udp.send(id, payload, to, options))
   }
 
   tryReceive(): UdpDatagram | undefined {
@@ -179,6 +190,13 @@ export class PlainUdp implements SocketOwner {
   setDontFragment(dontFragment: boolean): void {
     this.#dontFragment = dontFragment
     this.#call(undefined, (id) => this.#sockets.udp.setOptions(id, { dontFragment }))
+  }
+
+  /** How what is to come is cut; see `SocketOptions`. */
+  setGsoSize(gsoSize: number): UdpError | undefined {
+    const checked = gsoSizeOf(gsoSize)
+    if (Either.isLeft(checked)) return checked.left
+    return this.#call(undefined, (id) => this.#sockets.udp.setOptions(id, { gsoSize: checked.right }))
   }
 
   pause(): void {

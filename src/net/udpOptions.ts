@@ -22,6 +22,12 @@ export interface SocketOptions {
   readonly tos?: number
   /** Do not fragment: what the path does not take in one piece fails with MessageTooLong. Default false. */
   readonly dontFragment?: boolean
+  /**
+   * Cut what one `send` is given into datagrams of so many octets, the last of which may be shorter, at most 64
+   * of them: Linux's UDP_SEGMENT. None of them is fragmented: MessageTooLong. A device that cuts datagrams itself
+   * takes them as one frame. Default 0: what is given is one datagram.
+   */
+  readonly gsoSize?: number
   /** TTL or hop limit of what is sent to groups, 0 to 255. Default 1: the link. */
   readonly multicastTtl?: number
   /** What is sent to a group reaches members of this stack too. Default true. */
@@ -47,7 +53,17 @@ export interface ConnectOptions extends SocketOptions {
   readonly local?: { readonly host?: string | IpAddress; readonly port?: number }
 }
 
+/** What one `send` may say for itself. */
+export interface SendOptions {
+  /** In place of the socket's; 0: one datagram. */
+  readonly gsoSize?: number
+}
+
 const LARGEST_OCTET = 255
+const LARGEST_U16 = 65_535
+
+export const gsoSizeOf = (size: number | undefined): Either.Either<number, InvalidArgument> =>
+  within("gsoSize", size, 0, LARGEST_U16, 0)
 
 export const udpOptions = (
   stack: StackService,
@@ -65,6 +81,7 @@ export const udpOptions = (
       ttl: yield* within("ttl", options.ttl, 1, LARGEST_OCTET, 0),
       tos: yield* within("tos", options.tos, 0, LARGEST_OCTET, 0),
       dontFragment: options.dontFragment ?? false,
+      gsoSize: yield* gsoSizeOf(options.gsoSize),
       multicastTtl: yield* within("multicastTtl", options.multicastTtl, 0, LARGEST_OCTET, 1),
       multicastLoop: options.multicastLoop ?? true,
       multicastInterface: yield* interfaceOf(stack, options.multicastInterface),

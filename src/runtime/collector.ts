@@ -5,6 +5,10 @@ const engine = "Bun" in globalThis ? await import("bun:jsc") : undefined
 const RESTED = 256
 /** How long a stack must be silent before everything is collected, milliseconds. */
 const SILENCE = 250
+/** Frames since the last silence, and since a connection came to rest, that make a stack a busy one. */
+const BUSY = 4096
+/** Octets. More is a little faster, and what it lets lie about is resident: under a flood of SYNs three times as much. */
+const BALLAST = 8 << 20
 
 /**
  * Asks for garbage collection where the collector cannot know that it pays. By itself it waits
@@ -13,6 +17,10 @@ const SILENCE = 250
  * collected whenever many connections have been put to rest. And where nothing is allocated it does
  * not run at all: when a stack falls silent that has put as many to rest, everything is collected
  * once. That takes some milliseconds for each 10 MiB of the heap, in which nobody is served.
+ *
+ * Of itself the collector lets about as much be allocated before it runs again as there is in use, and each
+ * run costs most of a millisecond, however little it finds. A stack uses little, and a busy one would spend a seventh of its
+ * time so; with ballast it is a twelfth. Ballast counts as used and takes no memory, for nobody ever touches it.
  */
 export interface Collector {
   /** A turn has ended: its frames, and the connections put to rest so far. */
@@ -23,8 +31,17 @@ export interface Collector {
   readonly stop: () => void
 }
 
+/** Frees what is no longer used. Nobody is served meanwhile: some milliseconds for each 10 MiB of the heap. */
+export const collectAll = (): void => {
+  if (engine !== undefined) Bun.gc(true)
+}
+
 /** Leaves all to the collector itself. */
 export const NO_COLLECTOR: Collector = { worked: () => {}, sleeps: () => {}, stop: () => {} }
+
+let ballast: ArrayBuffer | undefined
+/** Stacks that want it. */
+let carriers = 0
 
 export const makeCollector = (): Collector => {
   if (engine === undefined) return NO_COLLECTOR
@@ -33,11 +50,26 @@ export const makeCollector = (): Collector => {
   let collected = 0
   let collectedAll = 0
   let work = 0
+  let quiet = 0
+  let carries = false
   let timer: ReturnType<typeof setTimeout> | undefined
+
+  const carry = (wanted: boolean): void => {
+    if (carries === wanted) return
+    carries = wanted
+    carriers += wanted ? 1 : -1
+    ballast = carriers > 0 ? (ballast ?? new ArrayBuffer(BALLAST)) : undefined
+  }
+
+  const lay = (): void => {
+    carry(false)
+    quiet = work
+  }
 
   const stop = (): void => {
     clearTimeout(timer)
     timer = undefined
+    carry(false)
   }
 
   /** One timer at a time, however often the stack falls asleep. */
@@ -46,8 +78,10 @@ export const makeCollector = (): Collector => {
     timer = setTimeout(() => {
       timer = undefined
       if (work !== before) return wait()
+      lay()
+      if (rested < collectedAll + RESTED) return
       collectedAll = rested
-      Bun.gc(true)
+      collectAll()
     }, SILENCE)
     timer.unref()
   }
@@ -55,13 +89,16 @@ export const makeCollector = (): Collector => {
   return {
     worked: (frames, all) => {
       work += frames
+      // Where connections come to rest it is memory that counts.
+      if (all !== rested) lay()
+      if (work > quiet + BUSY) carry(true)
       rested = all
       if (rested < collected + RESTED) return
       collected = rested
       edenGC()
     },
     sleeps: () => {
-      if (timer === undefined && rested >= collectedAll + RESTED) wait()
+      if (timer === undefined && (carries || rested >= collectedAll + RESTED)) wait()
     },
     stop,
   }

@@ -1,6 +1,6 @@
 import type { EchoAnswer, EchoRequestCall, EchoStatus } from "../host/echo/types.ts"
 import type { HostRefusal, SocketId } from "../host/types.ts"
-import type { UdpDatagram, UdpError, UdpOptions, UdpStatus } from "../host/udp/types.ts"
+import type { SendHow, UdpDatagram, UdpError, UdpOptions, UdpStatus } from "../host/udp/types.ts"
 import type { Endpoint, IpAddress } from "../wire/address.ts"
 import type { CallContext } from "./calls.ts"
 import { type SocketOwner, STACK_ENDED } from "./sockets.ts"
@@ -11,7 +11,7 @@ export interface UdpSockets {
   open(options: UdpOptions, local: Endpoint | undefined, owner: SocketOwner): SocketId | HostRefusal
   connect(socket: SocketId, remote: Endpoint | undefined): HostRefusal | undefined
   /** The octets have left, or are lost, when this returns: they may change afterwards. */
-  send(socket: SocketId, payload: Uint8Array, to: Endpoint | undefined): HostRefusal | undefined
+  send(socket: SocketId, payload: Uint8Array, to: Endpoint | undefined, how?: SendHow): HostRefusal | undefined
   receive(socket: SocketId): UdpDatagram | "empty" | HostRefusal
   takeError(socket: SocketId): UdpError | undefined
   join(socket: SocketId, group: IpAddress, iface: number | undefined): HostRefusal | undefined
@@ -43,10 +43,10 @@ export const udpCalls = ({ host, owners, now, failure, called }: Context): UdpSo
     return socket
   },
   connect: (socket, remote) => (failure() === undefined ? host.udp.connect(socket, remote) : STACK_ENDED),
-  send: (socket, payload, to) => {
+  send: (socket, payload, to, how) => {
     if (failure() !== undefined) return STACK_ENDED
     called()
-    return host.udp.send(socket, payload, to, now())
+    return host.udp.send(socket, payload, to, now(), how)
   },
   receive: (socket) => (failure() === undefined ? host.udp.receive(socket) : STACK_ENDED),
   takeError: (socket) => host.udp.takeError(socket),

@@ -48,6 +48,8 @@ export interface InterpreterOptions {
   readonly devices: ReadonlyArray<Device>
   readonly layout: OptionLayout
   readonly timekeeper: (onDue: () => void) => Timekeeper
+  /** How long turns that find nothing go on, milliseconds of the wall's clock; never for fewer turns than waking costs. */
+  readonly busyPoll: number
   /** Whether garbage collection may be asked for; see collector.ts. */
   readonly collects: boolean
   /** A callback of an application threw; if it was a connection's, that one has been aborted. */
@@ -99,6 +101,8 @@ export const makeInterpreter = (options: InterpreterOptions): Interpreter => {
   let pollScheduled = false
   let settleScheduled = false
   let idleTurns = 0
+  /** When a frame was last found, by performance.now(); kept only where `busyPoll` asks for it. */
+  let foundAt = 0
   /** Full batches in a row: more frames wait. */
   let behind = 0
   /** Frames that a turn takes from one device: SLICE to BATCH, by what the last ones took. */
@@ -199,9 +203,13 @@ export const makeInterpreter = (options: InterpreterOptions): Interpreter => {
   const goOn = (found: boolean): void => {
     if (!running || failed()) return
     idleTurns = found ? 0 : idleTurns + 1
-    if (idleTurns < IDLE_TURNS) schedulePoll()
+    if (found && options.busyPoll > 0) foundAt = performance.now()
+    if (idleTurns < IDLE_TURNS || mayFind()) schedulePoll()
     else sleep()
   }
+
+  /** As Linux's net.core.busy_poll: the next frame is near enough to be looked for. */
+  const mayFind = (): boolean => options.busyPoll > 0 && performance.now() - foundAt < options.busyPoll
 
   const sleep = (): void => {
     collector.sleeps()

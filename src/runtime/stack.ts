@@ -49,6 +49,12 @@ export interface StackOptions {
   /** How long the end of the scope waits for peers to acknowledge the FINs. Wall-clock time. Default: 1 second. */
   readonly closeGrace?: Duration.DurationInput
   /**
+   * How long after a frame the stack goes on looking for the next before it sleeps, as Linux's `net.core.busy_poll`. A frame
+   * that comes meanwhile finds the stack awake and in the processor's caches; a whole core is busy with looking.
+   * Wall-clock time. Default: none, but for the time that waking costs.
+   */
+  readonly busyPoll?: Duration.DurationInput
+  /**
    * Whether the stack may ask for garbage collection: of what is young where many connections come
    * to rest, of everything once it has been silent for half a second after work. Memory falls, and
    * whoever comes during the second waits for some milliseconds. Default: true.
@@ -123,6 +129,7 @@ const make = (options: StackOptions): Effect.Effect<StackService, InvalidArgumen
       host,
       devices,
       layout: config.settings.profile.optionLayout,
+      busyPoll: Duration.toMillis(options.busyPoll ?? Duration.zero),
       collects: options.collects ?? true,
       timekeeper: (onDue) => timekeeper(clock, runtime, onDue),
       onThrow: (socket, cause) => {

@@ -39,6 +39,10 @@ describe("options, as an application writes them", () => {
       { notSentLowWater: 4096, receiveLowWater: 10 },
     ],
     [
+      { minRto: "50 millis", maxRto: "10 seconds", maxDelayedAck: "5 millis" },
+      { minRto: 50_000, maxRto: 10_000_000, maxDelayedAck: 5000 },
+    ],
+    [
       { cork: true, noDelay: true, quickAck: false },
       { cork: true, noDelay: true, quickAck: false },
     ],
@@ -55,6 +59,9 @@ describe("options, as an application writes them", () => {
 
   test.each<[Tcp.ConnectionOptions, string]>([
     [{ maxSegment: 20 }, "maxSegment"],
+    [{ minRto: 0 }, "minRto"],
+    [{ maxRto: "999 millis" }, "maxRto"],
+    [{ maxDelayedAck: "201 millis" }, "maxDelayedAck"],
     [{ keepAlive: { count: 1000 } }, "keepCount"],
     [{ keepAlive: { idle: "1 millis" } }, "keepIdle"],
     [{ windowClamp: -5 }, "windowClamp"],

@@ -44,6 +44,36 @@ describe("UDP sockets", () => {
       }),
     ))
 
+  test("one send cut into datagrams, by the socket's size and by its own", () =>
+    run(
+      Effect.gen(function* () {
+        const { stacks, server, client } = yield* both()
+        const sizes = (count: number) =>
+          Effect.map(Stream.runCollect(Stream.take(server.stream, count)), (datagrams) =>
+            Chunk.toReadonlyArray(datagrams).map(({ payload }) => payload.length),
+          )
+        yield* client.send(pattern(2500), { gsoSize: 1000 })
+        expect(yield* sizes(3)).toEqual([1000, 1000, 500])
+        const cutting = yield* on(stacks.client)(Udp.bind({ gsoSize: 700 }))
+        yield* cutting.send(pattern(1500), { host: SERVER, port: 7 })
+        expect(yield* sizes(3)).toEqual([700, 700, 100])
+        yield* Stream.run(
+          Stream.make({ payload: pattern(900), to: { host: SERVER, port: 7 }, gsoSize: 600 }),
+          cutting.sink,
+        )
+        expect(yield* sizes(2)).toEqual([600, 300])
+        expect(cutting.plain.setGsoSize(0)).toBeUndefined()
+        yield* cutting.send(pattern(1400), { host: SERVER, port: 7 })
+        expect(yield* sizes(1)).toEqual([1400])
+        const bad = yield* Effect.flip(client.send(pattern(10), { gsoSize: 65_536 }))
+        expect(bad).toMatchObject({ _tag: "InvalidArgument", argument: "gsoSize" })
+        const many = yield* Effect.flip(client.send(pattern(65), { gsoSize: 1 }))
+        expect(many._tag).toBe("InvalidArgument")
+        const long = yield* Effect.flip(client.send(pattern(2000), { gsoSize: 1473 }))
+        expect(long._tag).toBe("MessageTooLong")
+      }),
+    ))
+
   test("a stream echoed into a sink", () =>
     run(
       Effect.gen(function* () {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
-import { ConfigProvider, Effect, Exit, Fiber, Metric, Scope, TestClock, TestContext } from "effect"
-import type { Device } from "../../src/device/device.ts"
+import { ConfigProvider, Duration, Effect, Exit, Fiber, Metric, Scope, TestClock, TestContext } from "effect"
+import { type Device, NO_OFFLOAD } from "../../src/device/device.ts"
 import { memoryPair } from "../../src/device/memory.ts"
 import { fromConfig } from "../../src/net/Settings.ts"
 import * as Tcp from "../../src/net/Tcp.ts"
@@ -52,6 +52,36 @@ describe("a stack", () => {
         expect(polled.calls()).toBe(after)
       }),
     ))
+
+  for (const { busyPoll, goesOn } of [
+    { busyPoll: Duration.infinity, goesOn: true },
+    { busyPoll: Duration.millis(20), goesOn: false },
+  ]) {
+    test(`with busyPoll of ${Duration.format(busyPoll)}: a frame has it look for more, ${goesOn ? "and never sleep" : "until the time is over"}`, () =>
+      run(
+        Effect.gen(function* () {
+          const [left, right] = memoryPair()
+          const polled = counting(left, "receive")
+          yield* Stack.make({
+            interfaces: [{ device: polled.device, addresses: [`${SERVER}/24`] }],
+            busyPoll,
+          })
+          const before = polled.calls()
+          right.reserve(60)?.fill(0xff)
+          right.commit(60, NO_OFFLOAD)
+          right.flush()
+          yield* settle(300)
+          const busy = polled.calls()
+          expect(busy).toBeGreaterThan(goesOn ? before + 200 : before)
+          // Longer than the shorter of the two, however slow a turn is.
+          yield* Effect.promise(() => Bun.sleep(30))
+          const later = polled.calls()
+          yield* settle(300)
+          if (goesOn) expect(polled.calls()).toBeGreaterThan(later + 200)
+          else expect(polled.calls()).toBe(later)
+        }),
+      ))
+  }
 
   test("sends what several writes of one turn leave as few segments", () =>
     run(

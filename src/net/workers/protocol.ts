@@ -28,6 +28,8 @@ export interface Start {
   readonly application: string
   readonly input: unknown
   /** Milliseconds. */
+  readonly busyPoll: number
+  /** Milliseconds. */
   readonly closeGrace: number
 }
 

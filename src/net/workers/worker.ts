@@ -72,6 +72,7 @@ const start = (given: Start) =>
       routes: given.routes,
       settings: { ...given.settings, ipLocalPortRange: portRanges[index] ?? [0, 0] },
       secret: given.secret,
+      busyPoll: given.busyPoll,
       closeGrace: given.closeGrace,
     }).pipe(Scope.extend(stack))
     const application = yield* applicationOf(given.application)
