@@ -85,7 +85,8 @@ export type OptionSpec =
   | { readonly _tag: "sack"; readonly blocks: ReadonlyArray<SackSpec> }
   | { readonly _tag: "ts"; readonly val: Numbered; readonly ecr: Numbered }
   | { readonly _tag: "fastOpen"; readonly experimental: boolean; readonly cookie: Uint8Array | "any" }
-  | { readonly _tag: "md5"; readonly digest: Uint8Array | "any" }
+  /** "valid": the one that the key makes of the segment. */
+  | { readonly _tag: "md5"; readonly digest: Uint8Array | "any" | "valid" }
   | { readonly _tag: "raw"; readonly kind: number; readonly data: Uint8Array }
 
 export interface SackSpec {

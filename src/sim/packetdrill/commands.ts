@@ -5,10 +5,11 @@ import { formatEndpoint } from "../../wire/addressText.ts"
 import type { CommandAction } from "./ast.ts"
 import { DEFAULTS_SH } from "./baseline.ts"
 import { missingCounter, type Nstat } from "./nstat.ts"
+import { procLines } from "./procNet.ts"
 import { changeRoute } from "./routes.ts"
 import { unsupported } from "./scriptError.ts"
-import { filtered, type SimpleCommand, splitCommands } from "./shell.ts"
-import { setSysctl } from "./sysctl.ts"
+import { filtered, type Grep, grepOf, type SimpleCommand, splitCommands } from "./shell.ts"
+import { MODULES, setSysctl } from "./sysctl.ts"
 
 /** What commands work on: the machine's configuration and its socket table. */
 export interface CommandContext {
@@ -67,6 +68,13 @@ const runSimple = (context: CommandContext, action: CommandAction, command: Simp
     case "false":
       return "exit status 1"
     case "cat":
+    case "grep":
+    case "egrep": {
+      const found = linesOfFiles(context, name, args)
+      if (found !== undefined) return search(found.lines, { filters: [...found.filters, ...command.filters] })
+      if (name !== "cat" || command.filters.length > 0) return unsupported(action.at, `the command \`${command.text}\``)
+      return undefined
+    }
     case "date":
     case "uname":
       // They print to where nobody looks.
@@ -77,6 +85,11 @@ const runSimple = (context: CommandContext, action: CommandAction, command: Simp
     case "ethtool":
       return ethtool(context, action, command)
     case "ss":
+      // What of a connection it shows beside the table's columns.
+      if (args.some((arg) => /^-\w*[iempZ]/.test(arg)) && command.filters.length > 0) {
+        return unsupported(action.at, `the command \`${command.text}\``)
+      }
+      return search(table(context, name), command)
     case "netstat":
     case "sockstat":
       return search(table(context, name), command)
@@ -92,8 +105,7 @@ const runSimple = (context: CommandContext, action: CommandAction, command: Simp
     case "ip":
       return ip(context, action, command)
     case "tc":
-      // A root queue neither delays nor drops anything here: what paces does so in the stack.
-      if (!/^tc qdisc (?:add|replace|del|change) dev \S+ root/.test(command.words.join(" "))) {
+      if (!HARMLESS_QUEUE.test(command.words.join(" "))) {
         return unsupported(action.at, `the command \`${command.text}\``)
       }
       context.ignored(command.text)
@@ -141,14 +153,30 @@ const all = (
 }
 
 const set = (context: CommandContext, action: CommandAction, name: string, value: string): string | undefined => {
+  const missing = missingPart(name, value)
+  if (missing !== undefined) return unsupported(action.at, missing)
   const before = context.settings()
   const after = setSysctl(before, name, value)
   if (after === "unknown") context.ignored(`sysctl ${name}=${value}`)
-  else if (JSON.stringify(after) !== JSON.stringify(before) && !context.configure(after)) {
+  else if (after !== before && !context.configure(after)) {
     return unsupported(action.at, `sysctl ${name} while sockets are open`)
   }
   return undefined
 }
+
+/** A root queue that neither delays nor drops anything: what paces does so in the stack. */
+const HARMLESS_QUEUE =
+  /^tc qdisc (?:(?:add|replace|change) dev \S+ root (?:handle \S+ )?(?:pfifo|bfifo|fq|noqueue)(?!.* limit 0\b)|del(?:ete)? dev \S+ root)/
+
+/** What a sysctl asks for that kernels have, and the stack not: a script about that can only be unsupported. */
+const missingPart = (name: string, value: string): string | undefined => {
+  if (/congestion_control$|cc.algorithm$/.test(name) && MODULES.has(value)) return `the congestion control ${value}`
+  if (/ipv4.tcp_ecn$/.test(name) && Number(value) > CLASSIC_ECN) return `accurate ECN (tcp_ecn=${value})`
+  return undefined
+}
+
+/** The largest value of tcp_ecn that is RFC 3168's: off, on, and for who asks. */
+const CLASSIC_ECN = 2
 
 /** Modules whose work the profile does by itself; another TCP stack is another profile. */
 const kldload = (context: CommandContext, action: CommandAction, args: ReadonlyArray<string>): string | undefined => {
@@ -178,6 +206,10 @@ const ip = (context: CommandContext, action: CommandAction, command: SimpleComma
     context.ignored(command.text)
     return undefined
   }
+  if (/^ro?/.test(object) && verb === "flush" && rest[0] === "cache") {
+    context.ignored(command.text)
+    return undefined
+  }
   if (/^(?:s|sh|show|l|ls|list)$/.test(verb) && command.filters.length === 0) return undefined
   if (/^ro?/.test(object) && change) {
     const changed = changeRoute(context.settings(), rest)
@@ -191,8 +223,21 @@ const ip = (context: CommandContext, action: CommandAction, command: SimpleComma
   return context.mtu(Number(mtu)) ? undefined : unsupported(action.at, "ip link while sockets are open")
 }
 
+/** What cat, or grep with its pattern, reads; undefined: files that this machine does not have. */
+const linesOfFiles = (
+  context: CommandContext,
+  name: string,
+  args: ReadonlyArray<string>,
+): { readonly lines: ReadonlyArray<string>; readonly filters: ReadonlyArray<Grep> } | undefined => {
+  const paths = args.filter((arg) => arg.startsWith("/"))
+  const files = paths.map((path) => procLines(path, context.sockets()))
+  if (files.length === 0 || files.includes(undefined)) return undefined
+  const grep = name === "cat" ? undefined : grepOf([name, ...args])
+  return { lines: files.flatMap((lines) => lines ?? []), filters: grep === undefined ? [] : [grep] }
+}
+
 /** What grep leaves of a command's output: it fails where that is nothing. */
-const search = (lines: ReadonlyArray<string>, { filters }: SimpleCommand): string | undefined => {
+const search = (lines: ReadonlyArray<string>, { filters }: Pick<SimpleCommand, "filters">): string | undefined => {
   if (filters.length === 0 || filtered(lines, filters).length > 0) return undefined
   return `"${filters.map(({ pattern }) => pattern).join(" | ")}" is not in\n${lines.join("\n")}`
 }

@@ -120,6 +120,7 @@ export const configure = (script: Script, options: RunOptions): RunConfig => {
     return own ?? (given === undefined ? undefined : { name, value: given, at: { line: 1, column: 1 } })
   }
   const family = familyOf(value("ip_version"))
+  const mss = numberOf(value("mss"), 0)
   return {
     family,
     local: addressOf(value("local_ip"), family, DEFAULTS[family].local),
@@ -127,14 +128,14 @@ export const configure = (script: Script, options: RunOptions): RunConfig => {
     bindPort: numberOf(value("bind_port"), PORT),
     connectPort: numberOf(value("connect_port"), PORT),
     mtu: numberOf(value("mtu"), MTU),
-    mss: numberOf(value("mss"), 0),
+    mss,
     tolerance: numberOf(value("tolerance_usecs"), TOLERANCE),
     tolerancePercent: numberOf(value("tolerance_percent"), TOLERANCE_PERCENT),
     tsTick: numberOf(value("tcp_ts_tick_usecs"), 0),
     ignorePsh: options.ignorePsh || value("ignore_psh") !== undefined,
     strict: options.strict || value("strict") !== undefined,
     strictSegments: value("strict_segments") !== undefined,
-    settings: baseline(options.profile),
+    settings: { ...baseline(options.profile), tcpGroSegment: mss },
     definitions: new Map([...GIVEN_NAMES[family], ...script.definitions]),
   }
 }

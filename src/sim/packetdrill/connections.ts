@@ -2,6 +2,7 @@ import type { SocketStatus } from "../../host/types.ts"
 import { type Endpoint, sameEndpoint } from "../../wire/address.ts"
 import type { RunConfig } from "./config.ts"
 import { cookiesBetween } from "./cookies.ts"
+import { md5KeyOf } from "./digests.ts"
 import { type Flow, makeFlow } from "./flow.ts"
 import type { Stage } from "./stage.ts"
 
@@ -61,6 +62,12 @@ export class Connections {
     const flow = makeFlow(local, remote, cookiesBetween(local.address, remote.address, this.config.definitions))
     this.flows.push(flow)
     return flow
+  }
+
+  /** What segments of the connection are signed with; undefined: they are not, or not with MD5. */
+  md5KeyOf(flow: Flow): Uint8Array | undefined {
+    flow.md5Key = md5KeyOf(this.stage.files, flow) ?? flow.md5Key
+    return flow.md5Key
   }
 
   /** The socket that the script's packets concern: of the connection, or the listener. */

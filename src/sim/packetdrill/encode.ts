@@ -6,6 +6,7 @@ import { IPV6_HEADER, NEXT_HEADER_ICMPV6, writeIpv6 } from "../../wire/ipv6.ts"
 import { finishTcp } from "../../wire/tcp.ts"
 import { ACK, CWR, EMPTY, FIN, PSH, RST, SYN } from "../../wire/tcpSegment.ts"
 import type { IcmpAction, IpSpec, TcpAction } from "./ast.ts"
+import { signInbound } from "./digests.ts"
 import { cookieToWire, type Flow, toWire } from "./flow.ts"
 import { icmpNumbers } from "./icmpNames.ts"
 import { encodeOptions, type Numbering } from "./options.ts"
@@ -17,7 +18,7 @@ const TCP_HEADER = 20
 const TTL = 255
 
 /** An inbound TCP packet as the wire would bring it. */
-export const encodeTcp = (action: TcpAction, flow: Flow): Uint8Array => {
+export const encodeTcp = (action: TcpAction, flow: Flow, md5Key?: Uint8Array): Uint8Array => {
   const options = encodeOptions(
     action.options === "any" ? [] : action.options,
     inboundNumbering(flow, (action.flags & SYN) !== 0),
@@ -37,7 +38,9 @@ export const encodeTcp = (action: TcpAction, flow: Flow): Uint8Array => {
   setU16(bytes, offset + 14, action.window ?? 0)
   setU16(bytes, offset + 18, action.urgent ?? 0)
   bytes.set(options, offset + TCP_HEADER)
-  finishTcp(bytes, offset, length, flow.remote.address, flow.local.address)
+  const [source, destination] = [flow.remote.address, flow.local.address]
+  signInbound(action, { bytes, offset, length, source, destination }, md5Key)
+  finishTcp(bytes, offset, length, source, destination)
   return bytes
 }
 

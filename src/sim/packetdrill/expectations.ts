@@ -5,6 +5,7 @@ import type { IcmpAction, ScriptEvent, TcpAction } from "./ast.ts"
 import { allowed, onTime, type Schedule, type Tolerance } from "./clock.ts"
 import type { RunConfig } from "./config.ts"
 import type { Connections } from "./connections.ts"
+import { isSigned } from "./digests.ts"
 import type { Failures } from "./failures.ts"
 import type { Flow } from "./flow.ts"
 import { compareIcmp, compareTcp, expectedLine, icmpLine, issOf, learn, seenLine } from "./match.ts"
@@ -31,7 +32,7 @@ export class Expectations {
   expect(event: ScriptEvent, action: TcpAction | IcmpAction, schedule: Schedule, last: Micros): Micros {
     const limit = schedule.to + allowed(this.tolerance, schedule.to, last)
     const { sent } = this.stage.machine
-    while (sent.length === 0) {
+    while (this.next() === undefined) {
       const next = this.passage.next()
       if (next === OFF || next > limit) return this.nothingCame(event, action, schedule)
       this.passage.step(next)
@@ -57,6 +58,23 @@ export class Expectations {
     return schedule.open ? seen.at : schedule.from
   }
 
+  /**
+   * What has been sent, less what is of other connections than the one that the script is about: packetdrill
+   * does not look at that. `--strict` does.
+   */
+  private next(): Seen | undefined {
+    const { sent } = this.stage.machine
+    while (!this.config.strict && sent[0] !== undefined && this.isForeign(sent[0])) sent.shift()
+    return sent[0]
+  }
+
+  private isForeign({ body }: Seen): boolean {
+    if (body._tag !== "Tcp") return false
+    const flow = this.connections.chosen()
+    if (flow === undefined) return false
+    return !sameEndpoint(body.to, flow.remote) || !sameEndpoint(body.from, flow.local)
+  }
+
   /** No packet may be left that nobody expected. */
   nothingLeft(event: ScriptEvent): void {
     const left = this.stage.made?.sent[0]
@@ -71,14 +89,14 @@ export class Expectations {
    * make it up, unless the script is strict about them. What of a packet goes beyond it stays for the next one.
    */
   private withWhatFollows(first: Seen, action: TcpAction | IcmpAction, limit: Micros): Seen {
-    if (action._tag === "Icmp" || this.config.strictSegments) return first
+    if (action._tag === "Icmp" || this.config.strictSegments || isSigned(action)) return first
     const { sent } = this.stage.machine
     const push = (action.flags & PSH) !== 0
     let whole = this.upTo(first, action.length, push)
     while (whole.body._tag === "Tcp" && whole.body.length > 0 && whole.body.length < action.length) {
       const next = this.passage.next()
       if (sent.length === 0 && (next === OFF || next > limit)) return whole
-      const [following] = sent
+      const following = this.next()
       if (following === undefined) {
         this.passage.step(next)
         continue
@@ -109,9 +127,7 @@ export class Expectations {
       return body._tag === "Icmp" ? compareIcmp(action, seen, body, flow) : ["expected an ICMP message"]
     }
     if (body._tag !== "Tcp") return ["expected a TCP packet", ...seen.faults]
-    if (!sameEndpoint(body.to, flow.remote) || !sameEndpoint(body.from, flow.local)) {
-      return ["the packet is not of the connection that the script is about"]
-    }
+    if (this.isForeign(seen)) return ["the packet is not of the connection that the script is about"]
     const iss = issOf(action, body, flow)
     if (iss !== undefined) {
       flow.iss = iss
@@ -120,7 +136,8 @@ export class Expectations {
       flow.peerClosed = false
     }
     const { ignorePsh, tsTick, tolerance } = this.config
-    const differences = compareTcp(action, seen, body, flow, { ignorePsh, tsTick, tolerance })
+    const md5Key = this.connections.md5KeyOf(flow)
+    const differences = compareTcp(action, seen, body, flow, { ignorePsh, tsTick, tolerance, md5Key })
     learn(action, seen, body, flow)
     if ((body.flags & (FIN | RST)) !== 0) flow.ended = true
     return differences

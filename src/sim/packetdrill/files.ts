@@ -31,6 +31,8 @@ export interface SocketFile {
   sendTimeout: number
   /** SO_LINGER with a time of 0: close resets. */
   linger: { readonly on: boolean; readonly seconds: number }
+  /** SO_PEEK_OFF: where MSG_PEEK begins, and moves on from; negative: always at the start. */
+  peekOffset: number
   /** TCP_FASTOPEN_CONNECT: whom to connect to with the first write. */
   deferred: Expression | undefined
   /** SO_ZEROCOPY: MSG_ZEROCOPY is heeded. */
@@ -84,6 +86,7 @@ export const makeSocket = (fd: number, family: 4 | 6): SocketFile => ({
   receiveTimeout: 0,
   sendTimeout: 0,
   linger: { on: false, seconds: 0 },
+  peekOffset: -1,
   deferred: undefined,
   zeroCopy: false,
   stamping: { bits: 0, from: 0 },

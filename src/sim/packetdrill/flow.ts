@@ -28,6 +28,8 @@ export interface Flow {
   readonly stamps: Map<number, number>
   /** The stack's latest timestamp in a packet whose options the script did not write down. */
   unwritten: number | undefined
+  /** What segments were last signed with: the socket may be closed already. */
+  md5Key: Uint8Array | undefined
   /** The first timestamp that was compared, for `--tcp_ts_tick_usecs`. */
   firstStamp: { readonly script: number; readonly live: number; readonly at: Micros } | undefined
 }
@@ -44,6 +46,7 @@ export const makeFlow = (local: Endpoint, remote: Endpoint, cookies: Flow["cooki
   labels: new Map(),
   stamps: new Map(),
   unwritten: undefined,
+  md5Key: undefined,
   firstStamp: undefined,
 })
 

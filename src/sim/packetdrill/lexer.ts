@@ -139,6 +139,8 @@ export class Lexer {
   }
 
   private skipBlanks(): void {
+    const next = this.text.charCodeAt(this.offset)
+    if (next > BLANK && next !== SLASH) return
     const blanks = /(?:[ \t\r\n]+|\/\/[^\n]*|\/\*[\s\S]*?\*\/)*/y
     blanks.lastIndex = this.offset
     blanks.exec(this.text)
@@ -146,6 +148,9 @@ export class Lexer {
     if (this.text.startsWith("/*", this.offset)) syntax(this.positionOf(this.offset), "a comment that does not end")
   }
 }
+
+const BLANK = 0x20
+const SLASH = 0x2f
 
 const isWord = (c: string | undefined): boolean => c !== undefined && /[A-Za-z0-9_]/.test(c)
 

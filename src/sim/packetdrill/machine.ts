@@ -1,14 +1,11 @@
+import { encodeSegment, type Transmitter } from "../../host/encode.ts"
 import { makeHost } from "../../host/host.ts"
 import type { HostApi, HostEffect, SendSegment, SocketId, SocketStatus } from "../../host/types.ts"
-import { copyTo } from "../../tcp/sendQueue.ts"
 import type { TcpSettings } from "../../tcp/settings.ts"
 import { type Micros, OFF } from "../../tcp/time.ts"
 import { type IpAddress, type MacAddress, sameEndpoint, UNSPECIFIED4, UNSPECIFIED6 } from "../../wire/address.ts"
-import { IPV4_HEADER, PROTOCOL_TCP, writeIpv4 } from "../../wire/ipv4.ts"
-import { IPV6_HEADER, writeIpv6 } from "../../wire/ipv6.ts"
-import { finishTcp, TCP_HEADER, writeTcpHeader } from "../../wire/tcp.ts"
-import { type OptionLayout, optionsLength } from "../../wire/tcpOptionLayout.ts"
-import { EMPTY, SYN } from "../../wire/tcpSegment.ts"
+import type { OptionLayout } from "../../wire/tcpOptionLayout.ts"
+import { EMPTY } from "../../wire/tcpSegment.ts"
 import type { Flow } from "./flow.ts"
 import { type Seen, see } from "./packet.ts"
 import { tcpInfo } from "./tcpInfo.ts"
@@ -52,8 +49,8 @@ export interface Machine {
   configure(settings: TcpSettings): boolean
   /** The socket that a flow's packets belong to, held by an application or not. */
   statusOf(flow: Flow): SocketStatus | undefined
-  /** TCP_INFO. */
-  info(status: SocketStatus): ReadonlyMap<string, number>
+  /** TCP_INFO; `status` undefined: of a socket that the host has not seen yet. */
+  info(status: SocketStatus | undefined): ReadonlyMap<string, number>
 }
 
 export type MakeMachine = (config: MachineConfig) => Machine
@@ -127,8 +124,8 @@ class VirtualMachine implements Machine {
     this.settle()
   }
 
-  info(status: SocketStatus): ReadonlyMap<string, number> {
-    return tcpInfo(status, this.now)
+  info(status: SocketStatus | undefined): ReadonlyMap<string, number> {
+    return tcpInfo(status, this.settings, this.now)
   }
 
   statusOf(flow: Flow): SocketStatus | undefined {
@@ -144,12 +141,17 @@ class VirtualMachine implements Machine {
     for (const effect of this.host.take()) this.carryOut(effect)
   }
 
+  /** By the codec that devices use: what a script checks is what would be on the wire. */
+  private transmit(effect: SendSegment): void {
+    const { why, segmentSize } = effect.segment
+    const device = new Wire((bytes) => this.sent.push(see(bytes, this.now, why, segmentSize)))
+    encodeSegment(device, this.layout, effect)
+  }
+
   private carryOut(effect: HostEffect): void {
     switch (effect._tag) {
       case "SendSegment":
-        this.sent.push(
-          see(encodeSegment(effect, this.layout), this.now, effect.segment.why, effect.segment.segmentSize),
-        )
+        this.transmit(effect)
         return
       case "SendFrame":
         this.sent.push(see(effect.bytes.slice(), this.now, effect.why))
@@ -163,37 +165,20 @@ class VirtualMachine implements Machine {
   }
 }
 
-/** The segment's octets, by the codec that devices use: what a script checks is what would be on the wire. */
-const encodeSegment = (effect: SendSegment, layout: OptionLayout): Uint8Array => {
-  const { segment, source, destination } = effect
-  const v4 = source.family === 4
-  const start = v4 ? IPV4_HEADER : IPV6_HEADER
-  const length = TCP_HEADER + optionsLength(segment.options, layout) + segment.length
-  const bytes = new Uint8Array(start + length)
-  const common = { source, destination, payloadLength: length }
-  if (v4) {
-    writeIpv4(bytes, 0, {
-      ...common,
-      protocol: PROTOCOL_TCP,
-      ttl: effect.ttl,
-      tos: effect.tos,
-      identification: effect.identification,
-      dontFragment: true,
-      moreFragments: false,
-      fragmentOffset: 0,
-      options: EMPTY,
-    })
-  } else {
-    const { ttl: hopLimit, tos: trafficClass } = effect
-    writeIpv6(bytes, 0, { ...common, nextHeader: PROTOCOL_TCP, hopLimit, trafficClass, flowLabel: 0 })
+/** What leaves a machine: packets without link layer, as large as a device with segmentation offload takes them. */
+class Wire implements Transmitter {
+  readonly mac = 0 as MacAddress
+  readonly capabilities = { layer: "ip", checksumOffload: false, segmentationOffload: 0xffff } as const
+  private packet = EMPTY
+
+  constructor(private readonly taken: (packet: Uint8Array) => void) {}
+
+  reserve(length: number): Uint8Array {
+    this.packet = new Uint8Array(length)
+    return this.packet
   }
-  const { seq, ack, flags, wnd, up, options } = segment
-  const { sourcePort, destinationPort } = effect
-  const header = { sourcePort, destinationPort, seq, ack, flags, wnd, up, options }
-  const payloadAt = start + writeTcpHeader(bytes, start, header, layout)
-  if (segment.queue !== undefined && segment.length > 0) {
-    copyTo(segment.queue, (seq + ((flags & SYN) !== 0 ? 1 : 0)) >>> 0, segment.length, bytes, payloadAt)
+
+  commit(): void {
+    this.taken(this.packet)
   }
-  finishTcp(bytes, start, length, source, destination)
-  return bytes
 }

@@ -1,9 +1,10 @@
 import { ACK, PSH, SYN } from "../../wire/tcpSegment.ts"
 import type { IcmpAction, IpSpec, Numbered, OptionSpec, TcpAction } from "./ast.ts"
+import { withDigest } from "./digests.ts"
 import { cookieToScript, cookieToWire, type Flow, toScript, toWire } from "./flow.ts"
 import { icmpNumbers } from "./icmpNames.ts"
 import { formatNumbered, formatOptions } from "./options.ts"
-import { ecnOf, formatFlags, formatIp, formatLine, type Seen, type SeenIcmp, type SeenTcp } from "./packet.ts"
+import { ecnOf, formatFlags, formatIp, formatLine, octetsOf, type Seen, type SeenIcmp, type SeenTcp } from "./packet.ts"
 
 /** How strictly packets are compared. */
 export interface MatchRules {
@@ -11,6 +12,8 @@ export interface MatchRules {
   /** Microseconds of a tick of the stack's timestamps; 0: they are not compared. */
   readonly tsTick: number
   readonly tolerance: number
+  /** What the peer's segments and ours are signed with (TCP_MD5SIG). */
+  readonly md5Key: Uint8Array | undefined
 }
 
 /** What differs between the packet that a script expects and one that was seen; empty: they match. */
@@ -34,7 +37,10 @@ export const compareTcp = (
   if (action.window !== undefined) differ("win", action.window, body.wnd)
   differ("urg", action.urgent ?? 0, body.up)
   compareIp(differ, action.ip, seen, flow)
-  if (action.options !== "any") compareOptions(found, action.options, seen, body, flow, rules)
+  if (action.options !== "any") {
+    const expected = withDigest(action.options, octetsOf(seen), rules.md5Key)
+    compareOptions(found, expected, seen, body, flow, rules)
+  }
   return found
 }
 
@@ -117,7 +123,8 @@ const sameOption = (expected: OptionSpec, actual: OptionSpec, flow: Flow): boole
         sameOctets(expected.cookie === "any" ? "any" : cookieToWire(flow, expected.cookie), actual.cookie)
       )
     case "md5":
-      return actual._tag === "md5" && sameOctets(expected.digest, actual.digest)
+      if (actual._tag !== "md5" || expected.digest === "valid" || actual.digest === "valid") return false
+      return sameOctets(expected.digest, actual.digest)
     case "raw":
       return actual._tag === "raw" && actual.kind === expected.kind && sameOctets(expected.data, actual.data)
     case "mss":
@@ -136,7 +143,7 @@ const sameEdge = (expected: Numbered, actual: Numbered, flow: Flow): boolean =>
 const sameNumber = (expected: Numbered, actual: Numbered): boolean =>
   expected.kind === "any" || expected.value === actual.value
 
-/** "any", and an MD5 digest that is left out, stand for whatever octets there are. */
+/** "any" stands for whatever octets there are. */
 const sameOctets = (expected: Uint8Array | "any", actual: Uint8Array | "any"): boolean =>
   expected === "any" || (actual !== "any" && expected.toHex() === actual.toHex())
 

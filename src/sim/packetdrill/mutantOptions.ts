@@ -25,6 +25,9 @@ export const mutantsOfOptions = (options: ReadonlyArray<OptionSpec>): ReadonlyAr
   return variants
 }
 
+/** A digest that no segment has. */
+const ZEROS = new Uint8Array(16)
+
 const more = (number: Numbered): Numbered => ({ ...number, value: (number.value + 1) >>> 0 })
 
 /** Our own timestamps are not compared, nor what is `...`. */
@@ -48,7 +51,8 @@ const changed = (option: OptionSpec): ReadonlyArray<OptionSpec> => {
         ...(option.cookie === "any" ? [] : [{ ...option, cookie: turned(option.cookie) }]),
       ]
     case "md5":
-      return option.digest === "any" || option.digest.length === 0 ? [] : [{ ...option, digest: turned(option.digest) }]
+      if (option.digest === "any") return []
+      return [{ ...option, digest: option.digest === "valid" ? ZEROS : turned(option.digest) }]
     case "raw":
       return [{ ...option, kind: option.kind ^ 1 }]
     case "nop":

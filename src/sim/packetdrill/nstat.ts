@@ -1,22 +1,6 @@
-import { counters } from "../../tcp/counters.ts"
+import { counters, tcpGroup } from "../../tcp/counters.ts"
 
-/** RFC 4022's names; all else that TCP counts is Linux's TcpExt. */
-const TCP: ReadonlySet<string> = new Set([
-  "ActiveOpens",
-  "PassiveOpens",
-  "AttemptFails",
-  "EstabResets",
-  "InSegs",
-  "OutSegs",
-  "RetransSegs",
-  "InErrs",
-  "InCsumErrors",
-  "OutRsts",
-])
-
-const NAMES: ReadonlyMap<string, string> = new Map(
-  counters.map((name) => [TCP.has(name) ? `Tcp${name}` : `TcpExt${name}`, name]),
-)
+const NAMES: ReadonlyMap<string, string> = new Map(counters.map((name) => [`${tcpGroup(name)}${name}`, name]))
 
 /** nstat(8): what TCP has counted since the last time that it was asked. */
 export class Nstat {

@@ -9,6 +9,7 @@ const SACK_OK = 4
 const SACK = 5
 const TIMESTAMPS = 8
 const MD5 = 19
+const MD5_DIGEST = 16
 const FAST_OPEN = 34
 const EXPERIMENT = 254
 /** RFC 7413 section 4.1.1: the experimental form's magic. */
@@ -54,7 +55,8 @@ const encodeOption = (option: OptionSpec, numbering: Numbering): ReadonlyArray<n
         : [FAST_OPEN, 2 + cookie.length, ...cookie]
     }
     case "md5": {
-      const digest = option.digest === "any" || option.digest.length === 0 ? new Uint8Array(16) : option.digest
+      // The right one is put in when the segment is whole.
+      const digest = typeof option.digest === "string" ? new Uint8Array(MD5_DIGEST) : option.digest
       return [MD5, 2 + digest.length, ...digest]
     }
     case "raw":
@@ -97,7 +99,7 @@ const decodeOption = (kind: number, data: Uint8Array): OptionSpec => {
   if (kind === SACK_OK && length === 0) return { _tag: "sackOK" }
   if (kind === SACK && length % 8 === 0) return { _tag: "sack", blocks: decodeBlocks(data) }
   if (kind === TIMESTAMPS && length === 8) return { _tag: "ts", val: numberAt(data, 0), ecr: numberAt(data, 4) }
-  if (kind === MD5 && length === 16) return { _tag: "md5", digest: data }
+  if (kind === MD5 && length === MD5_DIGEST) return { _tag: "md5", digest: data }
   if (kind === FAST_OPEN) return { _tag: "fastOpen", experimental: false, cookie: data }
   if (kind === EXPERIMENT && data[0] === FAST_OPEN_MAGIC[0] && data[1] === FAST_OPEN_MAGIC[1]) {
     return { _tag: "fastOpen", experimental: true, cookie: data.slice(2) }
@@ -139,7 +141,7 @@ const formatOption = (option: OptionSpec): string => {
     case "fastOpen":
       return `${option.experimental ? "FOEXP" : "FO"} ${option.cookie === "any" ? "..." : option.cookie.toHex()}`.trim()
     case "md5":
-      return `md5 ${option.digest === "any" ? "..." : option.digest.toHex()}`
+      return `md5 ${typeof option.digest !== "string" ? option.digest.toHex() : option.digest === "any" ? "..." : "valid"}`
     case "raw":
       return `kind ${option.kind} ${option.data.toHex()}`.trim()
   }

@@ -1,3 +1,4 @@
+import type { Octets } from "../../tcp/authentication/octets.ts"
 import type { Micros } from "../../tcp/time.ts"
 import type { Endpoint, IpAddress } from "../../wire/address.ts"
 import { getIpv4, getIpv6 } from "../../wire/addressBytes.ts"
@@ -17,6 +18,8 @@ export interface Seen {
   readonly bytes: Uint8Array
   readonly source: IpAddress
   readonly destination: IpAddress
+  /** Where the IP header ends in `bytes`. */
+  readonly payloadAt: number
   readonly ttl: number
   readonly tos: number
   readonly flowLabel: number
@@ -78,6 +81,7 @@ export const see = (bytes: Uint8Array, at: Micros, why: string, segmentSize = 0)
     bytes,
     source,
     destination,
+    payloadAt: ip.payloadOffset,
     ttl: ip.ttl,
     tos: ip.tos,
     flowLabel: "flowLabel" in ip ? ip.flowLabel : 0,
@@ -92,11 +96,21 @@ const NOWHERE: IpAddress = { family: 4, a: 0, b: 0, c: 0, d: 0 }
 const UNREADABLE = {
   source: NOWHERE,
   destination: NOWHERE,
+  payloadAt: 0,
   ttl: 0,
   tos: 0,
   flowLabel: 0,
   body: { _tag: "Other" as const, protocol: 0 },
 }
+
+/** The transport's octets in a packet, as checksums and signatures take them. */
+export const octetsOf = ({ bytes, source, destination, payloadAt }: Seen): Octets => ({
+  bytes,
+  offset: payloadAt,
+  length: bytes.length - payloadAt,
+  source,
+  destination,
+})
 
 const HEADER = 20
 

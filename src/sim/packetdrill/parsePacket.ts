@@ -5,13 +5,15 @@ import { COOKIES } from "./cookies.ts"
 import { Lexer } from "./lexer.ts"
 import { syntax, unsupported } from "./scriptError.ts"
 
+const MD5_DIGEST = 16
+
 /** Protocols that packetdrill's dialects know and this one refuses by name. */
 const REFUSED = ["udp", "udplite", "sctp", "gre", "mpls", "ipv4", "ipv6", "dccp"]
 
 /** The rest of a packet's line, its direction having been taken. */
 export const parsePacket = (lexer: Lexer, direction: Direction, at: Position): TcpAction | IcmpAction => {
   const ip = parseIp(lexer)
-  const refused = REFUSED.find((name) => lexer.sees(name))
+  const refused = lexer.looksLike(/[a-z]/y) ? REFUSED.find((name) => lexer.sees(name)) : undefined
   if (refused !== undefined) return unsupported(lexer.position(), `${refused} packets`)
   return lexer.take("icmp") || lexer.take("icmpv6")
     ? parseIcmp(lexer, direction, ip, at)
@@ -29,7 +31,10 @@ const parseTcp = (lexer: Lexer, direction: Direction, ip: IpSpec, at: Position):
   if (lexer.sees("/")) unsupported(lexer.position(), "TCP encapsulated in UDP (/udp)")
   if (direction === "inbound") {
     if (window === undefined) syntax(at, "an inbound packet needs a window (win)")
-    if (options === "any") syntax(optionsAt, "<...> is for outbound packets only")
+    if (options === "any") return syntax(optionsAt, "<...> is for outbound packets only")
+    if (options.some((option) => option._tag === "md5" && option.digest === "any")) {
+      syntax(optionsAt, "<md5 ...> is for outbound packets only")
+    }
     if (seq.kind === "any" || ack?.kind === "any") syntax(at, "an inbound packet needs its numbers")
   }
   return { _tag: "Tcp", at, direction, ip, flags, seq, length, ack, window, urgent, options }
@@ -163,7 +168,7 @@ const parseOption = (lexer: Lexer): OptionSpec => {
       return { _tag: "fastOpen", experimental: name === "FOEXP", cookie: parseHex(lexer) }
     case "md5":
     case "MD5":
-      return { _tag: "md5", digest: parseHex(lexer) }
+      return { _tag: "md5", digest: parseDigest(lexer) }
     case "kind":
       return { _tag: "raw", kind: lexer.unsigned("an option's kind", 0xff), data: rawData(lexer) }
     default:
@@ -200,6 +205,15 @@ const parseHex = (lexer: Lexer): Uint8Array | "any" => {
   return digits.length % 2 === 0
     ? Uint8Array.fromHex(digits)
     : lexer.fail("an odd number of hexadecimal digits, before")
+}
+
+/** 16 octets, `...`, or `valid`; nothing at all stands for `valid`. */
+const parseDigest = (lexer: Lexer): Uint8Array | "any" | "valid" => {
+  if (lexer.take("valid") || lexer.sees(",") || lexer.sees(">")) return "valid"
+  const digest = parseHex(lexer)
+  return digest === "any" || digest.length === MD5_DIGEST
+    ? digest
+    : lexer.fail(`an MD5 digest has ${MD5_DIGEST} octets, not ${digest.length}, before`)
 }
 
 const rawData = (lexer: Lexer): Uint8Array => {

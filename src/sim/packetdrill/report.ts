@@ -1,3 +1,4 @@
+import type { Memory } from "../../tcp/receiveMemory/memory.ts"
 import type { Request, State, Tcb } from "../../tcp/tcb.ts"
 import { type Micros, OFF } from "../../tcp/time.ts"
 import type { Position } from "./ast.ts"
@@ -71,6 +72,7 @@ const fieldsOf = (tcb: Tcb, flow: Flow | undefined): TcbView["fields"] => {
         "rcv.edge": peers(tcb.rcv.edge),
         "rcv.unread": tcb.rcv.unread,
         "rcv.due": tcb.rcv.due,
+        ...memoryFields(tcb.drs.memory),
         cwnd: tcb.cc.cwnd,
         ssthresh: tcb.cc.ssthresh,
         phase: tcb.recovery.phase,
@@ -83,6 +85,12 @@ const fieldsOf = (tcb: Tcb, flow: Flow | undefined): TcbView["fields"] => {
       }
   }
 }
+
+/** What waits takes, of how much, and the window to announce. */
+const memoryFields = (memory: Memory | undefined): TcbView["fields"] =>
+  memory === undefined
+    ? {}
+    : { "rcv.memory": memory.alloc, "rcv.limit": memory.rcvbuf, "rcv.ssthresh": memory.ssthresh }
 
 const timer = (at: Micros): string => (at === OFF ? "off" : formatSeconds(at))
 

@@ -1,3 +1,4 @@
+import { TFO_CLIENT_WITHOUT_COOKIE, TFO_SERVER_WITHOUT_COOKIE } from "../../tcp/fastOpen.ts"
 import type { TcpSettings } from "../../tcp/settings.ts"
 import { setSysctl, withLeastRto } from "./sysctl.ts"
 
@@ -38,6 +39,9 @@ const metric = (settings: TcpSettings, name: string, value: string): TcpSettings
   switch (name) {
     case "initcwnd":
       return { ...settings, profile: { ...profile, initialWindowSegments: Number(value) } }
+    case "fastopen_no_cookie":
+      // Both directions, as the bits of tcp_fastopen that do it for all routes.
+      return value === "1" ? { ...settings, tcpFastopen: settings.tcpFastopen | NO_COOKIE } : undefined
     case "rto_min":
       return withLeastRto(settings, timeOf(value))
     case "reordering":
@@ -52,6 +56,8 @@ const metric = (settings: TcpSettings, name: string, value: string): TcpSettings
       return undefined
   }
 }
+
+const NO_COOKIE = TFO_CLIENT_WITHOUT_COOKIE | TFO_SERVER_WITHOUT_COOKIE
 
 /** "5ms", "1s", or milliseconds. */
 const timeOf = (text: string): number => {

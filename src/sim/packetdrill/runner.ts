@@ -1,4 +1,5 @@
 import type { SocketStatus } from "../../host/types.ts"
+import { distance } from "../../tcp/seq.ts"
 import type { Micros } from "../../tcp/time.ts"
 import { FIN, RST, SYN } from "../../wire/tcpSegment.ts"
 import { type Environment, run } from "./assert/evaluate.ts"
@@ -12,6 +13,7 @@ import { Connections } from "./connections.ts"
 import { encodeIcmp, encodeTcp, piecesOf } from "./encode.ts"
 import { Expectations } from "./expectations.ts"
 import { Failed, Failures, refused } from "./failures.ts"
+import { type Flow, toWire } from "./flow.ts"
 import { type MakeMachine, makeVirtualMachine } from "./machine.ts"
 import { parseScript } from "./parser.ts"
 import { Passage } from "./passage.ts"
@@ -154,9 +156,21 @@ class Runner {
       flow.irs ??= action.seq.value
     }
     if ((action.flags & (FIN | RST)) !== 0) flow.ended = true
-    this.stage.machine.inject(...piecesOf(action, this.config.mss).map((piece) => encodeTcp(piece, flow)))
+    const key = this.connections.md5KeyOf(flow)
+    // Of what is in order and in the window the segments count, and one ACK answers them; else it is the one packet that it is.
+    // Where memory is accounted it is always one.
+    const joined = this.stage.machine.settings.tcpRcvbufTruesize || !this.isNext(action, flow)
+    const pieces = joined ? [action] : piecesOf(action, this.config.mss)
+    this.stage.machine.inject(...pieces.map((piece) => encodeTcp(piece, flow, key)))
     const status = this.connections.status()
     if (status !== undefined && hasFinOf(status)) flow.peerClosed = true
+  }
+
+  private isNext({ seq, flags, length }: TcpAction, flow: Flow): boolean {
+    const tcb = this.connections.status()?.tcb
+    if (tcb === undefined || !("rcv" in tcb)) return true
+    const { nxt, edge } = tcb.rcv
+    return toWire(flow, "peers", seq, (flags & SYN) !== 0) === nxt && length <= distance(edge, nxt)
   }
 
   private get callContext(): CallContext {

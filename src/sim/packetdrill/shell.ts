@@ -54,9 +54,10 @@ const parseSimple = (text: string): SimpleCommand => {
 /** What stands between bars that are not quoted. */
 const PIPED = /(?:"(?:\\.|[^"\\])*"|'[^']*'|[^|"'])+/g
 
-const grepOf = ([name, ...args]: ReadonlyArray<string>): Grep | undefined => {
+/** A command that is grep, as what it looks for; undefined: it is another one. */
+export const grepOf = ([name, ...args]: ReadonlyArray<string>): Grep | undefined => {
   const pattern = args.find((arg) => !arg.startsWith("-"))
-  if (name !== "grep" || pattern === undefined) return undefined
+  if (name === undefined || !/^e?grep$/.test(name) || pattern === undefined) return undefined
   return { pattern, inverted: args.some((arg) => /^-[a-z]*v/.test(arg)) }
 }
 

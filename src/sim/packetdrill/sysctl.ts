@@ -84,11 +84,21 @@ const WITHOUT_EFFECT: ReadonlyArray<RegExp> = [
   /^net\.inet\.tcp\.(?:log_|bb\.|hpts\.|isn_reseed)/,
   /^net\.inet\.icmp\.icmplim/,
   /^net\.core\.(?:default_qdisc|netdev_|optmem_max|busy_)/,
-  /^net\.ipv4\.tcp_(?:mem|no_metrics_save|low_latency|metrics)/,
+  /^net\.ipv4\.tcp_(?:mem|no_metrics_save|low_latency|metrics|adv_win_scale)/,
   /^net\.ipv4\.route\./,
   /^net\.ipv6\.(?:conf|route|neigh)\./,
   /^net\.ipv4\.(?:conf|neigh)\./,
 ]
+
+/** FreeBSD calls RFC 5681's congestion control by another name than Linux. */
+export const algorithmOf = (name: string): string => (name === "newreno" ? "reno" : name)
+export const algorithmName = (name: string, { profile }: TcpSettings): string =>
+  profile.name === "freebsd" && name === "reno" ? "newreno" : name
+
+/** Congestion controls that kernels have as modules, and the stack does not have. */
+export const MODULES: ReadonlySet<string> = new Set(
+  "bbr2 bic cdg chd dctcp hd highspeed htcp hybla illinois lp nv scalable vegas veno westwood yeah".split(" "),
+)
 
 /** What became of a sysctl: the settings with it, or "unknown" (listed, and otherwise without effect). */
 export type SysctlResult = TcpSettings | "unknown"
@@ -108,6 +118,7 @@ export const setSysctl = (settings: TcpSettings, name: string, value: string): S
     const chosen = values[Number(value)]
     return chosen === undefined ? "unknown" : { ...settings, profile: { ...settings.profile, [field]: chosen } }
   }
+  if (key === "net.inet.tcp.cc.algorithm") return assign(settings, "tcpCongestionControl", algorithmOf(value), 1)
   const middle = MIDDLE[key]
   if (middle !== undefined) return setMiddle(settings, middle[0], Number(value) * middle[1])
   const freebsd = FREEBSD[key]
@@ -129,26 +140,34 @@ export const withLeastRto = (settings: TcpSettings, minRto: number): TcpSettings
 }
 
 const setMiddle = (settings: TcpSettings, name: string, value: number): SysctlResult => {
-  const before: unknown = Object.entries(settings).find(([key]) => key === name)?.[1]
+  const before = settingOf(settings, name)
   if (!Array.isArray(before)) return "unknown"
   return { ...settings, [name]: [before[0], value, before[2]] }
 }
 
+const settingOf = (settings: TcpSettings, name: string): unknown =>
+  Object.hasOwn(settings, name) ? Reflect.get(settings, name) : undefined
+
+/** The same settings where nothing changes. */
+const put = (settings: TcpSettings, name: string, before: unknown, value: unknown): TcpSettings =>
+  before === value ? settings : { ...settings, [name]: value }
+
 /** The new value has the type that the setting's present one has. */
 const assign = (settings: TcpSettings, name: string, text: string, unit: number): SysctlResult => {
-  const before: unknown = Object.entries(settings).find(([key]) => key === name)?.[1]
+  const before = settingOf(settings, name)
   switch (typeof before) {
     case "boolean":
-      return { ...settings, [name]: Number(text) !== 0 }
+      return put(settings, name, before, Number(text) !== 0)
     case "number":
-      return Number.isNaN(Number(text)) ? "unknown" : { ...settings, [name]: Number(text) * unit }
+      return Number.isNaN(Number(text)) ? "unknown" : put(settings, name, before, Number(text) * unit)
     case "string":
       if (name === "tcpCongestionControl" && !isAlgorithm(text)) return "unknown"
       if (name === "tcpFastopenKey" && parseFastOpenKey(text) === undefined) return "unknown"
-      return { ...settings, [name]: text }
+      return put(settings, name, before, text)
     case "object": {
       const parts = text.trim().split(/\s+/).map(Number)
-      return Array.isArray(before) && parts.length === before.length ? { ...settings, [name]: parts } : "unknown"
+      if (!Array.isArray(before) || parts.length !== before.length) return "unknown"
+      return parts.every((part, i) => part === before[i]) ? settings : { ...settings, [name]: parts }
     }
     default:
       return "unknown"

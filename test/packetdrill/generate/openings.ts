@@ -193,9 +193,9 @@ const SYN_RECEIVED_CASES: ReadonlyArray<Case> = [
   },
   {
     slug: "syn-in-window",
-    section: "RFC 9293 section 3.10.7.4, fourth check",
-    comment: "Another SYN in the window returns a passive open to LISTEN, without a word. (Linux sends a RST.)",
-    events: ["  +.1 < S 1000:1000(0) win 32792 <mss 1000>", ...NEXT_CONNECTION],
+    section: "RFC 9293 section 3.10.7.4, fourth check, Linux's tcp_check_req",
+    comment: "Another SYN in the window returns a passive open to LISTEN; the peer is told by a RST.",
+    events: ["  +.1 < S 1000:1000(0) win 32792 <mss 1000>", "   +0 > R. !0:0(0) ack 1001", ...NEXT_CONNECTION],
   },
   {
     slug: "text",

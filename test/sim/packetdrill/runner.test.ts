@@ -182,11 +182,11 @@ describe("blocking calls", () => {
   })
 })
 
-test("--mss: a longer packet of the peer's is segments that its device has joined", () => {
+test("--mss: a longer packet of the peer's is one that its device has joined, of segments of that size", () => {
   const script = `${ESTABLISHED}
    +0 < P. 1:2501(2500) ack 1 win 32792
    +0 > . 1:1(0) ack 2501
-   +0 %{ assert tcpi_rcv_mss == 1000 and tcpi_data_segs_in == 3, (tcpi_rcv_mss, tcpi_data_segs_in) }%
+   +0 %{ assert tcpi_rcv_mss == 1000 and tcpi_data_segs_in == 1, (tcpi_rcv_mss, tcpi_data_segs_in) }%
    +0 < . 3501:5501(2000) ack 1 win 32792
    +0 > . 1:1(0) ack 2501
    +0 read(4, ..., 9000) = 2500`
@@ -262,10 +262,59 @@ describe("calls", () => {
     ],
     ["+0 getsockopt(4, SOL_TCP, TCP_INFO, {tcpi_state=TCP_ESTABLISHED}, [104]) = 0", "passed"],
     ["+0 getsockopt(4, SOL_TCP, TCP_INFO, {tcpi_state=TCP_CLOSE}, [104]) = 0", "tcpi_state: expected 7, got 1"],
-    ["+0 setsockopt(4, SOL_TCP, TCP_MD5SIG, ..., 1) = 0", "unsupported: the option TCP_MD5SIG"],
+    ["+0 getsockopt(4, SOL_SOCKET, SO_RCVBUF, [540000], [4]) = 0", "passed"],
+    ["+0 setsockopt(4, SOL_TCP, TCP_KEEPIDLE, [0], 4) = -1 EINVAL", "passed"],
+    ["+0 getsockopt(4, SOL_TCP, TCP_KEEPIDLE, [7200], [4]) = 0", "passed"],
+    ["+0 getsockopt(4, SOL_TCP, TCP_KEEPCNT, [8], [4]) = 0", "TCP_KEEPCNT: expected 8, got 9"],
+    ["+0 getsockopt(4, SOL_TCP, TCP_SYNCNT, [5], [4]) = 0", "passed"],
+    ["+0 setsockopt(4, SOL_TCP, TCP_NODELAY, [1], 2) = -1 EINVAL", "passed"],
+    [
+      "+0 setsockopt(3, SOL_TCP, TCP_DEFER_ACCEPT, [5], 4) = 0\n+0 getsockopt(3, SOL_TCP, TCP_DEFER_ACCEPT, [7], [4]) = 0",
+      "passed",
+    ],
+    ["+0 socket(..., SOCK_STREAM, 0) = 5\n+0 setsockopt(5, SOL_TCP, TCP_MAXSEG, [10], 4) = -1 EINVAL", "passed"],
+    ['+0 setsockopt(4, SOL_TCP, TCP_CONGESTION, "dctcp", 5) = 0', "unsupported: the congestion control dctcp"],
+    ['+0 setsockopt(4, SOL_TCP, TCP_CONGESTION, "dctcp", 5) = -1 ENOENT', "passed"],
+    [
+      "+0 socket(..., SOCK_STREAM, 0) = 5\n+0 getsockopt(5, SOL_TCP, TCP_INFO, {tcpi_state=TCP_CLOSE, tcpi_snd_cwnd=10, tcpi_rto=1000000}, [9]) = 0",
+      "passed",
+    ],
+    ["+0 getsockopt(3, SOL_TCP, TCP_INFO, {tcpi_state=TCP_LISTEN, tcpi_sacked=1, tcpi_rto=0}, [9]) = 0", "passed"],
+    ["+0 setsockopt(4, SOL_TCP, TCP_MD5SIG, [1], 4) = 0", "unsupported: TCP_MD5SIG without a struct tcp_md5sig"],
+    ["+0 < . 1:1(0) ack 1 win 9 <nop,nop,md5 valid>", "syntax: <md5 valid> needs a key"],
+    ["+0 < . 1:1(0) ack 1 win 9 <nop,nop,md5 0011>", "syntax: an MD5 digest has 16 octets, not 2"],
   ])("%s", (call, expected) => {
     expect(outcome(ESTABLISHED + call)).toContain(expected)
   })
+})
+
+test("packets of other connections than the one that the script is about are not looked at, but for --strict", () => {
+  const script = `${ESTABLISHED}+0 < P. 1:11(10) ack 1 win 1000
+   +0 > . 1:1(0) ack 11
+   +0 close(4) = 0
+   +0 listen(3, 1) = 0
+   +0 < S 0:0(0) win 32792 <mss 1000>
+   +0 > S. 0:0(0) ack 1 <mss 1460>`
+  expect(outcome(script)).toBe("passed")
+  expect(outcome(script, { strict: true })).toContain("the packet is not of the connection that the script is about")
+})
+
+test("--mss: a joined packet out of order is answered once", () => {
+  const script = `--mss=1000\n${ESTABLISHED.replace("<mss 1000>", "<mss 1000,nop,nop,sackOK>").replace("<mss 1460>", "<mss 1460,nop,nop,sackOK>")}
+   +0 < . 1001:4001(3000) ack 1 win 32792
+   +0 > . 1:1(0) ack 1 <nop,nop,sack 1001:4001>
+   +0 < . 1:1001(1000) ack 1 win 32792
+   +0 > . 1:1(0) ack 4001`
+  expect(outcome(script)).toBe("passed")
+})
+
+test("FreeBSD knows RFC 5681's congestion control as newreno", () => {
+  const script = `0 \`sysctl net.inet.tcp.cc.algorithm=newreno\`${ESTABLISHED}
+   +0 getsockopt(4, IPPROTO_TCP, TCP_CONGESTION, "newreno", [16]) = 0
+   +0 setsockopt(4, IPPROTO_TCP, TCP_CONGESTION, "cubic", 5) = 0
+   +0 getsockopt(4, IPPROTO_TCP, TCP_CONGESTION, "cubic", [16]) = 0
+   +0 getsockopt(4, IPPROTO_TCP, TCP_FUNCTION_BLK, {function_set_name="freebsd", pcbcnt=...}, [36]) = 0`
+  expect(outcome(script, { profile: "freebsd" })).toBe("passed")
 })
 
 test("FreeBSD numbers its states otherwise", () => {
@@ -357,6 +406,10 @@ describe("commands", () => {
     ["nstat | grep -v Tcp", '"Tcp" is not in'],
     ["nstat -n; nstat | grep TcpPassiveOpens", '"TcpPassiveOpens" is not in'],
     ["nstat -n; nstat -a | grep TcpPassiveOpens", "passed"],
+    ['grep " 0A " /proc/net/tcp /proc/net/tcp6 | grep ":1F90"', "passed"],
+    ['grep " 01 0" /proc/net/tcp | grep "0100A8C0:1F90 010200C0:9C40"', "passed"],
+    ["cat /proc/net/tcp6 | grep 1F90", '"1F90" is not in'],
+    ["grep root /etc/passwd", "unsupported: the command `grep root /etc/passwd`"],
     ["ip route change default dev tun0 mtu 1400", "unsupported: ip route while sockets are open"],
   ])("as an event: %s", (command, expected) => {
     expect(outcome(`${ESTABLISHED}+0 \`${command}\`\n`)).toContain(expected)
@@ -377,6 +430,11 @@ describe("commands", () => {
       "ip link set dev tun0 mtu 1400",
       "packet: the packet sent is not the one expected; options: expected <mss 1460>, got <mss 1360>",
     ],
+    ["ip route replace default dev tun0 fastopen_no_cookie 1", "passed"],
+    ["ip -6 route flush cache", "passed"],
+    ["sysctl -q net.ipv4.tcp_congestion_control=dctcp", "unsupported: the congestion control dctcp"],
+    ["sysctl -q net.ipv4.tcp_ecn=3", "unsupported: accurate ECN (tcp_ecn=3)"],
+    ["ss -tni | grep cubic", "unsupported: the command `ss -tni | grep cubic`"],
     ["ip link set dev tun0 down", "unsupported: the command `ip link set dev tun0 down`"],
     ["ip tcp_metrics flush all > /dev/null 2>&1", "passed"],
     ["ip route show", "passed"],
@@ -384,6 +442,12 @@ describe("commands", () => {
     ["cat /proc/net/netstat | grep TcpExt", "unsupported: the command `cat /proc/net/netstat | grep TcpExt`"],
     ["tc qdisc replace dev tun0 root pfifo", "passed"],
     ["tc qdisc replace dev tun0 root fq", "passed"],
+    ["tc qdisc delete dev tun0 root 2>/dev/null ; tc qdisc add dev tun0 root pfifo", "passed"],
+    ["tc qdisc add dev tun0 root pfifo limit 0", "unsupported: the command `tc qdisc add dev tun0 root pfifo limit 0`"],
+    [
+      "tc qdisc add dev tun0 root netem delay 10ms",
+      "unsupported: the command `tc qdisc add dev tun0 root netem delay 10ms`",
+    ],
     ["ethtool -K tun0 tso off gso off", "passed"],
     ["kldload -n tcp_rack", "passed"],
     ["kldload ipfw", "unsupported: the kernel module ipfw"],

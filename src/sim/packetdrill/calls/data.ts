@@ -23,6 +23,7 @@ import {
 } from "./context.ts"
 import { inqMessages, receiveError, watchOf } from "./errorQueue.ts"
 import { openTo, withTimeout } from "./open.ts"
+import { isReadable } from "./poll.ts"
 
 const { MSG_DONTWAIT = 0, MSG_WAITALL = 0, MSG_NOSIGNAL = 0, MSG_FASTOPEN = 0, MSG_OOB = 0 } = SYMBOLS
 const { MSG_PEEK = 0, MSG_MORE = 0, MSG_EOR = 0, MSG_ZEROCOPY = 0, MSG_ERRQUEUE = 0 } = SYMBOLS
@@ -105,11 +106,22 @@ export const receive = (context: CallContext, action: CallAction, length: number
   if (isResult(file)) return immediate(file)
   checkFlags(action, flags, MSG_PEEK)
   const waits = !file.nonBlocking && (flags & MSG_DONTWAIT) === 0
-  const wanted = (flags & MSG_WAITALL) !== 0 && waits ? length : Math.min(1, length)
+  // Linux's sock_rcvlowat.
+  const wanted = !waits
+    ? Math.min(1, length)
+    : (flags & MSG_WAITALL) !== 0
+      ? length
+      : Math.min(length, file.options.receiveLowWater)
+  const deadline = file.receiveTimeout === 0 ? OFF : context.machine.now + file.receiveTimeout
   let received = 0
+  let asleep = false
   const poll = (): CallResult | "blocks" => {
     const status = statusOf(context, file)
     if (file.role !== "connection" || file.id === undefined || status === undefined) return failed("ENOTCONN")
+    // A reader that sleeps is not woken by less, even where it wants less (tcp_data_ready).
+    const late = deadline !== OFF && context.machine.now >= deadline
+    if (asleep && !late && !isReadable(context, file)) return "blocks"
+    asleep = true
     if ((flags & MSG_PEEK) !== 0) received = 0
     const outcome = take(context, file, length - received, (flags & MSG_PEEK) !== 0)
     received += outcome.count
@@ -119,9 +131,9 @@ export const receive = (context: CallContext, action: CallAction, length: number
       const error = status.state === "CLOSE-WAIT" ? undefined : takeError(context, file)
       return received === 0 && error !== undefined && !outcome.ended ? failed(error) : done(received)
     }
-    return waits ? "blocks" : received > 0 ? done(received) : failed("EAGAIN")
+    if (received > 0 && (late || !waits)) return done(received)
+    return waits ? "blocks" : failed("EAGAIN")
   }
-  const deadline = file.receiveTimeout === 0 ? OFF : context.machine.now + file.receiveTimeout
   return { poll: withTimeout(context, deadline, poll), deadline }
 }
 
@@ -133,16 +145,18 @@ const take = (
   peek: boolean,
 ): { readonly count: number; readonly over: boolean; readonly ended: boolean } => {
   const { host, now } = context.machine
+  const skipped = peek ? Math.max(0, file.peekOffset) : 0
   let count = 0
   while (file.id !== undefined && count < max) {
-    const bytes = peek ? host.peek(file.id, max) : host.read(file.id, max - count, now)
-    if (bytes === "empty") return { count, over: false, ended: false }
+    const bytes = peek ? host.peek(file.id, skipped + max) : host.read(file.id, max - count, now)
+    if (bytes === "empty") break
     if (bytes === "end" || isRefused(bytes)) {
       return { count, over: true, ended: file.flow?.peerClosed === true || pendingError(context, file) === undefined }
     }
-    count += bytes.length
+    count += Math.max(0, bytes.length - skipped)
     if (peek) break
   }
+  if (file.peekOffset >= 0) file.peekOffset = Math.max(0, file.peekOffset + (peek ? count : -count))
   return { count, over: false, ended: false }
 }
 

@@ -96,7 +96,7 @@ export const listen: Call = (context, action) => {
     context.listening({ address: config.local, port: statusOf(context, file)?.local.port ?? local.port })
     return immediate(done(0))
   }
-  const options = { ...file.options, fastOpen: file.options.fastOpen || fastOpenOfAll(context, backlog) }
+  const { options } = file
   const id = host.listen({ address: local.address, port: local.port, backlog, options }, now)
   if (isRefused(id)) return immediate(failed(id.errno))
   file.id = id
@@ -105,14 +105,6 @@ export const listen: Call = (context, action) => {
   context.listening({ address: config.local, port: statusOf(context, file)?.local.port ?? local.port })
   return immediate(done(0))
 }
-
-/** Linux's inet_listen: with these bits of tcp_fastopen (server, and all servers) a listener need not ask for it. */
-const FAST_OPEN_OF_ALL = 0x402
-
-const fastOpenOfAll = ({ config, machine }: CallContext, backlog: number): number =>
-  (machine.settings.tcpFastopen & FAST_OPEN_OF_ALL) === FAST_OPEN_OF_ALL && config.settings.profile.name === "linux"
-    ? backlog
-    : 0
 
 const anyOf = (local: IpAddress): IpAddress => (local.family === 4 ? UNSPECIFIED4 : UNSPECIFIED6)
 
@@ -136,6 +128,7 @@ export const accept: Call = (context, action) => {
     accepted.connected = true
     accepted.options = file.options
     accepted.linger = file.linger
+    accepted.peekOffset = file.peekOffset
     accepted.zeroCopy = file.zeroCopy
     for (const [name, value] of file.noted) accepted.noted.set(name, value)
     accepted.nonBlocking = (flags & NONBLOCK) !== 0

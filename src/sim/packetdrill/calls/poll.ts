@@ -1,3 +1,4 @@
+import { worthWaking } from "../../../tcp/calls.ts"
 import { isSynchronized } from "../../../tcp/tcb.ts"
 import { type Micros, OFF } from "../../../tcp/time.ts"
 import type { Expression } from "../ast.ts"
@@ -18,7 +19,9 @@ import {
 
 const { POLLIN = 0, POLLOUT = 0, POLLERR = 0, POLLHUP = 0, POLLNVAL = 0, POLLRDHUP = 0 } = SYMBOLS
 const { POLLRDNORM = 0, POLLWRNORM = 0 } = SYMBOLS
-const { EPOLLET = 0, EPOLLONESHOT = 0 } = SYMBOLS
+const { EPOLLET = 0, EPOLLONESHOT = 0, EPOLLEXCLUSIVE = 0, EPOLLWAKEUP = 0 } = SYMBOLS
+/** What may stand beside EPOLLEXCLUSIVE, which can only be added (epoll_ctl(2)). */
+const WITH_EXCLUSIVE = POLLIN | POLLOUT | POLLERR | POLLHUP | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE
 
 /** What poll(2) says of a socket now: Linux's tcp_poll, case by case. */
 const readiness = (context: CallContext, file: SocketFile): number => {
@@ -34,11 +37,16 @@ const readiness = (context: CallContext, file: SocketFile): number => {
   const readEnd = tcb.rcv.fin || file.readShut
   if (readEnd && tcb.snd.fin) ready |= POLLHUP
   if (readEnd) ready |= POLLIN | POLLRDNORM | POLLRDHUP
-  if (status.recvQ > 0) ready |= POLLIN | POLLRDNORM
-  // Writable from a third of free room on (sk_stream_is_writeable).
-  if (tcb.snd.fin || status.room * 3 >= status.room + tcb.queue.length) ready |= POLLOUT | POLLWRNORM
+  // SO_RCVLOWAT, unless so much cannot come (tcp_stream_is_readable).
+  const enough = status.recvQ >= file.options.receiveLowWater || tcb.rcv.buf - tcb.rcv.unread <= tcb.rcv.mss
+  if (status.recvQ > 0 && enough) ready |= POLLIN | POLLRDNORM
+  if (tcb.snd.fin || worthWaking(tcb)) ready |= POLLOUT | POLLWRNORM
   return ready
 }
+
+/** There is something to read, or to be told. */
+export const isReadable = (context: CallContext, file: SocketFile): boolean =>
+  (readiness(context, file) & (POLLIN | POLLERR | POLLHUP)) !== 0
 
 export const poll: Call = (context, action) => {
   const { definitions } = context.config
@@ -104,6 +112,9 @@ export const epollCtl: Call = (context, action) => {
   const fields = event === undefined || isEllipsis(event) ? [] : fieldsOf(event, "an epoll_event")
   const events = numberOr(fieldOf(fields, "events"), definitions, "events", 0)
   const data = numberOr(fieldOf(fields, "fd", "u32", "u64", "ptr", "data"), definitions, "data", fd)
+  const before = epoll.interest.get(fd)?.events ?? 0
+  const exclusive = ((events | before) & EPOLLEXCLUSIVE) !== 0
+  if (exclusive && (operation !== CTL_ADD || (events & ~WITH_EXCLUSIVE) !== 0)) return immediate(failed("EINVAL"))
   epoll.interest.set(fd, { events, data, reported: false })
   return immediate(done(0))
 }

@@ -1,11 +1,13 @@
 import type { CallAction } from "../ast.ts"
 import { unsupported } from "../scriptError.ts"
 import type { Attempt, Call, CallContext } from "./context.ts"
+import { fcntl, ioctl } from "./control.ts"
 import { readv, recv, recvmsg, send, sendmsg, writev } from "./data.ts"
+import { getsockopt } from "./getsockopt.ts"
 import { accept, bind, close, connect, listen, open, shutdown, socket } from "./open.ts"
-import { fcntl, getsockopt, ioctl, setsockopt } from "./options.ts"
 import { pipe, read, sendfile, splice, write } from "./pipe.ts"
 import { epollCreate, epollCtl, epollWait, poll } from "./poll.ts"
+import { setsockopt } from "./setsockopt.ts"
 
 const CALLS: Readonly<Record<string, Call>> = {
   socket,
