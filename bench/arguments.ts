@@ -12,14 +12,16 @@ export interface Arguments {
   readonly only: string
   /** Where pictures go; empty: none are drawn. */
   readonly svg: string
+  /** The page whose tables are written anew; empty: none. */
+  readonly page: string
   /** Under what name of bench/results the report is kept; empty: it is not. */
   readonly save: string
   readonly help: boolean
 }
 
-export const USAGE = `usage: bun run bench [GROUP ...] [--quick] [--json] [--only TEXT] [--svg DIR] [--save NAME]
+export const USAGE = `usage: bun run bench [GROUP ...] [--quick] [--json] [--only TEXT] [--svg DIR] [--page FILE] [--save NAME]
        bun run bench compare A B [--only TEXT]
-       bun run bench draw A --svg DIR
+       bun run bench draw A [--svg DIR] [--page FILE]
 
   Groups, without one all of them:
   micro    codecs, reducers and the host without I/O; no privilege
@@ -36,6 +38,7 @@ export const USAGE = `usage: bun run bench [GROUP ...] [--quick] [--json] [--onl
 
   --only TEXT  those whose name has TEXT in it
   --svg DIR    pictures of device, peers and growth
+  --page FILE  writes the tables of budget, micro and growth into a page that has places for them, as docs/speed.md
   --save NAME  keeps the report as bench/results/NAME.json`
 
 const isGroup = (word: string): word is Group => GROUPS.some((group) => group === word)
@@ -50,6 +53,7 @@ export const readArguments = (argv: ReadonlyArray<string>): Arguments => {
       quick: { type: "boolean", default: false },
       only: { type: "string", default: "" },
       svg: { type: "string", default: "" },
+      page: { type: "string", default: "" },
       save: { type: "string", default: "" },
       help: { type: "boolean", short: "h", default: false },
     },
@@ -64,7 +68,7 @@ export const readArguments = (argv: ReadonlyArray<string>): Arguments => {
 /** What can be asked of reports that were kept. */
 export type Kept =
   | { readonly _tag: "Compare"; readonly before: string; readonly after: string; readonly only: string }
-  | { readonly _tag: "Draw"; readonly result: string; readonly svg: string }
+  | { readonly _tag: "Draw"; readonly result: string; readonly svg: string; readonly page: string }
 
 /** The words after `compare` or `draw`; undefined where `argv` asks for neither. Throws as `readArguments` does. */
 export const readKept = ([command, ...words]: ReadonlyArray<string>): Kept | undefined => {
@@ -72,15 +76,19 @@ export const readKept = ([command, ...words]: ReadonlyArray<string>): Kept | und
   const { values, positionals } = parseArgs({
     args: words,
     allowPositionals: true,
-    options: { only: { type: "string", default: "" }, svg: { type: "string", default: "" } },
+    options: {
+      only: { type: "string", default: "" },
+      svg: { type: "string", default: "" },
+      page: { type: "string", default: "" },
+    },
   })
   const [first, second, ...rest] = positionals
   if (command === "compare") {
     if (first === undefined || second === undefined || rest.length > 0) throw new Error("compare takes two results")
     return { _tag: "Compare", before: first, after: second, only: values.only }
   }
-  if (first === undefined || second !== undefined || values.svg === "") {
-    throw new Error("draw takes one result, and --svg a directory")
+  if (first === undefined || second !== undefined || (values.svg === "" && values.page === "")) {
+    throw new Error("draw takes one result, and --svg a directory or --page a file")
   }
-  return { _tag: "Draw", result: first, svg: values.svg }
+  return { _tag: "Draw", result: first, svg: values.svg, page: values.page }
 }

@@ -2,17 +2,16 @@
 import { type Arguments, type Group, type Kept, readArguments, readKept, USAGE } from "./arguments.ts"
 import { budgetSections } from "./budget/sections.ts"
 import { compare } from "./compare.ts"
-
 import { deviceSections } from "./device/sections.ts"
 import { floodSections } from "./flood/sections.ts"
 import { growthSections } from "./growth/sections.ts"
 import { describeMachine, machine, stolenTicks } from "./machine.ts"
 import { microSections } from "./micro/sections.ts"
+import { writePage } from "./page.ts"
 import { peerSections } from "./peers/sections.ts"
 import { writePictures } from "./pictures.ts"
 import { progressDone } from "./progress.ts"
 import { print, type Report, type Section } from "./report.ts"
-
 import { loadReport, saveReport } from "./results.ts"
 import { simSections } from "./sim/sections.ts"
 import { wireSections } from "./wire/sections.ts"
@@ -50,10 +49,21 @@ const run = async (given: Arguments): Promise<void> => {
   if (given.json) console.log(JSON.stringify(report, undefined, 2))
   else console.log(`The hypervisor took ${stolen.toFixed(1)}% of the time meanwhile.`)
   const files: Array<string> = []
-  if (given.svg !== "") files.push(...(await writePictures(given.svg, report)))
+  files.push(...(await publish(given, report)))
   if (given.save !== "") files.push(await saveReport(given.save, report))
   // Standard output is the report's.
   for (const file of files) console.error(`bench: ${file}`)
+}
+
+/** Pictures and tables; says which files they are in. */
+const publish = async (to: { readonly svg: string; readonly page: string }, report: Report) => {
+  const files: Array<string> = []
+  if (to.svg !== "") files.push(...(await writePictures(to.svg, report)))
+  if (to.page !== "") {
+    await writePage(to.page, report)
+    files.push(to.page)
+  }
+  return files
 }
 
 const ofKept = async (kept: Kept): Promise<void> => {
@@ -61,7 +71,7 @@ const ofKept = async (kept: Kept): Promise<void> => {
     case "Compare":
       return console.log(compare(await loadReport(kept.before), await loadReport(kept.after), kept.only))
     case "Draw": {
-      const files = await writePictures(kept.svg, await loadReport(kept.result))
+      const files = await publish(kept, await loadReport(kept.result))
       if (files.length === 0) throw new Error(`${kept.result} has nothing to draw`)
       for (const file of files) console.error(`bench: ${file}`)
     }

@@ -51,7 +51,7 @@ export const FULL: Effort = { samples: 15, sampleMillis: 20, warmUpMillis: 300 }
 export const QUICK: Effort = { samples: 5, sampleMillis: 8, warmUpMillis: 150 }
 
 /** Processor time of this thread, nanoseconds: what other processes take meanwhile does not count. */
-const threadNanos = (): number => {
+export const threadNanos = (): number => {
   const { user, system } = process.threadCpuUsage()
   return (user + system) * 1000
 }

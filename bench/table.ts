@@ -15,6 +15,18 @@ export const table = (
   return [line(head), widths.map((width) => "-".repeat(width)).join("  "), ...rows.map(line)].join("\n")
 }
 
+/** The same as a table of Markdown. */
+export const markdown = (head: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string => {
+  const widths = head.map((title, column) =>
+    Math.max(3, title.length, ...rows.map((row) => (row[column] ?? "").length)),
+  )
+  const pad = (cell: string, column: number): string =>
+    column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)
+  const line = (cells: ReadonlyArray<string>): string => `| ${cells.map(pad).join(" | ")} |`
+  const rule = widths.map((width, column) => (column === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`))
+  return [line(head), line(rule), ...rows.map(line)].join("\n")
+}
+
 /** Three figures that count, thousands apart. */
 export const figure = (n: number): string => {
   if (!Number.isFinite(n)) return "-"

@@ -34,7 +34,7 @@ const PLACES: ReadonlyArray<readonly [place: RegExp, part: Part]> = [
   [/\/ffi\//, "system call"],
   [/\/src\/device\/(poller|clock)/, "event loop, collection"],
   [/\/src\/device\//, "device"],
-  [/\/src\/wire\/(checksum|words)\.ts/, "checksum"],
+  [/\/src\/wire\/(checksum|vectorSum|words)\.ts/, "checksum"],
   [/\/src\/host\/(encode|pieceHeaders|segmentHeaders)\.ts/, "encode"],
   [/\/src\/tcp\/sendQueue\.ts/, "encode"],
   [/\/src\/wire\/tcpOptionLayout\.ts/, "encode"],

@@ -142,13 +142,13 @@ static void accept_all(struct conn *l)
     }
 }
 
-/* Returns 0 when the socket is full. */
+/* Returns 0 when the socket is full, -1 when the client has gone: it would be ready, with an error, for ever. */
 static int send_held(struct conn *c)
 {
     while (c->held_from < c->held_to) {
         ssize_t n = send(c->fd, c->held + c->held_from, c->held_to - c->held_from, MSG_NOSIGNAL);
         if (n < 0)
-            return 0;
+            return errno == EAGAIN ? 0 : -1;
         c->held_from += n;
     }
     return 1;
@@ -165,8 +165,13 @@ static void serve_one(struct conn *c, uint32_t events)
                 break;
         }
     }
-    if (c->service == ECHO && !send_held(c))
-        return watch(c, EPOLLOUT);
+    if (c->service == ECHO) {
+        int sent = send_held(c);
+        if (sent < 0)
+            return forget(c);
+        if (!sent)
+            return watch(c, EPOLLOUT);
+    }
     for (int i = 0; i < 4; i++) {
         ssize_t n = recv(c->fd, buffer, CHUNK, 0);
         if (n == 0 || (n < 0 && errno != EAGAIN))
@@ -176,6 +181,8 @@ static void serve_one(struct conn *c, uint32_t events)
         if (c->service != ECHO)
             continue;
         ssize_t m = send(c->fd, buffer, n, MSG_NOSIGNAL);
+        if (m < 0 && errno != EAGAIN)
+            return forget(c);
         if (m < 0)
             m = 0;
         if (m < n) {

@@ -44,9 +44,9 @@ const rate = (job: string, by: string, unit: string, [low, median, high]: Spread
 type Spread = readonly [low: number, median: number, high: number]
 
 /** A server whose event loop is watched. */
-const startServer = async ({ kind, name, address, kernel }: Way) => {
+const startServer = async ({ kind, name, address, kernel }: Way, ...flags: ReadonlyArray<string>) => {
   const script = join(import.meta.dir, "../peers/server.ts")
-  const words = [process.execPath, script, name, `${address}/24`, kernel, kind, "watched"]
+  const words = [process.execPath, script, name, `${address}/24`, kernel, kind, "watched", ...flags]
   const child = Bun.spawn(words, { stdin: "pipe", stdout: "pipe", stderr: "inherit" })
   const decoder = new TextDecoder()
   const reader = child.stdout.getReader()
@@ -133,7 +133,7 @@ const atRest = async ({ pid }: Server, address: string, { latency }: Clients, { 
 }
 
 let steps = 0
-const step = (title: string): void => progress(steps++, WAYS.length * (JOBS.length + 1) + 2, title)
+const step = (title: string): void => progress(steps++, WAYS.length * (JOBS.length + 1) + 3, title)
 
 const measureAll = async (clients: Clients, plan: Plan): Promise<void> => {
   for (const way of WAYS) {
@@ -148,7 +148,19 @@ const measureAll = async (clients: Clients, plan: Plan): Promise<void> => {
       await server.stop()
     }
   }
+  await busyAfterSilence(clients, plan)
   await kernelAfterSilence(clients, plan)
+}
+
+/** Of a stack that does not sleep for so short a time; see `busyPoll` of the stack's options. */
+const busyAfterSilence = async (clients: Clients, plan: Plan): Promise<void> => {
+  const [way] = WAYS
+  const server = await startServer(way, "busy")
+  try {
+    await afterSilence(`TAP, ${way.kind}, busyPoll`, way.address, clients, plan)
+  } finally {
+    await server.stop()
+  }
 }
 
 const main = async (): Promise<void> => {

@@ -4,9 +4,10 @@ import type { Section } from "../report.ts"
 
 /** Title of the section that has a picture. */
 export const DEVICES = "Devices"
+export const LOOP = "The loop"
 
 export const deviceSections = async (given: Arguments): Promise<ReadonlyArray<Section>> => [
   ...(await measureInside("device/inside.ts", DEVICES, given)),
   // Named cases are the devices'.
-  ...(given.only === "" ? await measureInside("device/loop.ts", "The loop", given) : []),
+  ...(given.only === "" ? await measureInside("device/loop.ts", LOOP, given) : []),
 ]

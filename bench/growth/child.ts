@@ -2,7 +2,6 @@
  * One scene in a process of its own, so that no other's heap is collected with it: `bun child.ts KIND COUNT`.
  * Says what it has over IPC, then takes a sample of each case as often as it is asked.
  */
-import { sample } from "../measure.ts"
 import type { Answer, Question } from "./children.ts"
 import { KINDS, makeScene } from "./scenes.ts"
 
@@ -22,11 +21,13 @@ const collection = (): number => {
 
 // Whoever asked is gone.
 process.on("disconnect", () => process.exit())
-process.on("message", ({ millis }: Question) => {
-  say({ _tag: "Sampled", nanos: cases.map((one) => sample(one, millis)) })
+process.on("message", async ({ millis }: Question) => {
+  const nanos: Array<number> = []
+  for (const one of cases) nanos.push(await one.sample(millis))
+  say({ _tag: "Sampled", nanos })
 })
 
-const { sizes, cases } = makeScene(kind, Number(count))
+const { sizes, cases } = await makeScene(kind, Number(count))
 say({
   _tag: "Ready",
   sizes,

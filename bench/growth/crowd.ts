@@ -26,8 +26,8 @@ const START: Micros = 1_000_000
 /** Longer than a host waits between two looks for connections that nothing happens to. */
 const ROUND: Micros = 200_000
 
-/** More than there are ever peers. */
-const MOST = 1 << 20
+/** More than there are ever peers: a listener keeps the last quarter of its SYN queue for those it knows. */
+const MOST = 1 << 21
 
 export interface CrowdOptions {
   /** Peers that can be told apart. */

@@ -4,6 +4,7 @@ import type { Picture } from "../pictures.ts"
 import type { Section } from "../report.ts"
 import { FILLED, UNIT } from "./reassembly.ts"
 import { IN_FLIGHT } from "./scoreboard.ts"
+import { WIRED } from "./wire.ts"
 
 /** A number of a plot, with its spread. */
 interface Reading {
@@ -22,8 +23,26 @@ export const drawGrowth = (sections: ReadonlyArray<Section>): ReadonlyArray<Pict
   const many = readings.filter(({ point }) => point.chart !== UNIT && point.chart !== IN_FLIGHT)
   return [
     ...draw("growth", "Time and memory as numbers grow", "how many there are", many, [
-      panel("Time of one", "ns", many.filter(isTime)),
-      panel("Memory of each", "octets of heap", ofUnit(many, "octets each")),
+      panel(
+        "Time of one",
+        "ns",
+        many.filter((reading) => isTime(reading) && !isWired(reading)),
+      ),
+      panel(
+        "Time of one over a memory wire, two whole stacks",
+        "ns",
+        many.filter((reading) => isTime(reading) && isWired(reading)),
+      ),
+      panel(
+        "Memory of each",
+        "octets of heap",
+        many.filter((reading) => isSize(reading) && !isWired(reading)),
+      ),
+      panel(
+        "Memory of one end over a memory wire",
+        "octets of heap",
+        many.filter((reading) => isSize(reading) && isWired(reading)),
+      ),
       panel("One collection of the heap, all threads", "ms", ofUnit(many, "ms"), nameByWhat),
     ]),
     ...draw("growth-reassembly", "Segments out of order", "segments held already", held, [
@@ -51,6 +70,9 @@ const readingsOf = ({ costs = [], rates = [] }: Section): ReadonlyArray<Reading>
 
 const isHeld = ({ point }: Reading): boolean => point.line !== FILLED
 const isTime = ({ unit }: Reading): boolean => unit.startsWith("ns/")
+/** What one alone takes is its host. */
+const isSize = ({ unit, point }: Reading): boolean => unit === "octets each" && point.at > 1
+const isWired = ({ point }: Reading): boolean => point.chart === WIRED
 const ofUnit = (readings: ReadonlyArray<Reading>, wanted: string): ReadonlyArray<Reading> =>
   readings.filter(({ unit }) => unit === wanted)
 

@@ -1,11 +1,12 @@
-import { heapStats } from "bun:jsc"
 import { ACK, EMPTY, PSH, RST } from "../../src/wire/tcpSegment.ts"
-import type { Case } from "../measure.ts"
+import { type Case, sample } from "../measure.ts"
 import { PAYLOAD } from "../micro/scene.ts"
 import { Crowd, type CrowdOptions, memory, sentIn } from "./crowd.ts"
+import { held, randomBelow } from "./held.ts"
+import { wireScene } from "./wire.ts"
 
 /** What grows. */
-export const KINDS = ["connections", "timers", "requests"] as const
+export const KINDS = ["connections", "wire", "timers", "requests"] as const
 export type Kind = (typeof KINDS)[number]
 
 /** Octets that each of them takes, by the name of what they had been through. */
@@ -13,7 +14,20 @@ export type Sizes = Readonly<Record<string, number>>
 
 export interface Scene {
   readonly sizes: Sizes
-  /** The operation of each case is one segment, or one exchange, of one of them. */
+  readonly cases: ReadonlyArray<Probe>
+}
+
+/** What is measured in a scene; its operation is one segment, or one exchange, of one of them. */
+export interface Probe {
+  readonly name: string
+  readonly per: string
+  readonly octets: number | undefined
+  /** Works for so long, and says how many nanoseconds of the thread one operation took. */
+  readonly sample: (millis: number) => Promise<number>
+}
+
+interface HostScene {
+  readonly sizes: Sizes
   readonly cases: ReadonlyArray<Case>
 }
 
@@ -26,16 +40,28 @@ const DATA = new Uint8Array(PAYLOAD).fill(0x61)
 /** A time that does not pass during a measurement. */
 const NEVER = 100_000_000
 
-export const makeScene = (kind: Kind, count: number): Scene => {
+export const makeScene = async (kind: Kind, count: number): Promise<Scene> => {
   switch (kind) {
     case "connections":
-      return connections(count)
+      return probed(connections(count))
+    case "wire":
+      return wireScene(count)
     case "timers":
-      return timers(count)
+      return probed(timers(count))
     case "requests":
-      return requests(count)
+      return probed(requests(count))
   }
 }
+
+const probed = ({ sizes, cases }: HostScene): Scene => ({
+  sizes,
+  cases: cases.map((one) => ({
+    name: one.name,
+    per: one.per,
+    octets: one.octets,
+    sample: async (millis) => sample(one, millis),
+  })),
+})
 
 /** Enough of them, in hosts of `count` each, that the heap's own unevenness does not show. */
 const ENOUGH = 4000
@@ -48,13 +74,6 @@ const grown = (crowds: ReadonlyArray<Crowd>, count: number, work: (crowd: Crowd)
   const before = held()
   for (const crowd of crowds) work(crowd)
   return (held() - before) / (crowds.length * count)
-}
-
-export const held = (): number => {
-  Bun.gc(true)
-  Bun.gc(true)
-  const { heapSize, extraMemorySize } = heapStats()
-  return heapSize + extraMemorySize
 }
 
 /**
@@ -73,23 +92,12 @@ const firstOf = (crowds: ReadonlyArray<Crowd>): Crowd => {
   return first
 }
 
-/** The same sequence in every run. */
-const randomBelow = (count: number): (() => number) => {
-  let x = 1
-  return () => {
-    x ^= x << 13
-    x ^= x >>> 17
-    x ^= x << 5
-    return (x >>> 0) % count
-  }
-}
-
 /**
  * Established connections touched at random, each with an answer out that is not acknowledged: its
  * retransmission timer is armed. Every touch is a batch of its own, so that the work is the same
  * whether the next one is of the same connection or of another. Few are never put to rest.
  */
-const connections = (count: number): Scene => {
+export const connections = (count: number): HostScene => {
   const profile = { minRto: NEVER, maxRto: 2 * NEVER }
   const ask = (crowd: Crowd, n: number): void => {
     crowd.give(crowd.frame(n, ACK | PSH, REQUEST, out))
@@ -175,7 +183,7 @@ const expected = (sent: number, count: number): number => {
  * Delayed ACKs, of which as many wait as there are connections: with every segment one is armed, and
  * the oldest is due. The connections take turns in an order that memory does not follow.
  */
-const timers = (count: number): Scene => {
+const timers = (count: number): HostScene => {
   const step = 10
   const profile = { initialQuickAcks: 0, delayedAck: count * step }
   const crowd = new Crowd({ peers: count, profile })
@@ -228,7 +236,7 @@ const coprime = (count: number): number => {
 }
 
 /** Half-open requests that wait for their ACK; another one comes and goes. */
-const requests = (count: number): Scene => {
+const requests = (count: number): HostScene => {
   const profile = { initialRto: NEVER, maxRto: 2 * NEVER }
   const rehearsed = rehearse({ profile }, (crowd) => crowd.request(0, ENOUGH))
   const crowds = crowdsOf(count, { profile }, PASS)

@@ -6,6 +6,7 @@ import { type Child, startChild } from "./children.ts"
 import { reassemblyCases } from "./reassembly.ts"
 import { KINDS, type Kind } from "./scenes.ts"
 import { scoreboardCases } from "./scoreboard.ts"
+import { WIRED } from "./wire.ts"
 
 const COUNTS = [1, 100, 10_000, 100_000, 1_000_000] as const
 const QUICK_COUNTS = COUNTS.slice(0, -1)
@@ -16,21 +17,24 @@ const QUICK_EFFORT = { samples: 3, millis: 15, warmUp: 150 }
 
 const TITLES: Readonly<Record<Kind, string>> = {
   connections: "Established connections",
+  wire: "Connections over a memory wire",
   timers: "Timers armed",
   requests: "Half-open requests",
 }
 
 const METHODS: Readonly<Record<Kind, string>> = {
   connections:
-    "connections touched at random, each a batch of its own: two segments of 1448 octets and one ACK, or a request of 64 octets and its answer; every connection has a retransmission timer armed. Octets of JavaScript heap, with tables, buffers and timers.",
+    "src/host alone, connections touched at random, each a batch of its own: two segments of 1448 octets and one ACK, or a request of 64 octets and its answer; every connection has a retransmission timer armed. Octets of JavaScript heap, with tables, buffers and timers.",
+  wire: "two stacks in one process, with runtime and applications: 256 requests of 64 octets at a time, each on a connection touched at random, are answered; processor time of both ends together. Octets of JavaScript heap of one end, the device's and the application's included; connections that nothing happens to are at rest where they are many, and wake up for a request.",
   timers:
-    "as many delayed ACKs wait as there are connections: every step arms one, and the oldest is sent by its timer; 64 octets each, connections in an order that memory does not follow.",
+    "src/host alone, as many delayed ACKs wait as there are connections: every step arms one, and the oldest is sent by its timer; 64 octets each, connections in an order that memory does not follow.",
   requests:
-    "so many requests wait for their ACK, another one comes and goes. Octets of JavaScript heap, timer included.",
+    "src/host alone, so many requests wait for their ACK, another one comes and goes. Octets of JavaScript heap, timer included.",
 }
 
 const OF: Readonly<Record<Kind, string>> = {
   connections: "connections",
+  wire: WIRED,
   timers: "timers",
   requests: "half-open requests",
 }
@@ -92,7 +96,7 @@ const grow = async (kind: Kind, quick: boolean): Promise<Section> => {
   }
   return {
     title: TITLES[kind],
-    method: `src/host alone, ${METHODS[kind]} Each number of them in a process of its own, whose thread's processor time is taken, samples in turn.`,
+    method: `${METHODS[kind]} Each number of them in a process of its own, whose thread's processor time is taken, samples in turn.`,
     costs: bySeries(scenes.flatMap(({ count, child, samples }) => costs(OF[kind], count, child, samples))),
     rates: bySeries(scenes.flatMap(({ count, child }) => sizes(OF[kind], count, child))),
     leftOut,

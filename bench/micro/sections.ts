@@ -6,6 +6,9 @@ import { codecCases } from "./codec.ts"
 import { hostCases } from "./host.ts"
 import { IN_ORDER, reducerCases } from "./reducer.ts"
 
+export const REDUCERS = "Reducers"
+export const HOST = "Host and transmit path"
+
 const METHOD =
   "processor time of one thread, in memory; the cases take turns (A B C A B C), so each shares the compiler and the noise"
 
@@ -30,13 +33,9 @@ export const microSections = ({ quick, only }: Arguments): ReadonlyArray<Section
   }
   return [
     ...section("Codecs", `src/wire; decode: Ethernet, IPv4 and TCP with checksums; ${METHOD}.`, codecCases()),
-    ...section("Reducers", `src/tcp alone, segments made beforehand; ${METHOD}.`, reducerCases()).map(
+    ...section(REDUCERS, `src/tcp alone, segments made beforehand; ${METHOD}.`, reducerCases()).map(
       (reducers): Section => ({ ...reducers, goals: goals(reducers) }),
     ),
-    ...section(
-      "Host and transmit path",
-      `src/host and src/host/encode.ts, frames made beforehand; ${METHOD}.`,
-      hostCases(),
-    ),
+    ...section(HOST, `src/host and src/host/encode.ts, frames made beforehand; ${METHOD}.`, hostCases()),
   ]
 }

@@ -20,7 +20,15 @@ const WIDTH = 2 * PANEL.left + COLUMNS * PANEL.width + PANEL.gapX
 
 /** The order of the rows; whoever else there is comes last. */
 const KERNEL = "kernel, veth"
-const ORDER = [KERNEL, "netfold, offload", "netfold, plain", "lwIP, plain", "gVisor, GSO", "gVisor, plain"]
+const ORDER = [
+  KERNEL,
+  "netfold, offload",
+  "kernel, veth, plain",
+  "netfold, plain",
+  "lwIP, plain",
+  "gVisor, GSO",
+  "gVisor, plain",
+]
 const MEMORY = "netfold twice, memory"
 
 const rank = ({ by }: Rate): number => {

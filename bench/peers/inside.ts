@@ -101,7 +101,7 @@ const idle = async (
     for (const way of ways) {
       step(way.name)
       if (way.start === undefined || way.idle === undefined) continue
-      const server = await way.start()
+      const server = await way.start(true)
       const sample = await idleOf(way.idle(server, 1, IDLE_CONNECTIONS))
       await server.stop()
       if (sample.error === "") all.set(way, [...(all.get(way) ?? []), [sample.open, sample.echoed]])
@@ -156,7 +156,7 @@ const main = async (): Promise<void> => {
     }
     const section: Section = {
       title: "Peers",
-      method: `bench/client/load.c on the kernel's stack against each server, MTU 1500, or two netfold stacks in one thread; ratio to ${ways[0]?.name}; the ways take turns; cpu: user+system, per cent of one core, of the server over its whole run; memory: growth of the server's resident memory.`,
+      method: `bench/client/load.c on the kernel's stack against each server, MTU 1500, or two netfold stacks in one thread; ratio to ${ways[0]?.name}; the ways take turns; cpu: user+system, per cent of one core, of the server over its whole run; memory: growth of the server's resident memory, netfold not warmed up for it.`,
       rates: all,
       leftOut,
     }

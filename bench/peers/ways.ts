@@ -6,8 +6,8 @@ import type { Job } from "./sample.ts"
 /** One way to do the jobs. */
 export interface Way {
   readonly name: string
-  /** Undefined where client and server are one process. */
-  readonly start: (() => Promise<Server>) | undefined
+  /** Undefined where client and server are one process. Cold: without what a server does in advance, for its memory's sake. */
+  readonly start: ((cold?: boolean) => Promise<Server>) | undefined
   readonly client: (job: Job, warmUp: number, seconds: number) => ReadonlyArray<string>
   /** Measures what idle connections cost the server's process; undefined where the memory is not that process's. */
   readonly idle: ((server: Server, settle: number, connections: number) => ReadonlyArray<string>) | undefined
@@ -37,16 +37,27 @@ export const findWays = (): Ways => {
     } else {
       ways.push(
         { name, start: () => kernelOverVeth(load, 1), ...at(1), idle: undefined },
+        ...kernelPlain(load, at, leftOut),
         ...others(programs, at, leftOut),
       )
     }
     ways.push(
-      { name: "netfold, offload", start: () => netfoldOverTap("offload", 2), ...at(2) },
-      { name: "netfold, plain", start: () => netfoldOverTap("plain", 3), ...at(3) },
+      { name: "netfold, offload", start: (cold) => netfoldOverTap("offload", 2, cold), ...at(2) },
+      { name: "netfold, plain", start: (cold) => netfoldOverTap("plain", 3, cold), ...at(3) },
     )
   } else leftOut.push(`everything over a device: ${load.why}`)
   ways.push(overMemory("offload"), overMemory("plain"))
   return { ways, leftOut, remove: programs.remove }
+}
+
+/** What frames of 1500 octets cost the kernel itself: the measure of all that is plain. */
+const kernelPlain = (load: string, at: ReturnType<typeof clients>, leftOut: Array<string>): ReadonlyArray<Way> => {
+  const name = "kernel, veth, plain"
+  if (Bun.which("ethtool") !== null) {
+    return [{ name, start: () => kernelOverVeth(load, 7, WITHOUT_OFFLOAD), ...at(7), idle: undefined }]
+  }
+  leftOut.push(`${name}: \`ethtool\` is not there`)
+  return []
 }
 
 const others = (
@@ -75,17 +86,23 @@ const clients =
     idle: ({ pid }, settle, connections) => [load, "idle", address(net), settle, pid, connections].map(String),
   })
 
-/** The kernel's own stack, in a second namespace behind a veth pair: what every rate is a ratio of. */
-const kernelOverVeth = async (load: string, net: number): Promise<Server> => {
+/** No segments longer than a frame in either direction, and sums made and checked by the processor. */
+const WITHOUT_OFFLOAD = ["tso", "gso", "gro", "tx", "rx"].flatMap((feature) => [feature, "off"])
+
+/** The kernel's own stack, in a second namespace behind a veth pair: what every rate is a ratio of. `features`: as for ethtool -K, at both ends. */
+const kernelOverVeth = async (load: string, net: number, features: ReadonlyArray<string> = []): Promise<Server> => {
   const server = await startServer(["unshare", "-n", "--", load, "serve", "0.0.0.0"])
-  const there = ["nsenter", "-t", String(server.pid), "-n", "ip"]
-  const [near, far] = ["bench-near", "bench-far"]
+  const there = ["nsenter", "-t", String(server.pid), "-n"]
+  const [near, far] = [`near${net}`, `far${net}`]
+  const without = features.length === 0 ? [] : [["ethtool", "-K", near, ...features]]
   return configured(server, [
     ["ip", "link", "add", near, "type", "veth", "peer", "name", far, "netns", String(server.pid)],
     ["ip", "addr", "add", `${address(net, 1)}/24`, "dev", near],
     ["ip", "link", "set", near, "up"],
-    [...there, "addr", "add", `${address(net)}/24`, "dev", far],
-    [...there, "link", "set", far, "up"],
+    [...there, "ip", "addr", "add", `${address(net)}/24`, "dev", far],
+    [...there, "ip", "link", "set", far, "up"],
+    ...without,
+    ...without.map(() => [...there, "ethtool", "-K", far, ...features]),
   ])
 }
 
@@ -106,8 +123,11 @@ const configured = async (server: Server, commands: ReadonlyArray<ReadonlyArray<
   return server
 }
 
-const netfoldOverTap = (kind: "offload" | "plain", net: number): Promise<Server> =>
-  startServer([BUN, script("server.ts"), `bench${net}`, `${address(net)}/24`, address(net, 1), kind])
+const netfoldOverTap = (kind: "offload" | "plain", net: number, cold = false): Promise<Server> =>
+  startServer([
+    ...[BUN, script("server.ts"), `bench${net}`, `${address(net)}/24`, address(net, 1), kind],
+    ...(cold ? ["cold"] : []),
+  ])
 
 const overMemory = (kind: "offload" | "plain"): Way => ({
   name: kind === "offload" ? "netfold twice, memory, offload" : "netfold twice, memory",

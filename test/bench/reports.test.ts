@@ -4,6 +4,7 @@ import { readArguments, readKept } from "../../bench/arguments.ts"
 import { changesOf, compare } from "../../bench/compare.ts"
 import { DEVICES } from "../../bench/device/sections.ts"
 import type { Measured } from "../../bench/measure.ts"
+import { pageWith } from "../../bench/page.ts"
 import { TARGETS } from "../../bench/peers/goals.ts"
 import { picturesOf } from "../../bench/pictures.ts"
 import { print, type Rate, type Report, type Section } from "../../bench/report.ts"
@@ -42,7 +43,8 @@ describe("what is asked of the bench", () => {
   for (const [words, expected] of [
     ["compare a b", { _tag: "Compare", before: "a", after: "b", only: "" }],
     ["compare a b --only echo", { _tag: "Compare", before: "a", after: "b", only: "echo" }],
-    ["draw a --svg out", { _tag: "Draw", result: "a", svg: "out" }],
+    ["draw a --svg out", { _tag: "Draw", result: "a", svg: "out", page: "" }],
+    ["draw a --page docs/speed.md", { _tag: "Draw", result: "a", svg: "", page: "docs/speed.md" }],
     ["growth", undefined],
   ] as const) {
     test(words, () => {
@@ -176,4 +178,79 @@ test("the picture of what grows has a line for each series, and another picture 
     ["growth", 2],
     ["growth-reassembly", 1],
   ])
+})
+
+describe("a page with tables of the bench", () => {
+  const page = [
+    "# Page",
+    "<!-- bench micro -->",
+    "stale",
+    "<!-- end of bench micro -->",
+    "between",
+    "<!-- bench growth -->",
+    "kept",
+    "<!-- end of bench growth -->",
+    "last",
+  ].join("\n")
+  const reducers = { title: "Reducers", method: "", costs: [cost("data in", 200, 190, 210)] }
+
+  test("takes what was measured, and keeps the rest", () => {
+    const written = pageWith(page, report(reducers))
+    expect(written).toContain("| data in  | 200 | segment |      5.00 |")
+    expect(written).not.toContain("stale")
+    expect(written).toStartWith("# Page\n<!-- bench micro -->\n")
+    expect(written).toEndWith(
+      "<!-- end of bench micro -->\nbetween\n<!-- bench growth -->\nkept\n<!-- end of bench growth -->\nlast",
+    )
+    expect(pageWith(written, report(reducers))).toBe(written)
+  })
+
+  test("has a line for each series of growth, and a column for each number", () => {
+    const at = (n: number, nanos: number): Measured => ({
+      ...cost(`data, ${n}`, nanos, nanos, nanos),
+      point: { chart: "timers", line: "data", at: n },
+    })
+    const written = pageWith(page, report({ title: "Timers armed", method: "", costs: [at(1, 10), at(10_000, 20)] }))
+    expect(written).toContain("| Timers armed     |    1 | 10,000 |")
+    expect(written).toContain("| data, ns/segment | 10.0 |   20.0 |")
+  })
+
+  test("has a line for each device and direction, a column for each size, and what a frame leaves", () => {
+    const of = (chart: string, at: number, nanos: number, garbage: number): Measured => ({
+      ...cost(`TAP: ${chart} ${at} octets`, nanos, nanos, nanos),
+      point: { chart, line: "TAP", at },
+      garbage,
+    })
+    const costs = [of("write", 64, 1000, 0), of("write", 1514, 1300, 16), of("read", 64, 600, 0)]
+    const written = pageWith(
+      "<!-- bench device --><!-- end of bench device -->",
+      report({ title: "Devices", method: "", costs }),
+    )
+    expect(written).toContain("| TAP: write |     1,000 |        1,300 |")
+    expect(written).toContain("| TAP: read  |       600 |              |")
+    expect(written).toContain("Garbage per frame, at most: 16.0 octets.")
+  })
+
+  test("has a line for what the loop costs, and a column for each way", () => {
+    const rate = (by: string, median: number): Rate => ({
+      job: "the timer is late",
+      by,
+      unit: "ms",
+      median,
+      low: median,
+      high: median,
+      samples: 1,
+      ratio: undefined,
+    })
+    const written = pageWith(
+      "<!-- bench loop --><!-- end of bench loop -->",
+      report({ title: "The loop", method: "", rates: [rate("TAP, offload", 1.2), rate("TAP, plain", 2.3)] }),
+    )
+    expect(written).toContain("| The loop              | TAP, offload | TAP, plain |")
+    expect(written).toContain("| the timer is late, ms |         1.20 |       2.30 |")
+  })
+
+  test("without a place for it is refused", () => {
+    expect(() => pageWith("# Page", report(reducers))).toThrow("no place")
+  })
 })

@@ -1,6 +1,6 @@
 import { heapStats } from "bun:jsc"
 import { synCases } from "../../bench/flood/syns.ts"
-import { makeScene } from "../../bench/growth/scenes.ts"
+import { connections } from "../../bench/growth/scenes.ts"
 import type { Case } from "../../bench/measure.ts"
 import { bulkSender, echo, sink } from "../../bench/micro/host.ts"
 
@@ -45,7 +45,7 @@ export const octetsOf = (name: ScenarioName): number => {
       return allocatedBy(first(synCases()))
     case "idle connection":
     case "connection at rest":
-      return makeScene("connections", 4000).sizes[name] ?? Number.NaN
+      return connections(4000).sizes[name] ?? Number.NaN
   }
 }
 
