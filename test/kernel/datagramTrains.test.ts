@@ -6,6 +6,10 @@ import { kernelSuite } from "./namespace.ts"
 import { octets, sha256 } from "./octets.ts"
 import { KERNEL, KERNEL6, withPeers } from "./peers.ts"
 
+/** Of one call, cut by GSO_SIZE. */
+const TOGETHER = 64 * 900 + 1
+const GSO_SIZE = 901
+
 /** Neighbours of one size, ends of a train, and such as belong to none. */
 const SIZES = [...new Array<number>(100).fill(1200), 300, 1200, 0, 1, ...new Array<number>(90).fill(1452), 5]
 
@@ -35,6 +39,32 @@ for (const offload of [false, true]) {
               const taken = stack.device.counters.txPackets - frames
               if (stack.device.capabilities.datagramOffload === true) expect(taken).toBeLessThan(SIZES.length / 10)
               else expect(taken).toBeGreaterThanOrEqual(SIZES.length)
+            } finally {
+              kernel.close()
+            }
+          })
+        })
+
+        test("one send cut by gsoSize: all its datagrams arrive, of one frame where the kernel cuts them", async () => {
+          await withPeers({ offload, family: 6 }, async ({ stack }) => {
+            const kernel = new KernelUdp(host)
+            try {
+              const socket = Either.getOrThrow(PlainUdp.connect(stack, { host, port: kernel.port, gsoSize: GSO_SIZE }))
+              socket.trySend(octets(1))
+              await kernel.receive()
+              const frames = stack.device.counters.txPackets
+              const payload = octets(TOGETHER)
+              expect(socket.trySend(payload)).toBeUndefined()
+              for (let from = 0; from < TOGETHER; from += GSO_SIZE) {
+                expect(sha256(await kernel.receive())).toEqual(sha256(payload.subarray(from, from + GSO_SIZE)))
+              }
+              const taken = stack.device.counters.txPackets - frames
+              // One, and what neighbours ask each other meanwhile.
+              if (stack.device.capabilities.datagramOffload === true) expect(taken).toBeLessThan(5)
+              else expect(taken).toBeGreaterThanOrEqual(64)
+              expect(socket.trySend(octets(1500), undefined, { gsoSize: 1473 })).toMatchObject({
+                _tag: "MessageTooLong",
+              })
             } finally {
               kernel.close()
             }

@@ -30,7 +30,7 @@ kernelSuite("TAP device: frames leave no garbage", import.meta.path, (test) => {
     test(offload ? "with the virtio header" : "without offload", async () => {
       await Effect.runPromise(
         Effect.scoped(
-          Effect.map(openTap({ offload }), (device) => {
+          Effect.map(openTap({ offload, napi: false }), (device) => {
             const frame = pinned(1514)
             frame.bytes.set([...macOctets(interfaceMac(device.name)), ...macOctets(device.mac), ...EXPERIMENTAL])
             const fd = packetSocket(device.name)
@@ -43,6 +43,7 @@ kernelSuite("TAP device: frames leave no garbage", import.meta.path, (test) => {
                 device.reserve(frame.bytes.length)?.set(frame.bytes)
                 device.commit(frame.bytes.length, NO_OFFLOAD)
               }
+              device.flush()
             })
             const received = garbageOf(FRAMES, () => {
               for (let n = 0; n < FRAMES; n++) write(fd, frame.address, frame.bytes.length)

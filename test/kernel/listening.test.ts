@@ -201,6 +201,33 @@ const synFlood = (
     finished(segment(flowOfNobody(stack, family, 1000 + n, to), { seq: IRS, ack: 0, flags: SYN, options: MSS_OPTION })),
   )
 
+/** SYNs of one client, by their sequence numbers, and what is counted of them. */
+const COUNTED_ALIKE: ReadonlyArray<
+  readonly [
+    what: string,
+    seqs: ReadonlyArray<number>,
+    names: ReadonlyArray<readonly [group: "Tcp" | "TcpExt", name: string]>,
+  ]
+> = [
+  [
+    "a SYN in the window of a request, which ends by a reset",
+    [IRS, IRS + 1000],
+    [
+      ["Tcp", "OutRsts"],
+      ["Tcp", "AttemptFails"],
+      ["TcpExt", "EmbryonicRsts"],
+    ],
+  ],
+  [
+    "a SYN again, whose SYN-ACK is sent again",
+    [IRS, IRS],
+    [
+      ["Tcp", "RetransSegs"],
+      ["TcpExt", "TCPSynRetrans"],
+    ],
+  ],
+]
+
 /** Hands the kernel a frame as it is. */
 const toKernel = ({ device }: StackPeer, frame: Uint8Array): void => {
   device.reserve(frame.length)?.set(frame)
@@ -257,6 +284,25 @@ for (const family of FAMILIES) {
         expect(queues(stack).requests).toBe(flood.length - ofKernel)
       })
     })
+
+    for (const [what, seqs, names] of COUNTED_ALIKE) {
+      test(`${what}: the stack counts what the kernel counts`, async () => {
+        await withIntruder(family, {}, async ({ stack, kernel }, intrude) => {
+          await stack.hear(LISTEN)
+          kernel.hear(PORT, BACKLOG)
+          const syns = (to: "stack" | "kernel") =>
+            seqs.map((seq) => finished(segment(flowOfNobody(stack, family, 1000, to), { seq, ack: 0, flags: SYN })))
+          const ofKernel = () => Promise.all(names.map(([group, name]) => kernelCounter(group, name)))
+          await intrude(syns("stack"))
+          const before = await ofKernel()
+          for (const frame of syns("kernel")) toKernel(stack, frame)
+          const after = await ofKernel()
+          const grown = names.map(([, name], n) => [name, (after[n] ?? 0) - (before[n] ?? 0)])
+          expect(names.map(([, name]) => [name, counted(stack, name)])).toEqual(grown)
+          expect(grown.every(([, by]) => by === 1)).toBe(true)
+        })
+      })
+    }
 
     test("tcpSyncookies 1: the kernel connects by a cookie, which keeps window scale, SACK and timestamps", async () => {
       await withIntruder(family, {}, async ({ stack, kernel }, intrude) => {
@@ -338,6 +384,8 @@ for (const family of FAMILIES) {
           expect(agreed.stack).toMatchObject({ timestamps, sack: timestamps, scaling: timestamps })
           expect(agreed.peerMss).toBe(full)
           await works(ours, theirs)
+          // The kernel, too, counts the queue as full where cookies are always sent.
+          expect(counted(peers.stack, "TCPReqQFullDoCookies")).toBe(1)
           expect(counted(peers.stack, "SyncookiesSent")).toBe(1)
           expect(counted(peers.stack, "SyncookiesRecv")).toBe(1)
         })

@@ -42,7 +42,7 @@ kernelSuite("A stack on which nobody speaks", import.meta.path, (test) => {
 
 kernelSuite("A greedy client", import.meta.path, (test) => {
   const ECHOES = 50
-  /** What a TAP's queue holds is ahead of a request, and a turn takes 256 frames of it: some more, as the kernel goes on. */
+  /** Those that find frames: what a TAP's queue holds is ahead of a request, and a turn takes 256 frames of it. Some more, as the kernel goes on. */
   const FEW_TURNS = 64
 
   for (const offload of [false, true]) {
@@ -66,10 +66,10 @@ kernelSuite("A greedy client", import.meta.path, (test) => {
               const turns: Array<number> = []
               let immediates = 0
               for (let n = 0; n < ECHOES; n++) {
-                const from = stack.counters.turns
+                const from = stack.counters.batches
                 await other.write(text("x"))
                 await readExactly(other, 1)
-                turns.push(stack.counters.turns - from)
+                turns.push(stack.counters.batches - from)
                 // The application's own: it would never come in a loop that one connection has for itself.
                 await new Promise<void>((resolve) => setTimeout(resolve, 0))
                 await new Promise<void>((resolve) => setImmediate(() => resolve(void immediates++)))

@@ -2,6 +2,7 @@ import { expect } from "bun:test"
 import { Effect, Exit, Scope } from "effect"
 import { setInterfaceMtu } from "../../ffi/interface.ts"
 import { openTap } from "../../src/device/tap.ts"
+import { ConnectionRefused, HostUnreachable } from "../../src/net/errors.ts"
 import { echo, serviceCounters } from "../../src/net/services.ts"
 import * as Tcp from "../../src/net/Tcp.ts"
 import { Stack } from "../../src/runtime/stack.ts"
@@ -12,7 +13,7 @@ import { octets, readExactly, sha256 } from "./octets.ts"
 import { STACK, STACK6, StackEnd, type StackPeer, withPeers } from "./peers.ts"
 import { setQueueLength } from "./posix.ts"
 import { withSysctls } from "./programs.ts"
-import { until } from "./wait.ts"
+import { reasonOf, turn, until } from "./wait.ts"
 
 const WIDE = 1500
 const NARROW = 1300
@@ -33,6 +34,17 @@ interface Path {
   /** What the kernel forwards by, to either end; the ends themselves believe in `WIDE`. */
   readonly setMtu: (link: "near" | "far", mtu: number) => void
 }
+
+/** The kernel forwards once its own addresses are no longer tentative; before, it says that there is no way. */
+const passable = async (stack: StackPeer, host: string): Promise<void> => {
+  for (;;) {
+    const refusal = await reasonOf(stack.dial(CLOSED_PORT, { host }))
+    if (refusal instanceof ConnectionRefused) return
+    if (!(refusal instanceof HostUnreachable)) throw refusal
+    await turn()
+  }
+}
+const CLOSED_PORT = 9
 
 /** Two stacks, each on a link of its own to the kernel, which forwards between them; the far one listens at port 7. */
 const withPath = (offload: boolean, body: (path: Path) => Promise<void>): Promise<void> =>
@@ -58,6 +70,7 @@ const withPath = (offload: boolean, body: (path: Path) => Promise<void>): Promis
         const listener = await Effect.runPromise(
           Tcp.listen({ port: 7 }).pipe(Effect.provideService(Stack, other), Scope.extend(scope)),
         )
+        for (const { far } of VERSIONS) await passable(stack, far)
         const names = { near: stack.device.name, far: device.name }
         await body({ stack, listener, setMtu: (link, mtu) => setInterfaceMtu(names[link], mtu) })
       } finally {

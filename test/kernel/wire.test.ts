@@ -1,5 +1,5 @@
 import { expect } from "bun:test"
-import { mkdtempSync, rmSync } from "node:fs"
+import { mkdtempSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { ACK, isTcp, SYN, tcpAt } from "./handTcp.ts"
@@ -162,6 +162,14 @@ for (const family of FAMILIES) {
   })
 }
 
+/** What it has not read of the kernel's ring when it is told to end, tcpdump leaves there: it writes each packet at once. */
+const settled = async (file: string): Promise<void> => {
+  for (let before = -1, size = statSync(file).size; size !== before; size = statSync(file).size) {
+    before = size
+    await Bun.sleep(100)
+  }
+}
+
 /** All that a `tcpdump` on the interface sees while `body` runs, as a file that is gone afterwards. */
 const captured = async (name: string, body: () => Promise<void>, judge: (file: string) => Promise<void>) => {
   const directory = mkdtempSync(join(tmpdir(), "netfold-wire-"))
@@ -195,6 +203,7 @@ const captured = async (name: string, body: () => Promise<void>, judge: (file: s
       })()
       await listening.promise
       await body()
+      await settled(file)
       dump.kill("SIGINT")
       await Promise.all([dump.exited, saying])
       if (!said.includes("0 packets dropped by kernel")) throw new Error(`tcpdump: ${said}`)
