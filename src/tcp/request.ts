@@ -1,5 +1,5 @@
 import { hasAck, hasFin, hasRst, hasSyn, RST, type Segment, segmentLength } from "../wire/tcpSegment.ts"
-import { acceptable } from "./acceptable.ts"
+import { acceptable, acknowledgesAtEdge } from "./acceptable.ts"
 import { ackFrom } from "./bareAck.ts"
 import { rateAllows } from "./challenge.ts"
 import type { Step, Why } from "./effect.ts"
@@ -45,7 +45,7 @@ export const segmentArrives = (request: Request, arrived: Segment, room: boolean
   }
   // First: the sequence number.
   const wnd = synAckWindow(settings, request.rcvBuf, request.path, agreed)
-  if (!acceptable(seg.seq, segmentLength(seg), nxt, wnd)) {
+  if (!acceptable(seg.seq, segmentLength(seg), nxt, wnd) && !acknowledgesAtEdge(seg, nxt, wnd)) {
     return hasRst(seg)
       ? ignored(request, "RFC9293-3.10.7.4:RST-outside-window")
       : bareAck(request, now, "RFC9293-3.10.7.4:unacceptable")

@@ -1,5 +1,5 @@
 import { hasAck, hasFin, hasRst, hasSyn, type Segment, segmentLength } from "../wire/tcpSegment.ts"
-import { acceptable } from "./acceptable.ts"
+import { acceptable, acknowledgesAtEdge } from "./acceptable.ts"
 import { ackFrom } from "./bareAck.ts"
 import { rateAllows } from "./challenge.ts"
 import type { Step, Why } from "./effect.ts"
@@ -30,7 +30,7 @@ export const segmentArrives = (tcb: SynReceived, arrived: Segment, now: Micros):
     return bareAck(tcb, now, "RFC7323-5.3:PAWS")
   }
   const wnd = synAckWindow(settings, sent.rcvBuf, sent.path, tcb.agreed)
-  if (!acceptable(seg.seq, segmentLength(seg), nxt, wnd)) {
+  if (!acceptable(seg.seq, segmentLength(seg), nxt, wnd) && !acknowledgesAtEdge(seg, nxt, wnd)) {
     return hasRst(seg)
       ? dropped(tcb, "RFC9293-3.10.7.4:RST-outside-window")
       : bareAck(tcb, now, "RFC9293-3.10.7.4:unacceptable")

@@ -1,5 +1,5 @@
 import { hasAck, hasFin, hasRst, hasSyn, hasUrg, type Segment, segmentLength } from "../wire/tcpSegment.ts"
-import { acceptable } from "./acceptable.ts"
+import { acceptable, acknowledgesAtEdge } from "./acceptable.ts"
 import { ackAcceptable, finAcknowledged, takeAck } from "./ackField.ts"
 import { answerUnacceptable, challenge } from "./challenge.ts"
 import { noteMarks } from "./ecn.ts"
@@ -104,10 +104,10 @@ const process = (start: Synchronized, seg: Segment, now: Micros, out: Out): Tcb 
 
 /**
  * What stands at the window's right edge is taken for its ACK and URG: everything while the window
- * is closed (section 3.10.7.4, first check), and the bare ACKs of a peer that has filled it (appendix A.2).
+ * is closed (section 3.10.7.4, first check), and the bare ACKs of a peer that has filled it.
  */
 const atEdge = (seg: Segment, nxt: number, wnd: number): boolean =>
-  wnd === 0 ? seg.seq === nxt : seg.seq === add(nxt, wnd) && segmentLength(seg) === 0 && !hasRst(seg)
+  (wnd === 0 && seg.seq === nxt) || acknowledgesAtEdge(seg, nxt, wnd)
 
 /**
  * Linux's tcp_sequence drops what ends beyond the window as a whole, not the part that is beyond, unless nothing waits
