@@ -1,14 +1,9 @@
 import { Broken } from "./endpoint.ts"
 
-/** A multiple of the usual number of runs with NETFOLD_RUNS=20, say; one run again with NETFOLD_SEED. */
+/** A multiple of the usual number of runs with NETFOLD_RUNS=20, say. */
 export const runs = (usual: number) => {
   const times = Number(process.env["NETFOLD_RUNS"] ?? 1)
-  const seed = process.env["NETFOLD_SEED"]
-  return {
-    numRuns: Math.ceil(usual * times),
-    includeErrorInReport: true,
-    ...(seed === undefined ? {} : { seed: Number(seed) }),
-  }
+  return { numRuns: Math.ceil(usual * times), includeErrorInReport: true }
 }
 
 export const must = (holds: boolean, rule: string): void => {
