@@ -72,7 +72,7 @@ const inner = (title: string, report: string, define: (test: KernelTest) => void
             say({
               suite: title,
               name,
-              failure: cause instanceof Error ? (cause.stack ?? cause.message) : String(cause),
+              failure: Bun.inspect(cause),
             })
             throw cause
           }

@@ -12,6 +12,12 @@ const ROUNDS = 60
 /** Old segments that come again in the midst of each new connection, from either side. */
 const STALE = 40
 const PORT = 40_000
+/**
+ * Octets that a connection of `again` takes of the sequence space, at most, and the clock that its successor's begins by
+ * (RFC 9293 section 3.4.1; both sides' ticks last 64 ns): it must have gone on by as much, or what is old is in the new window.
+ */
+const MOST_OCTETS = 60_000
+const TICK_MILLIS = 64e-6
 
 /** Remembers what was on the wire, and plays it again. */
 const recorder = () => {
@@ -94,6 +100,7 @@ const again = async (
       const sockets = new Set<number>()
       let before: Pair | undefined
       for (let round = 0; round < ROUNDS; round++) {
+        await Bun.sleep(MOST_OCTETS * TICK_MILLIS)
         const old = wire.cut()
         const pair = await next(peers, round)
         sockets.add(pair.ours.connection.plain.id)
