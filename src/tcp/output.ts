@@ -7,6 +7,7 @@ import { sackLength, sendAck, sendSegment } from "./emit.ts"
 import { appendSent, pipe, type Sent, WITH_FIN } from "./flight.ts"
 import { mtuProbe } from "./mtuProbe.ts"
 import { burstSegments, mustWait, pace } from "./pacing.ts"
+import { plainSend } from "./plainSend.ts"
 import { isReducing, segmentsIn } from "./recovery/ack.ts"
 import { headDeadline, scheduleProbe } from "./recovery/probe.ts"
 import { resendLost, resentBetween } from "./resend.ts"
@@ -27,6 +28,11 @@ import { noteUse } from "./usage.ts"
  */
 export const output = (tcb: Synchronized, now: Micros, most = Number.POSITIVE_INFINITY): Step<Synchronized> => {
   if (tcb.rcv.due === "none" && !hasWork(tcb)) return { tcb, effects: NO_EFFECTS }
+  return (most > 0 ? plainSend(tcb, now) : undefined) ?? weighed(tcb, now, most)
+}
+
+/** `output` by every rule that there is. */
+export const weighed = (tcb: Synchronized, now: Micros, most: number): Step<Synchronized> => {
   const out: Out = []
   const sent = sendWaiting(tcb, now, most, out)
   return { tcb: acknowledge(sent, now, out), effects: out }
@@ -176,7 +182,7 @@ const burstOf = (tcb: Synchronized, mss: number): number => {
 }
 
 /** Nagle's algorithm with Minshall's change: one short segment unacknowledged at a time. */
-const mayBeShort = (tcb: Synchronized, tail: number): boolean =>
+export const mayBeShort = (tcb: Synchronized, tail: number): boolean =>
   tail === 0 ||
   tcb.snd.fin ||
   before(tcb.snd.nxt, tcb.snd.push) ||

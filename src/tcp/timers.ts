@@ -55,10 +55,10 @@ export const armBoth = (timers: Timers, probeEnd: Micros, retransmitEnd: Micros,
   const probe = Math.ceil(probeEnd)
   const retransmit = Math.ceil(retransmitEnd)
   if (timers.probe === probe && timers.retransmit === retransmit) return timers
-  if (timers.probe !== probe) out.push(probe === OFF ? CANCEL.probe : { _tag: "ArmTimer", timer: "probe", at: probe })
   if (timers.retransmit !== retransmit) {
     out.push(retransmit === OFF ? CANCEL.retransmit : { _tag: "ArmTimer", timer: "retransmit", at: retransmit })
   }
+  if (timers.probe !== probe) out.push(probe === OFF ? CANCEL.probe : { _tag: "ArmTimer", timer: "probe", at: probe })
   const next = timersDraft(timers)
   next.probe = probe
   next.retransmit = retransmit

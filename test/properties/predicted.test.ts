@@ -1,18 +1,32 @@
 import { describe, expect, test } from "bun:test"
 import fc from "fast-check"
+import { send } from "../../src/tcp/calls.ts"
+import { weighed } from "../../src/tcp/output.ts"
+import { plainSend } from "../../src/tcp/plainSend.ts"
 import { predicted } from "../../src/tcp/predicted.ts"
 import { reduce } from "../../src/tcp/reduce.ts"
 import { checked } from "../../src/tcp/synchronized.ts"
-import { isSynchronized } from "../../src/tcp/tcb.ts"
+import { isSynchronized, type Tcb } from "../../src/tcp/tcb.ts"
 import { Broken } from "./endpoint.ts"
 import { canonical } from "./purity.ts"
 import { anyScenario, perfect } from "./scenario.ts"
 import { PATIENCE, runs } from "./support.ts"
 import { World } from "./world.ts"
 
-const seen = { text: 0, ack: 0, checked: 0 }
+const seen = { text: 0, ack: 0, checked: 0, sent: 0, weighed: 0 }
 
-/** `reduce`, and beside it both ways that a segment can take. */
+/** A block with something to send, or nothing: both ways out of it. */
+const leave = (tcb: Tcb, now: number): void => {
+  if (!isSynchronized(tcb)) return
+  const short = plainSend(tcb, now)
+  if (short === undefined) seen.weighed++
+  else {
+    seen.sent++
+    expect(canonical(short)).toEqual(canonical(weighed(tcb, now, Number.POSITIVE_INFINITY)))
+  }
+}
+
+/** `reduce`, and beside it both ways that a segment can take, in and out. */
 const both: typeof reduce = (tcb, event, now) => {
   if (event._tag === "SegmentArrives" && isSynchronized(tcb)) {
     const { segment } = event
@@ -22,6 +36,10 @@ const both: typeof reduce = (tcb, event, now) => {
       seen[segment.ack === tcb.snd.una ? "text" : "ack"]++
       expect(canonical(short)).toEqual(canonical(checked(tcb, segment, now)))
     }
+    leave((short ?? checked(tcb, segment, now)).tcb, now)
+  } else if (event._tag === "Send") {
+    const written = send(tcb, event.bytes, event.urgent)
+    if ("tcb" in written) leave(written.tcb, now)
   }
   return reduce(tcb, event, now)
 }
@@ -35,9 +53,9 @@ const run = (world: World): void => {
   }
 }
 
-describe("header prediction", () => {
+describe("header prediction, and the one segment that is all there is to send", () => {
   test(
-    "whatever it answers, all checks answer too, to the last field",
+    "whatever they answer, all checks answer too, to the last field",
     () => {
       const calm = anyScenario(300).map((scenario) => ({ ...scenario, there: perfect, back: perfect }))
       fc.assert(
@@ -48,6 +66,8 @@ describe("header prediction", () => {
       expect(seen.text).toBeGreaterThan(100)
       expect(seen.ack).toBeGreaterThan(20)
       expect(seen.checked).toBeGreaterThan(100)
+      expect(seen.sent).toBeGreaterThan(100)
+      expect(seen.weighed).toBeGreaterThan(100)
     },
     PATIENCE,
   )
