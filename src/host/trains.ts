@@ -14,19 +14,22 @@ const YARD = 1 << 19
 /** Octets of one train at most: what an IP packet could hold. */
 const LONGEST = 65_535
 
-/**
- * Segments of one connection that follow each other and say the same. Their payloads are parts of device memory: of the nth
- * array from its start to its end, so that no view of it need be made.
- */
+/** Segments of one connection that follow each other and say the same. */
 export interface Train {
   readonly first: Segment
-  readonly parts: Array<Uint8Array>
-  readonly starts: Array<number>
-  readonly ends: Array<number>
+  /** Undefined: it is alone. */
+  payloads: Payloads | undefined
   length: number
   /** Of the last segment. */
   flags: number
   wnd: number
+}
+
+/** Parts of device memory: of the nth array from its start to its end, so that no view of it need be made. */
+interface Payloads {
+  readonly parts: Array<Uint8Array>
+  readonly starts: Array<number>
+  readonly ends: Array<number>
 }
 
 /** Handles a train as one segment. `gathered`: its payload is a fresh array, nobody else's; else it stays until the batch's flush. */
@@ -104,8 +107,7 @@ export class Trains {
     if (!isSynchronized(tcb) || segment.seq !== tcb.rcv.nxt || tcb.rcv.queue.pieces > 0) return false
     if (!isPlain(segment)) return false
     const { payload, flags, wnd } = segment
-    const { length } = payload
-    flow.train = { first: segment, parts: [payload], starts: [0], ends: [length], length, flags, wnd }
+    flow.train = { first: segment, payloads: undefined, length: payload.length, flags, wnd }
     this.flows.push(flow)
     this.now = now
     this.compareNext(flow, packet, bytes, carried)
@@ -118,11 +120,11 @@ export class Trains {
     if (train === undefined) return
     flow.train = undefined
     if (this.headersOf === flow) this.headersOf = undefined
-    const { first, parts, length, wnd } = train
-    if (parts.length === 1) return this.arrives(flow, first, this.now, false)
+    const { first, payloads, length, wnd } = train
+    if (payloads === undefined) return this.arrives(flow, first, this.now, false)
     const flags = first.flags | train.flags
     const lent = length >= LENT && flow.socket?.received.borrows === true ? this.room(length) : undefined
-    const payload = joined(train, lent ?? new Uint8Array(length))
+    const payload = joined(payloads, lent ?? new Uint8Array(length))
     this.arrives(flow, { ...first, flags, wnd, payload }, this.now, lent === undefined)
   }
 
@@ -187,13 +189,17 @@ const follows = ({ first, length }: Train, next: Segment): boolean =>
 const sameStamps = (x: TcpOptions, y: TcpOptions): boolean => x.tsVal === y.tsVal && x.tsEcr === y.tsEcr
 
 const lengthen = (train: Train, bytes: Uint8Array, start: number, end: number): void => {
-  train.parts.push(bytes)
-  train.starts.push(start)
-  train.ends.push(end)
+  train.payloads ??= alone(train.first.payload)
+  const { parts, starts, ends } = train.payloads
+  parts.push(bytes)
+  starts.push(start)
+  ends.push(end)
   train.length += end - start
 }
 
-const joined = ({ parts, starts, ends }: Train, out: Uint8Array): Uint8Array => {
+const alone = (payload: Uint8Array): Payloads => ({ parts: [payload], starts: [0], ends: [payload.length] })
+
+const joined = ({ parts, starts, ends }: Payloads, out: Uint8Array): Uint8Array => {
   let at = 0
   for (const [index, bytes] of parts.entries()) {
     const start = starts[index] ?? 0

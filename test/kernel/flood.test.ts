@@ -20,8 +20,11 @@ const SYNS = 2500
 /** Microseconds between SYNs of one source. */
 const PAUSE = 300
 const FLOOD_SECONDS = 15
-/** A weaker flood, beside which the speed of a transfer is measured, and for how long at a time. */
-const BESIDE: Flood = { sources: 4, syns: 800, pause: 1000 }
+/**
+ * A weaker flood, beside which the speed of a transfer is measured, and for how long at a time. From one program: each
+ * hping3 listens to all that passes on the interface, and so takes its part of every frame of the transfer.
+ */
+const BESIDE: Flood = { sources: 1, syns: 3200, pause: 250 }
 const WINDOW = 300
 const PAIRS = 5
 const ATTEMPTS = 4
