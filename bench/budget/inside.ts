@@ -60,12 +60,20 @@ const once = async (job: Job, kind: Kind, net: number, { load, warmUp, seconds }
     await server.stop()
     const error = warm.error === "" ? sample.error : warm.error
     if (error !== "") return error
-    const spent = after[0] - before[0] + after[1] - before[1]
-    const each = (spent * 1e9) / (perSecond(job, sample.rate) * seconds)
-    return new Map([...sharesOf(readProfile(directory), from, to)].map(([part, share]) => [part, share * each]))
+    const nanos = 1e9 / (perSecond(job, sample.rate) * seconds)
+    const shares = sharesOf(readProfile(directory), from, to)
+    return shared(shares, (after[0] - before[0]) * nanos, (after[1] - before[1]) * nanos)
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }
+}
+
+/** The kernel knows best what it has spent itself: the profiler's signals wait for the end of a system call. */
+const shared = (shares: ReadonlyMap<Part, number>, user: number, system: number): Budget => {
+  const ours = 1 - (shares.get("system call") ?? 0)
+  return new Map(
+    [...shares].map(([part, share]) => [part, part === "system call" ? system : ours > 0 ? (share / ours) * user : 0]),
+  )
 }
 
 const readProfile = (directory: string): Profile => {
@@ -121,7 +129,7 @@ const main = async (): Promise<void> => {
       }
       sections.push({
         title: `Budget: ${job.title}`,
-        method: `Processor time of the server, all its threads and what the kernel does in its system calls, for each ${unitOf(job)}, shared out by the samples of bun --cpu-prof; bench/client/load.c on the kernel's stack, MTU 1500.`,
+        method: `Processor time of the server, all its threads and what the kernel does in its system calls, for each ${unitOf(job)}; what the kernel counts as its own stands for the system calls, the rest is shared out by the samples of bun --cpu-prof; bench/client/load.c on the kernel's stack, MTU 1500.`,
         rates: KINDS.flatMap((kind) => (budgets[kind].length > 0 ? ratesOf(job, kind, budgets[kind]) : [])),
         leftOut,
       })
