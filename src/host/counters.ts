@@ -6,6 +6,9 @@ import { type BothIpCounts, IpCounts } from "./ipCounts.ts"
 /** A host's counters, all of them present from the start. */
 export class Counters {
   readonly ip: BothIpCounts = { 4: new IpCounts(), 6: new IpCounts() }
+  /** Plain fields, as every segment is counted: TCP's InSegs and OutSegs. */
+  inSegs = 0
+  outSegs = 0
   /** As they are whenever one is looked at. */
   readonly values: Readonly<Record<string, number>>
   private readonly named: Record<string, number> = Object.fromEntries(
@@ -19,7 +22,11 @@ export class Counters {
     const own = Object.keys(this.named).map(
       (name) => [name, { enumerable: true, get: () => this.named[name] ?? 0 }] as const,
     )
-    this.values = Object.defineProperties({}, Object.fromEntries([...own, ...views]))
+    const segments = [
+      ["InSegs", { enumerable: true, get: () => this.inSegs }],
+      ["OutSegs", { enumerable: true, get: () => this.outSegs }],
+    ] as const
+    this.values = Object.defineProperties({}, Object.fromEntries([...own, ...segments, ...views]))
   }
 
   add(counter: Counter | DatagramCounter | IcmpCounter, n: number): void {

@@ -40,7 +40,7 @@ export class Egress {
     if (signature === "unsignable") return
     const segment = signature === undefined ? plain : { ...plain, options: withRoom(plain.options, signature) }
     const count = segment.segmentSize > 0 ? Math.max(1, Math.ceil(segment.length / segment.segmentSize)) : 1
-    counters.add("OutSegs", count)
+    counters.outSegs += count
     if ((segment.flags & RST) !== 0) counters.add("OutRsts", 1)
     if (link.isLocal(remote.address)) {
       const packet = asPacket(segment, local, remote)

@@ -140,7 +140,7 @@ export class TcpHost {
   /** A segment for one of our addresses (RFC 9293 section 3.10.7): the established table, then listeners, then nobody. */
   segment(packet: TcpPacket, now: Micros, bytes?: Uint8Array, carrier?: Carrier, stays?: "joined" | "single"): void {
     const { source, destination, sourcePort, destinationPort, segment } = packet
-    this.shell.counters.add("InSegs", 1)
+    this.shell.counters.inSegs++
     const flow = this.find(destination, destinationPort, source, sourcePort)
     if (flow !== undefined) {
       if (this.guards.refuses(flow.guard, flow.tcb, packet, bytes, carrier)) return
@@ -187,7 +187,7 @@ export class TcpHost {
     const counts = counters.ip[flow.remote.address.family]
     counts.inReceives++
     counts.inDelivers++
-    counters.add("InSegs", 1)
+    counters.inSegs++
     if (flow.train !== undefined) flow.socket?.totals.arrived(flow.train.first, now)
     return true
   }
