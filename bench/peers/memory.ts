@@ -14,6 +14,9 @@ import type { Sample } from "./sample.ts"
 
 const [job = "", warmUp = "1", seconds = "1", connections = "1", bytes = "64", kind = ""] = process.argv.slice(2)
 const SERVER = "198.18.9.2"
+/** Each has its own ports, which TIME-WAIT holds for a minute. */
+const CLIENTS = 16
+const FIRST_CLIENT = 10
 const PORTS: Readonly<Record<string, number>> = { echo: 7, connect: 7, bulkecho: 7, sink: 9, source: 19 }
 const CHUNK = new Uint8Array(256 * 1024).fill(0x61)
 
@@ -65,7 +68,8 @@ let again: (() => void) | undefined
 const program = Effect.gen(function* () {
   const offload = kind === "offload"
   const [near, far] = memoryPair({ checksumOffload: offload, segmentationOffload: offload })
-  const client = yield* Stack.make({ interfaces: [{ device: near, addresses: ["198.18.9.1/24"] }], closeGrace: 0 })
+  const addresses = Array.from({ length: CLIENTS }, (_, n) => `198.18.9.${FIRST_CLIENT + n}/24`)
+  const client = yield* Stack.make({ interfaces: [{ device: near, addresses }], closeGrace: 0 })
   const server = yield* Stack.make({ interfaces: [{ device: far, addresses: [`${SERVER}/24`] }], closeGrace: 0 })
   const counters = serviceCounters()
   const port = PORTS[job] ?? 7
@@ -74,8 +78,10 @@ const program = Effect.gen(function* () {
   // One first, so that all the others find the neighbour's address.
   yield* Effect.scoped(Tcp.connect({ host: SERVER, port }).pipe(Effect.provideService(Stack, client)))
   const handlers = handlersOf()
+  let made = 0
   const connect = (): void => {
-    const opened = Tcp.connectPlain(client, { host: SERVER, port, noDelay: true }, handlers)
+    const local = { host: `198.18.9.${FIRST_CLIENT + (made++ % CLIENTS)}` }
+    const opened = Tcp.connectPlain(client, { host: SERVER, port, noDelay: true, local }, handlers)
     if (Either.isLeft(opened)) wrong = opened.left.message
   }
   if (job === "connect") again = connect
