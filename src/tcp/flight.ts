@@ -1,4 +1,5 @@
 import { add, atOrBefore, before, distance, type Seq } from "./seq.ts"
+import type { Delivery } from "./tcb.ts"
 import type { Micros } from "./time.ts"
 
 /**
@@ -112,6 +113,26 @@ export const pipe = (f: {
   readonly lost: number
   readonly retrans: number
 }): number => f.out - f.sacked - f.lost + f.retrans
+
+/** Of what leaves for the first time now. */
+export const recordOf = (
+  seq: Seq,
+  end: Seq,
+  size: number,
+  marks: number,
+  { delivered, at, firstAt, appLimited }: Delivery,
+  now: Micros,
+): Sent => ({
+  seq,
+  end,
+  size,
+  marks,
+  at: now,
+  delivered,
+  deliveredAt: at,
+  firstAt,
+  appLimited: appLimited !== 0,
+})
 
 /** Appends what is sent for the first time: it bears no mark but its FIN's. */
 export const appendSent = (f: Flight, record: Sent): Flight => {

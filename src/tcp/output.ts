@@ -3,8 +3,8 @@ import { initialWindow } from "./congestion/initial.ts"
 import { onIdle } from "./congestion/registry.ts"
 import { type Draft, deliveryDraft, draftOf, sndDraft } from "./draft.ts"
 import { NO_EFFECTS, type Step, type Why } from "./effect.ts"
-import { sackLength, sendAck, sendSegment } from "./emit.ts"
-import { appendSent, pipe, type Sent, WITH_FIN } from "./flight.ts"
+import { sendAck, sendSegment } from "./emit.ts"
+import { appendSent, pipe, recordOf, WITH_FIN } from "./flight.ts"
 import { mtuProbe } from "./mtuProbe.ts"
 import { burstSegments, mustWait, pace } from "./pacing.ts"
 import { plainSend } from "./plainSend.ts"
@@ -12,9 +12,10 @@ import { isReducing, segmentsIn } from "./recovery/ack.ts"
 import { headDeadline, scheduleProbe } from "./recovery/probe.ts"
 import { resendLost, resentBetween } from "./resend.ts"
 import { interval } from "./rto.ts"
+import { isCorked, mayBeShort, segmentSize } from "./segmentSize.ts"
 import { sendEnd } from "./sendEnd.ts"
 import { toRecordEnd } from "./sendQueue.ts"
-import { add, after, before, distance, type Seq } from "./seq.ts"
+import { add, after, before, distance } from "./seq.ts"
 import type { Delivery, Synchronized, Timers } from "./tcb.ts"
 import { type Micros, OFF } from "./time.ts"
 import { arm, cancel, type Out } from "./timers.ts"
@@ -128,21 +129,6 @@ const quotaOf = (tcb: Synchronized): number => segmentsIn(tcb.cc.cwnd, tcb.snd.m
 const reason = (tcb: Synchronized): Why =>
   tcb.snd.nxt === add(tcb.queue.start, tcb.queue.length) ? "RFC9293-3.10.4:CLOSE" : "RFC9293-3.10.2:send"
 
-/**
- * Payload of a full segment now: Eff.snd.MSS less the SACK blocks that go along, and no more than
- * half of the largest window that the peer ever offered, so that two fit it (RFC 9293 section
- * 3.8.6.2.1, case 3; Linux's tcp_bound_to_half_wnd).
- */
-export const segmentSize = (tcb: Synchronized): number => {
-  const { mss, maxWnd } = tcb.snd
-  const half = maxWnd > SMALL_WINDOW ? maxWnd >> 1 : maxWnd
-  return Math.max(1, Math.min(mss - sackLength(tcb), half > 0 ? Math.max(half, SMALLEST_SEGMENT) : mss))
-}
-
-/** A window no larger than this is not halved. */
-const SMALL_WINDOW = 536
-const SMALLEST_SEGMENT = 28
-
 /** How many sequence numbers may leave from SND.NXT now, the FIN being one of them; 0: wait. */
 const allowance = (tcb: Synchronized, quota: number): number => {
   const { snd, queue } = tcb
@@ -181,16 +167,6 @@ const burstOf = (tcb: Synchronized, mss: number): number => {
   return Math.min(burstSegments(tcb, mss), half) * mss
 }
 
-/** Nagle's algorithm with Minshall's change: one short segment unacknowledged at a time. */
-export const mayBeShort = (tcb: Synchronized, tail: number): boolean =>
-  tail === 0 ||
-  tcb.snd.fin ||
-  before(tcb.snd.nxt, tcb.snd.push) ||
-  (!isCorked(tcb) && (tcb.options.noDelay || !after(tcb.snd.small, tcb.snd.una)))
-
-/** TCP_CORK, or MSG_MORE of the last write: a short segment waits for what fills it, or for the persist timer. */
-const isCorked = ({ options, snd }: Synchronized): boolean => options.cork || snd.more
-
 /** Sends `n` sequence numbers from SND.NXT on, the FIN being the last of them where it is reached. `flags`: further ones. */
 export const sendFrom = (
   tcb: Synchronized,
@@ -227,25 +203,6 @@ export const sendFrom = (
   next.timers = pace(next, startTimer(next, now, out), length, now, out)
   return next
 }
-
-export const recordOf = (
-  seq: Seq,
-  end: Seq,
-  size: number,
-  marks: number,
-  { delivered, at, firstAt, appLimited }: Delivery,
-  now: Micros,
-): Sent => ({
-  seq,
-  end,
-  size,
-  marks,
-  at: now,
-  delivered,
-  deliveredAt: at,
-  firstAt,
-  appLimited: appLimited !== 0,
-})
 
 /** RFC 6298 section 5.1: whatever leaves, the timer runs. */
 const startTimer = ({ timers, rto, link, options }: Synchronized, now: Micros, out: Out): Timers => {

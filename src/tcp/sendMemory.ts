@@ -1,7 +1,7 @@
 import type { Chunk } from "./flight.ts"
-import { segmentSize } from "./output.ts"
 import { burstSegments } from "./pacing.ts"
 import { segmentsIn } from "./recovery/ack.ts"
+import { segmentSize } from "./segmentSize.ts"
 import { end as endOf, endsRecord } from "./sendQueue.ts"
 import { distance } from "./seq.ts"
 import type { Synchronized } from "./tcb.ts"

@@ -5,7 +5,7 @@ import * as fastOpen from "./fastOpen.ts"
 import { keepaliveTimeout } from "./keepalive.ts"
 import { suspectBlackHole } from "./mtuProbe.ts"
 import { syn } from "./open.ts"
-import { segmentSize, sendFrom } from "./output.ts"
+import { sendFrom } from "./output.ts"
 import {
   endOfPatience,
   endOfProbes,
@@ -18,6 +18,7 @@ import {
 import { probeTimeout, reorderTimeout, timeOut } from "./recovery/timeouts.ts"
 import * as request from "./request.ts"
 import { handshakeInterval, interval, longestRto } from "./rto.ts"
+import { segmentSize } from "./segmentSize.ts"
 import { sendEnd } from "./sendEnd.ts"
 import { distance } from "./seq.ts"
 import { synAckOf } from "./synSent.ts"
