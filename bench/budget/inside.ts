@@ -1,10 +1,11 @@
 /** Runs in a network namespace of its own (see sections.ts) and prints its sections as JSON. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { bringUpLoopback } from "../../ffi/namespace.ts"
 import { readArguments } from "../arguments.ts"
 import { summary } from "../measure.ts"
+import { sparePorts } from "../peers/ports.ts"
 import { cpuOf, sampleOf, startServer } from "../peers/processes.ts"
 import { compileC } from "../peers/programs.ts"
 import { JOBS, type Job } from "../peers/sample.ts"
@@ -103,8 +104,7 @@ const ratesOf = (job: Job, kind: Kind, budgets: ReadonlyArray<Budget>): Readonly
 const main = async (): Promise<void> => {
   const { quick, only } = readArguments(process.argv.slice(2))
   bringUpLoopback()
-  writeFileSync("/proc/sys/net/ipv4/ip_local_port_range", "1024 65535")
-  writeFileSync("/proc/sys/net/ipv4/tcp_tw_reuse", "1")
+  sparePorts()
   const directory = mkdtempSync(join(tmpdir(), "netfold-bench-"))
   try {
     const load = compileC(join(directory, "load"), join(import.meta.dir, "../client/load.c"))

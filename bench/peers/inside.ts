@@ -1,10 +1,10 @@
 /** Runs in a network namespace of its own (see sections.ts) and prints its sections as JSON. */
-import { writeFileSync } from "node:fs"
 import { bringUpLoopback } from "../../ffi/namespace.ts"
 import { readArguments } from "../arguments.ts"
 import { summary } from "../measure.ts"
 import { progress } from "../progress.ts"
 import type { Rate, Section } from "../report.ts"
+import { sparePorts } from "./ports.ts"
 import { cpuOf, idleOf, type Server, sampleOf } from "./processes.ts"
 import { IDLE_CONNECTIONS, IDLE_JOBS, JOBS, type Job } from "./sample.ts"
 import { findWays, type Way } from "./ways.ts"
@@ -134,9 +134,7 @@ const start = async (ways: ReadonlyArray<Way>): Promise<ReadonlyArray<Running>> 
 const main = async (): Promise<void> => {
   const { quick, only } = readArguments(process.argv.slice(2))
   bringUpLoopback()
-  // The client closes first: without these, thousands of connections a second run out of ports.
-  writeFileSync("/proc/sys/net/ipv4/ip_local_port_range", "1024 65535")
-  writeFileSync("/proc/sys/net/ipv4/tcp_tw_reuse", "1")
+  sparePorts()
   const { ways, leftOut: missing, remove } = findWays()
   leftOut.push(...missing)
   try {
