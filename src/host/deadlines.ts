@@ -9,21 +9,35 @@ export interface Scheduled {
  * Deadlines in order: a binary heap with one live entry per owner. Moving a deadline later costs
  * nothing: the entry stays, and its owner is asked again when it comes up. A wheel would round
  * times to its tick, and virtual time is exact to the microsecond. Times and owners are two arrays,
- * so that an entry is no object of its own: a flood of half-open requests makes very many.
+ * so that an entry is no object of its own. Entries that mean nothing any more are swept out when they are the
+ * most of it: connections come and go much faster than their deadlines pass.
  */
 export class Deadlines<T extends Scheduled> {
   private readonly times: Array<Micros> = []
   private readonly owners: Array<T> = []
+  /** Entries whose owner has gone, or has another one. */
+  private stale = 0
+
+  /** Entries, those that mean nothing any more included. */
+  get length(): number {
+    return this.times.length
+  }
 
   /** `owner` wants to be asked at `at` or earlier. */
   schedule(owner: T, at: Micros): void {
-    if (owner.scheduledAt !== OFF && owner.scheduledAt <= at) return
+    if (owner.scheduledAt !== OFF) {
+      if (owner.scheduledAt <= at) return
+      this.stale++
+    }
     owner.scheduledAt = at
     this.push(at, owner)
   }
 
   forget(owner: T): void {
+    if (owner.scheduledAt === OFF) return
     owner.scheduledAt = OFF
+    this.stale++
+    if (this.stale > FEW && this.stale > this.times.length / 2) this.sweep()
   }
 
   /** The first deadline, or OFF. */
@@ -48,6 +62,7 @@ export class Deadlines<T extends Scheduled> {
       const owner = this.owners[0]
       if (owner === undefined || owner.scheduledAt === this.times[0]) return
       this.removeFirst()
+      if (this.stale > 0) this.stale--
     }
   }
 
@@ -74,9 +89,15 @@ export class Deadlines<T extends Scheduled> {
     const at = times.pop()
     const last = owners.pop()
     if (at === undefined || last === undefined || times.length === 0) return
-    let index = 0
+    this.sink(0, at, last)
+  }
+
+  /** An entry goes down from `index` until what is below it comes later. */
+  private sink(index: number, at: Micros, owner: T): void {
+    const { times, owners } = this
+    let to = index
     for (;;) {
-      let childIndex = 2 * index + 1
+      let childIndex = 2 * to + 1
       let childAt = times[childIndex]
       if (childAt === undefined) break
       const rightAt = times[childIndex + 1]
@@ -86,11 +107,34 @@ export class Deadlines<T extends Scheduled> {
       }
       const child = owners[childIndex]
       if (child === undefined || childAt >= at) break
-      times[index] = childAt
-      owners[index] = child
-      index = childIndex
+      times[to] = childAt
+      owners[to] = child
+      to = childIndex
     }
-    times[index] = at
-    owners[index] = last
+    times[to] = at
+    owners[to] = owner
+  }
+
+  /** Only live entries stay, in heap order again. */
+  private sweep(): void {
+    const { times, owners } = this
+    let live = 0
+    for (const [index, owner] of owners.entries()) {
+      const at = times[index]
+      if (at === undefined || owner.scheduledAt !== at) continue
+      times[live] = at
+      owners[live++] = owner
+    }
+    times.length = live
+    owners.length = live
+    this.stale = 0
+    for (let index = (live >> 1) - 1; index >= 0; index--) {
+      const at = times[index]
+      const owner = owners[index]
+      if (at !== undefined && owner !== undefined) this.sink(index, at, owner)
+    }
   }
 }
+
+/** Stale entries that are left where they are, however few others there be. */
+const FEW = 64

@@ -9,6 +9,9 @@ import type { ConnectionSocket, ListenerSocket } from "./socket.ts"
 import type { Train } from "./trains.ts"
 import type { SocketId } from "./types.ts"
 
+/** Of a flow that is not among those that may be put to rest. */
+export const NOWHERE = -1
+
 /** A block in the connection table: open, or in TIME-WAIT. Half-open requests have a table of their own. */
 export class Flow implements Scheduled, Way {
   scheduledAt = OFF
@@ -30,8 +33,9 @@ export class Flow implements Scheduled, Way {
   train: Train | undefined = undefined
   /** What its segments are held to beside the state machine. */
   guard: Guard | undefined = undefined
-  /** When something last happened to it; OFF: it is not among those that may be put to rest. */
-  stirredAt: Micros = OFF
+  /** When something last happened to it, and where it is among those that may be put to rest. */
+  stirredAt: Micros = 0
+  awakeAt = NOWHERE
   /** When its progress last told of the next hop. */
   confirmedAt: Micros = OFF
 

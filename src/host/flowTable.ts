@@ -1,9 +1,10 @@
 import { type IpAddress, sameAddress } from "../wire/address.ts"
 import type { Flow } from "./flow.ts"
+import { NumberTable } from "./numberTable.ts"
 
 /** Flows by their four values. Chains hang off a seeded hash, so that their length cannot be steered. */
 export class FlowTable {
-  private readonly chains = new Map<number, Flow>()
+  private readonly chains = new NumberTable<Flow>()
   private count = 0
 
   constructor(private readonly seed: number) {}
@@ -66,7 +67,7 @@ export class FlowTable {
   }
 
   *[Symbol.iterator](): Generator<Flow> {
-    for (const first of this.chains.values()) {
+    for (const [, first] of this.chains.entries()) {
       for (let flow: Flow | undefined = first; flow !== undefined; flow = flow.next) yield flow
     }
   }

@@ -1,4 +1,4 @@
-import type { IpAddress } from "../wire/address.ts"
+import { type IpAddress, sameAddress } from "../wire/address.ts"
 import type { TcpOptions } from "../wire/tcpSegment.ts"
 
 /** Peers remembered at most; the one longest unheard of gives way. */
@@ -13,9 +13,12 @@ export interface FastOpenCookie {
 /** What is worth knowing of peers beyond a connection, bounded. */
 export class Remembered<V> {
   private readonly known = new Map<string, V>()
+  /** Whoever was set last, which mostly is whoever is asked about next. */
+  private newest: { readonly address: IpAddress; readonly value: V } | undefined = undefined
 
   has(address: IpAddress): boolean {
-    return this.known.size > 0 && this.known.has(keyOf(address))
+    if (this.newest === undefined) return false
+    return sameAddress(this.newest.address, address) || this.known.has(keyOf(address))
   }
 
   get(address: IpAddress): V | undefined {
@@ -23,6 +26,9 @@ export class Remembered<V> {
   }
 
   set(address: IpAddress, value: V): void {
+    const { newest } = this
+    if (newest !== undefined && newest.value === value && sameAddress(newest.address, address)) return
+    this.newest = { address, value }
     const key = keyOf(address)
     this.known.delete(key)
     if (this.known.size >= MOST) {

@@ -2,8 +2,9 @@ import { isSynchronized } from "../tcp/tcb.ts"
 import { type Micros, OFF } from "../tcp/time.ts"
 import { type Endpoint, type IpAddress, sameEndpoint } from "../wire/address.ts"
 import type { Deadlines, Scheduled } from "./deadlines.ts"
-import { Flow } from "./flow.ts"
+import { Flow, NOWHERE } from "./flow.ts"
 import type { FlowTable } from "./flowTable.ts"
+import type { NumberTable } from "./numberTable.ts"
 import { type Quiet, RestingPlace } from "./resting.ts"
 import { RestTable } from "./restTable.ts"
 import { NO_ROW, type Row } from "./rows.ts"
@@ -21,7 +22,7 @@ const STILL: Micros = 25_000
 /** Where connections are found that are awake. */
 export interface Awake {
   readonly flows: FlowTable
-  readonly sockets: Map<SocketId, AnySocket>
+  readonly sockets: NumberTable<AnySocket>
 }
 
 /**
@@ -48,9 +49,20 @@ export class Rest {
 
   /** Something happens to a connection. */
   stirs(flow: Flow, now: Micros): void {
-    if (flow.stirredAt === OFF) this.awake.push(flow)
+    if (flow.awakeAt === NOWHERE) this.wakes(flow)
     flow.stirredAt = now
     if (this.awake.length > FEW && this.round.scheduledAt === OFF) this.deadlines.schedule(this.round, now + ROUND)
+  }
+
+  /** A connection is over, or in TIME-WAIT: the last of those that are awake takes its place. */
+  ends(flow: Flow): void {
+    const { awakeAt } = flow
+    if (awakeAt === NOWHERE) return
+    flow.awakeAt = NOWHERE
+    const last = this.awake.pop()
+    if (last === undefined || last === flow) return
+    this.awake[awakeAt] = last
+    last.awakeAt = awakeAt
   }
 
   has(local: IpAddress, localPort: number, remote: IpAddress, remotePort: number): boolean {
@@ -86,21 +98,24 @@ export class Rest {
 
   /** A round is over. */
   private rounds(now: Micros): void {
-    const awake = this.awake.filter(isOpen)
-    this.awake = awake
-    // Where connections come and go there are many that have gone.
+    const { awake } = this
     if (awake.length <= FEW) return
     this.awake = []
     for (const flow of awake) {
-      if (now - flow.stirredAt < STILL) this.awake.push(flow)
+      if (now - flow.stirredAt < STILL) this.wakes(flow)
       else this.putToRest(flow)
     }
     if (this.awake.length > FEW) this.deadlines.schedule(this.round, now + ROUND)
   }
 
+  private wakes(flow: Flow): void {
+    flow.awakeAt = this.awake.length
+    this.awake.push(flow)
+  }
+
   /** One that cannot rest now is looked at again when something happens to it. */
   private putToRest(flow: Flow): void {
-    flow.stirredAt = OFF
+    flow.awakeAt = NOWHERE
     const { socket, local, remote } = flow
     const quiet = quietOf(flow)
     const resting = quiet === undefined ? undefined : this.place.pack(quiet)
@@ -121,8 +136,7 @@ export class Rest {
     this.tables.flows.add(socket.flow)
     this.tables.sockets.set(socket.id, socket)
     // Perhaps only to be asked: if nothing happens to it, it lies down again.
-    socket.flow.stirredAt = 0
-    this.awake.push(socket.flow)
+    this.wakes(socket.flow)
     return socket
   }
 
@@ -140,8 +154,6 @@ export class Rest {
     return this.local
   }
 }
-
-const isOpen = ({ tcb }: Flow): boolean => tcb._tag !== "CLOSED" && tcb._tag !== "TIME-WAIT"
 
 /** Undefined: somebody waits for something, or it is signed. */
 const quietOf = (flow: Flow): Quiet | undefined => {

@@ -35,10 +35,12 @@ export class Rows {
     this.free = row
   }
 
-  /** All rows are given back, and their memory. */
-  clear(): void {
+  /** All rows have been given back: their memory goes, unless it is but one page. True: it has gone. */
+  clear(): boolean {
+    if (this.pages.length <= 1) return false
     this.pages = []
     this.free = NO_ROW
+    return true
   }
 
   word(row: Row, column: number): number {

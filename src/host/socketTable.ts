@@ -1,3 +1,4 @@
+import type { NumberTable } from "./numberTable.ts"
 import type { Rest } from "./rest.ts"
 import type { AnySocket } from "./socket.ts"
 import type { SocketId } from "./types.ts"
@@ -5,7 +6,7 @@ import type { SocketId } from "./types.ts"
 /** The sockets of a host by their numbers. Whoever asks for one whose connection is at rest wakes it. */
 export class SocketTable {
   constructor(
-    private readonly awake: Map<SocketId, AnySocket>,
+    private readonly awake: NumberTable<AnySocket>,
     private readonly rest: Rest,
   ) {}
 
@@ -33,7 +34,7 @@ export class SocketTable {
 
   /** All of them, as `look` gives them. */
   *[Symbol.iterator](): Generator<AnySocket> {
-    yield* this.awake.values()
+    for (const [, socket] of [...this.awake.entries()].sort(([a], [b]) => a - b)) yield socket
     yield* this.rest.lookAtAll()
   }
 }

@@ -44,6 +44,7 @@ import { HalfOpen } from "./halfOpen.ts"
 import type { Link } from "./link.ts"
 import { Listening } from "./listening.ts"
 import { acknowledgedBy } from "./notices.ts"
+import { NumberTable } from "./numberTable.ts"
 import { PortTable } from "./portTable.ts"
 import { LENT, type ReceiveQueue } from "./receiveQueue.ts"
 import { type FastOpenCookie, Remembered } from "./remembered.ts"
@@ -131,7 +132,7 @@ export class TcpHost {
     this.guards = new Guards(shell.counters, shell.link, shell.context.settings.profile.optionLayout)
     this.flows = new FlowTable(tableSeed)
     this.listening = new Listening(shell, this)
-    const sockets = new Map<SocketId, AnySocket>()
+    const sockets = new NumberTable<AnySocket>()
     this.rest = new Rest(shell.deadlines, { flows: this.flows, sockets })
     this.sockets = new SocketTable(sockets, this.rest)
     this.egress = new Egress(shell.link, shell.counters, this.guards, this.flows)
@@ -534,10 +535,12 @@ export class TcpHost {
     if (flow.joined) this.ports.leave(flow.local.port, flow.local.address, flow.sharing)
     flow.joined = false
     this.shell.deadlines.forget(flow)
+    this.rest.ends(flow)
     if (before._tag === "TIME-WAIT") this.timeWaits--
   }
 
   private enterTimeWait(flow: Flow): void {
+    this.rest.ends(flow)
     this.timeWaits++
     if (this.timeWaits <= this.shell.context.settings.tcpMaxTwBuckets) return
     this.shell.counters.add("TCPTimeWaitOverflow", 1)

@@ -80,10 +80,8 @@ export class TupleRows {
     this.unchain(row)
     this.rows.giveBack(row)
     this.count--
-    if (this.count > 0) return
     // The memory of a flood goes with the last of it.
-    this.rows.clear()
-    this.chains = new Uint32Array(FEWEST_CHAINS)
+    if (this.count === 0 && this.rows.clear()) this.chains = new Uint32Array(FEWEST_CHAINS)
   }
 
   /** In no order that means anything; the rows must not change meanwhile. */

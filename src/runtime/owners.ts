@@ -1,9 +1,10 @@
+import { NumberTable } from "../host/numberTable.ts"
 import type { SocketId } from "../host/types.ts"
 import type { SocketHappening, SocketOwner } from "./sockets.ts"
 
 /** Who owns which socket, and the only place that calls them. */
 export class Owners {
-  readonly #owners = new Map<SocketId, SocketOwner>()
+  readonly #owners = new NumberTable<SocketOwner>()
   readonly #listeners = new Set<SocketId>()
   readonly #onThrow: (socket: SocketId, cause: unknown, listening: boolean) => void
 
@@ -32,7 +33,7 @@ export class Owners {
   }
 
   sockets(): ReadonlyArray<SocketId> {
-    return [...this.#owners.keys()]
+    return [...this.#owners.entries()].map(([socket]) => socket as SocketId).sort((a, b) => a - b)
   }
 
   /** One application's mistake is not the other connections' business. */

@@ -178,6 +178,22 @@ describe("among many at rest", () => {
   })
 })
 
+test("some of many that have ended meanwhile: the others are put to rest", () => {
+  const { pair, clients, servers } = crowd(2 * MANY)
+  // From the middle, from both ends, and the last that came.
+  const gone = servers.map((_, n) => n % 2 === 1 || n === 0 || n === servers.length - 2)
+  for (const [n, server] of servers.entries()) {
+    if (!gone[n]) continue
+    pair.b.host.close(server, pair.now)
+    pair.settle()
+    pair.a.host.close(clients[n] ?? NOBODY, pair.now)
+    pair.settle()
+  }
+  pair.wait(LATE)
+  const left = gone.filter((ended) => !ended).length
+  expect([pair.a.host.rested, pair.b.host.rested]).toEqual([left, left])
+})
+
 test("few connections stay as they are, however long nothing happens to them", () => {
   const { pair } = crowd(200)
   pair.wait(100 * SECOND)
