@@ -1,5 +1,6 @@
 import { abort, close, receive, release, send, sendRoom, shutReading } from "../tcp/calls.ts"
 import type { CloseReason, Refused } from "../tcp/effect.ts"
+import { withWaiting } from "../tcp/listen.ts"
 import { AT_MARK, toMark } from "../tcp/mark.ts"
 import { clamped } from "../tcp/open.ts"
 import { heldByApplication } from "../tcp/receiveMemory/limit.ts"
@@ -31,7 +32,7 @@ export class ConnectionCalls {
     accepted.held = true
     const { flow } = accepted
     if (isSynchronized(flow.tcb)) flow.tcb = heldByApplication(flow.tcb)
-    socket.tcb = { ...socket.tcb, waiting: socket.accepted.length }
+    socket.tcb = withWaiting(socket.tcb, socket.accepted.length)
     return accepted.id
   }
 

@@ -6,7 +6,7 @@ import { clamped } from "../tcp/open.ts"
 import * as request from "../tcp/request.ts"
 import { add, type Seq } from "../tcp/seq.ts"
 import { cookiesPending } from "../tcp/syncookie.ts"
-import { CLOSED, isSynchronized, type Listen, type PathLimits, type Request, type Synchronized } from "../tcp/tcb.ts"
+import { CLOSED, isSynchronized, type PathLimits, type Request, type Synchronized } from "../tcp/tcb.ts"
 import { type Micros, OFF } from "../tcp/time.ts"
 import * as timeWait from "../tcp/timeWait.ts"
 import type { Endpoint, IpAddress } from "../wire/address.ts"
@@ -204,7 +204,7 @@ export class Listening {
     flow.socket = socket
     this.tcp.sockets.set(socket.id, socket)
     listener.accepted.push(socket)
-    listener.tcb = { ...listener.tcb, waiting: listener.accepted.length }
+    listener.tcb = listen.withWaiting(listener.tcb, listener.accepted.length)
     if (!hasRoom(listener)) this.crowded = true
     this.tcp.notify(listener, "acceptable")
   }
@@ -294,7 +294,7 @@ export class Listening {
     const { tcb, effects } = effect
     const guard = guardOfSpawned(listener.tcb.options, tcb, local, remote, packet.segment.options.ao)
     if (isRequest(tcb)) return this.table.add(tcb, listener.id, iface, guard)
-    listener.tcb = leave(listener.tcb, true)
+    listener.tcb = listen.oneLess(listener.tcb, true)
     this.enter(listener, new Flow(this.shell.nextId(), tcb, local, remote, iface), guard, effects, now)
   }
 
@@ -336,7 +336,7 @@ export class Listening {
 
   private forget({ row, listener, request: half }: HalfOpen): void {
     this.table.remove(row)
-    listener.tcb = leave(listener.tcb, isYoung(half))
+    listener.tcb = listen.oneLess(listener.tcb, isYoung(half))
   }
 
   /** The listener's own path will do: that of the first interface, with nothing learnt of the way beyond. */
@@ -349,13 +349,6 @@ export class Listening {
     return this.isUsual(listener, iface, remote) ? path : clamped(this.tcp.pathTo(iface, remote, now), options)
   }
 }
-
-/** A listener with one request less. */
-const leave = (tcb: Listen, young: boolean): Listen => ({
-  ...tcb,
-  requests: tcb.requests - 1,
-  young: tcb.young - (young ? 1 : 0),
-})
 
 const isRequest = (tcb: Spawn["tcb"]): tcb is Request => tcb._tag === "SYN-RECEIVED" && tcb.open === "passive"
 

@@ -2,6 +2,7 @@ import { ECE, type Segment, segmentLength } from "../wire/tcpSegment.ts"
 import { finish, markAll } from "./board.ts"
 import type { AckSample } from "./congestion/control.ts"
 import { type Cc, governsRecovery, onAck } from "./congestion/registry.ts"
+import { draftOf, type Mutable, sndDraft } from "./draft.ts"
 import { LOST, pipe } from "./flight.ts"
 import { afterMtuProbe } from "./mtuProbe.ts"
 import { type Ack, begin, inFlight, isReducing } from "./recovery/ack.ts"
@@ -77,28 +78,39 @@ const isDubious = (a: Ack): boolean =>
 const isUpdate = (tcb: Synchronized, seg: Segment): boolean => seg.wnd << tcb.link.agreed.sndScale !== tcb.snd.wnd
 
 /** From the newest segment so far, as SND.WL1 and SND.WL2 have it. */
-export const tellsWindow = ({ una, wl1, wl2 }: Snd, { seq, ack }: Segment): boolean =>
+const tellsWindow = ({ una, wl1, wl2 }: Snd, { seq, ack }: Segment): boolean =>
   after(ack, una) || (ack === una && (before(wl1, seq) || (wl1 === seq && !after(wl2, ack))))
 
-export const isKnownWindow = ({ wnd, wl1, wl2 }: Snd, { seq, ack }: Segment, told: number): boolean =>
+const isKnownWindow = ({ wnd, wl1, wl2 }: Snd, { seq, ack }: Segment, told: number): boolean =>
   told === wnd && wl1 === seq && wl2 === ack
 
 /** SND.WND from the newest segment, SND.WL1 and SND.WL2 telling which that is. */
+export const windowed = (snd: Snd, seg: Segment, wnd: number): Snd => {
+  if (!tellsWindow(snd, seg) || isKnownWindow(snd, seg, wnd)) return snd
+  const next = sndDraft(snd)
+  next.wnd = wnd
+  next.wl1 = seg.seq
+  next.wl2 = seg.ack
+  next.maxWnd = Math.max(wnd, snd.maxWnd)
+  return next
+}
+
+/** What a window that it tells means for the rest of the block too. */
 const takeWindow = (tcb: Synchronized, seg: Segment, out: Out): Synchronized => {
   const { snd, link } = tcb
   const wnd = seg.wnd << link.agreed.sndScale
-  if (!tellsWindow(snd, seg) || isKnownWindow(snd, seg, wnd)) return tcb
+  const told = windowed(snd, seg, wnd)
+  if (told === snd) return tcb
   const opened = snd.wnd === 0 && wnd > 0
   const timers = opened ? cancel(cancel(tcb.timers, "persist", out), "user", out) : tcb.timers
   // What a probe sent beyond the closed window was refused: it is the first to go now that the window is open.
   const refused = opened && link.context.settings.profile.windowProbe === "next-octet" && tcb.flight.out > 0
-  return {
-    ...tcb,
-    timers,
-    flight: refused ? markAll(tcb.flight, LOST) : tcb.flight,
-    rto: opened && tcb.timers.persist !== OFF ? { ...tcb.rto, backoff: 0 } : tcb.rto,
-    snd: { ...snd, wnd, wl1: seg.seq, wl2: seg.ack, maxWnd: Math.max(wnd, snd.maxWnd) },
-  }
+  const next = draftOf(tcb)
+  next.timers = timers
+  if (refused) next.flight = markAll(tcb.flight, LOST)
+  if (opened && tcb.timers.persist !== OFF) next.rto = { ...tcb.rto, backoff: 0 }
+  next.snd = told
+  return next
 }
 
 /** What the ACK has come to: congestion control hears of it, then the block follows. */
@@ -110,31 +122,30 @@ const settle = (a: Ack, measured: Rto, rtt: Micros | undefined): Synchronized =>
   const acked = acknowledgedOf(queue, una)
   if (acked > 0) out.push({ _tag: "Acknowledged", count: acked })
   const quiet = a.advanced || a.forgetTimeouts
-  const next: Synchronized = {
-    ...tcb,
-    rto: quiet && measured.retransmits !== 0 ? { ...measured, retransmits: 0 } : measured,
-    cc: a.cc,
-    flight: finish(a.board),
-    recovery: a.rec,
-    delivery: a.del,
-    ecn: queuedCwr(a),
-    timers: a.timers,
-    queue: acked > 0 ? dropBefore(queue, add(queue.start, acked)) : queue,
-    snd: a.advanced ? passed(snd, una) : snd,
-  }
+  const next = draftOf(tcb)
+  next.rto = quiet && measured.retransmits !== 0 ? { ...measured, retransmits: 0 } : measured
+  next.cc = a.cc
+  next.flight = finish(a.board)
+  next.recovery = a.rec
+  next.delivery = a.del
+  next.ecn = queuedCwr(a)
+  next.timers = a.timers
+  if (acked > 0) next.queue = dropBefore(queue, add(queue.start, acked))
+  if (a.advanced) next.snd = movedUna(snd, una)
   const probed = afterMtuProbe(a, next)
   const timers = restarted(probed, a.advanced, a.rearm, a.now, out)
   return timers === probed.timers ? probed : { ...probed, timers }
 }
 
 /** Marks in the stream go along with SND.UNA: one that is left behind would be ahead again 2^31 octets later. */
-const passed = (snd: Snd, una: Seq): Snd => ({
-  ...snd,
-  una,
-  small: latest(snd.small, una),
-  push: latest(snd.push, una),
-  up: latest(snd.up, una),
-})
+export const movedUna = (snd: Snd, una: Seq): Mutable<Snd> => {
+  const next = sndDraft(snd)
+  next.una = una
+  next.small = latest(snd.small, una)
+  next.push = latest(snd.push, una)
+  next.up = latest(snd.up, una)
+  return next
+}
 
 /** Octets of the queue that lie before `una`. */
 export const acknowledgedOf = (queue: SendQueue, una: Seq): number =>

@@ -1,6 +1,6 @@
 import { RST } from "../wire/tcpSegment.ts"
 import { bufferFor } from "./congestion/registry.ts"
-import { draftOf } from "./draft.ts"
+import { draftOf, rcvDraft, sndDraft } from "./draft.ts"
 import { NO_EFFECTS, type Refused, type Step, type Why } from "./effect.ts"
 import { within } from "./fastOpen.ts"
 import { finTimeout } from "./patience.ts"
@@ -191,9 +191,9 @@ export const close = (tcb: Tcb): CallResult => {
       // The clause lets the FIN go at once where nothing is queued; here it always waits for ESTABLISHED.
       return tcb.sent.closing ? CLOSED_ALREADY : step({ ...tcb, sent: { ...tcb.sent, closing: true } })
     case "ESTABLISHED":
-      return step({ ...tcb, _tag: "FIN-WAIT-1", snd: { ...tcb.snd, fin: true } })
+      return step(closing(tcb, "FIN-WAIT-1"))
     case "CLOSE-WAIT":
-      return step({ ...tcb, _tag: "LAST-ACK", snd: { ...tcb.snd, fin: true } })
+      return step(closing(tcb, "LAST-ACK"))
     case "FIN-WAIT-1":
     case "FIN-WAIT-2":
     case "CLOSING":
@@ -201,6 +201,15 @@ export const close = (tcb: Tcb): CallResult => {
     case "TIME-WAIT":
       return CLOSED_ALREADY
   }
+}
+
+const closing = (tcb: Synchronized, state: "FIN-WAIT-1" | "LAST-ACK"): Synchronized => {
+  const next = draftOf(tcb)
+  const snd = sndDraft(tcb.snd)
+  snd.fin = true
+  next._tag = state
+  next.snd = snd
+  return next
 }
 
 /**
@@ -216,7 +225,10 @@ export const release = (tcb: Tcb, now: Micros): CallResult => {
     case "CLOSING":
     case "LAST-ACK": {
       if (tcb.rcv.unread > 0) return resetAndForget(tcb, now, "RFC2525-2.17:unread-data-at-close", "TCPAbortOnClose")
-      const shut: Synchronized = { ...tcb, rcv: { ...tcb.rcv, shut: true } }
+      const shut = draftOf(tcb)
+      const rcv = rcvDraft(tcb.rcv)
+      rcv.shut = true
+      shut.rcv = rcv
       if (tcb._tag === "ESTABLISHED" || tcb._tag === "CLOSE-WAIT") return close(shut)
       if (tcb._tag !== "FIN-WAIT-2") return step(shut)
       const wait = finTimeout(shut)

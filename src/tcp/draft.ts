@@ -1,4 +1,4 @@
-import type { Delivery, Rcv, Snd, Synchronized, Timers } from "./tcb.ts"
+import type { Delivery, Listen, Rcv, Recovery, Snd, Synchronized, Timers } from "./tcb.ts"
 
 /**
  * A record in the making: local to one reducer call, so that several steps share one copy. The copies
@@ -93,4 +93,43 @@ export const timersDraft = (t: Timers): Mutable<Timers> => ({
   user: t.user,
   keepalive: t.keepalive,
   pacing: t.pacing,
+})
+
+export const recoveryDraft = (r: Recovery): Mutable<Recovery> => ({
+  phase: r.phase,
+  point: r.point,
+  undo: r.undo,
+  retransmittedAt: r.retransmittedAt,
+  reordering: r.reordering,
+  reorderings: r.reorderings,
+  highSacked: r.highSacked,
+  prior: r.prior,
+  prrDelivered: r.prrDelivered,
+  prrOut: r.prrOut,
+  frto: r.frto,
+  newFirst: r.newFirst,
+  reneged: r.reneged,
+  rescued: r.rescued,
+  probe: r.probe,
+  steps: r.steps,
+  persist: r.persist,
+  dsackRound: r.dsackRound,
+  dsackSeen: r.dsackSeen,
+  totalRetrans: r.totalRetrans,
+  dsackDups: r.dsackDups,
+  totalLost: r.totalLost,
+})
+
+export const listenDraft = (l: Listen): Mutable<Listen> => ({
+  _tag: l._tag,
+  context: l.context,
+  options: l.options,
+  path: l.path,
+  backlog: l.backlog,
+  requests: l.requests,
+  young: l.young,
+  waiting: l.waiting,
+  cookiesAt: l.cookiesAt,
+  fastOpens: l.fastOpens,
+  fastResets: l.fastResets,
 })

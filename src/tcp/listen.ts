@@ -1,6 +1,7 @@
 import type { Endpoint } from "../wire/address.ts"
 import { CWR, ECE, hasAck, hasFin, hasRst, hasSyn, type Segment } from "../wire/tcpSegment.ts"
 import type { Counter } from "./counters.ts"
+import { listenDraft } from "./draft.ts"
 import { ecnAccepted } from "./ecn.ts"
 import type { Step, TcpEffect, Transmit, Why } from "./effect.ts"
 import * as fastOpen from "./fastOpen.ts"
@@ -87,7 +88,7 @@ const synArrives = (
     const answer = cookieSynAck({ ...half, iss }, now)
     return { tcb: withCookie(listen, now), effects: [...counts, answer, count("SyncookiesSent")] }
   }
-  const counted: Listen = { ...listen, requests: listen.requests + 1, young: listen.young + 1 }
+  const counted = oneMore(listen)
   const fresh = requestFrom(listen, seg, local, remote, now)
   const half = reopens === undefined ? fresh : { ...fresh, iss: reopens }
   const answer = fastOpen.judge(listen, seg, local, remote, now)
@@ -147,13 +148,35 @@ const cookieReturns = (listen: Listen, seg: Segment, local: Endpoint, remote: En
     acked: true,
   }
   return {
-    tcb: { ...listen, requests: listen.requests + 1, young: listen.young + 1 },
+    tcb: oneMore(listen),
     effects: [
       count("SyncookiesRecv"),
       // A cookie that returns has no request to go back to: whether it brings data is not asked.
       { _tag: "Spawn", ...request.accepted(half, seg, now), why: "RFC4987-3.6:cookie" },
     ],
   }
+}
+
+/** A listener with one request more, and with one less. */
+const oneMore = (listen: Listen): Listen => {
+  const next = listenDraft(listen)
+  next.requests++
+  next.young++
+  return next
+}
+
+export const oneLess = (listen: Listen, young: boolean): Listen => {
+  const next = listenDraft(listen)
+  next.requests--
+  if (young) next.young--
+  return next
+}
+
+/** A listener with so many connections that wait. */
+export const withWaiting = (listen: Listen, waiting: number): Listen => {
+  const next = listenDraft(listen)
+  next.waiting = waiting
+  return next
 }
 
 /** How often a SYN-ACK is sent again: less often where old requests fill the queue (Linux's reqsk_timer_handler). */

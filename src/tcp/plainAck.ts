@@ -1,18 +1,20 @@
 import type { Segment } from "../wire/tcpSegment.ts"
-import { acknowledgedOf, restarted, sampleOf } from "./ackField.ts"
+import { acknowledgedOf, movedUna, restarted, sampleOf } from "./ackField.ts"
 import { onAck } from "./congestion/registry.ts"
-import { deliveryDraft, draftOf, sndDraft } from "./draft.ts"
-import { type Flight, nextPlace, passed, segmentsFrom, sentAt } from "./flight.ts"
+import { type Draft, deliveryDraft, draftOf } from "./draft.ts"
+import type { Step } from "./effect.ts"
+import { type Flight, nextPlace, passed, type Sent, segmentsFrom, sentAt, WITH_FIN } from "./flight.ts"
 import { noSample } from "./recovery/ack.ts"
 import { withSample } from "./recovery/minFilter.ts"
 import { advance } from "./recovery/rack.ts"
 import { generate, take } from "./recovery/rate.ts"
 import { measured } from "./rto.ts"
+import { sendEnd } from "./sendEnd.ts"
 import { dropBefore } from "./sendQueue.ts"
 import { add, after, atOrBefore, distance, latest } from "./seq.ts"
-import type { Drs, Rcv, Recovery, Snd, Synchronized } from "./tcb.ts"
+import { CLOSED, type Drs, type Rcv, type Recovery, type Snd, type Synchronized } from "./tcb.ts"
 import { type Micros, OFF } from "./time.ts"
-import type { Out } from "./timers.ts"
+import { armBoth, cancelAll, type Out } from "./timers.ts"
 
 /** Nothing is lost, sent twice or doubted, and no timer of trouble runs: an ACK can only be progress. */
 const isQuiet = ({ link, flight, recovery, rto, mtu, timers }: Synchronized): boolean =>
@@ -27,6 +29,9 @@ const isQuiet = ({ link, flight, recovery, rto, mtu, timers }: Synchronized): bo
 
 const isUnmarked = ({ out, sacked, lost, retrans }: Flight): boolean =>
   out > 0 && sacked === 0 && lost === 0 && retrans === 0
+
+/** It bears no mark, or its FIN's. */
+const isSentOnce = ({ marks }: Sent): boolean => (marks & ~WITH_FIN) === 0
 
 /** Plain progress would leave it as it is. */
 const isCalm = ({ phase, probe, dsackSeen, persist, steps }: Recovery): boolean =>
@@ -45,7 +50,7 @@ export const takePlainAck = (
   drs: Drs,
   now: Micros,
   out: Out,
-): Synchronized | undefined => {
+): Draft | undefined => {
   if (!isQuiet(tcb)) return undefined
   const { snd, flight, delivery, link, queue } = tcb
   const { settings } = link.context
@@ -58,7 +63,7 @@ export const takePlainAck = (
   let segments = 0
   let first = flight.first
   for (let record = sentAt(flight, first); record !== undefined; record = sentAt(flight, first)) {
-    if (record.marks !== 0) return undefined
+    if (!isSentOnce(record)) return undefined
     const from = latest(record.seq, flight.una)
     const whole = atOrBefore(record.end, una)
     if (!whole && !after(una, from)) break
@@ -101,16 +106,29 @@ export const takePlainAck = (
   return next
 }
 
+/** LAST-ACK, and all is acknowledged: what the ACK makes of the block need not be worked out, for it goes. */
+export const takeLastAck = (tcb: Synchronized, seg: Segment): Step | undefined => {
+  const { snd, flight, queue, timers } = tcb
+  if (!isQuiet(tcb) || seg.ack !== snd.nxt || snd.nxt !== sendEnd(tcb)) return undefined
+  let place = flight.first
+  for (let record = sentAt(flight, place); record !== undefined; record = sentAt(flight, place)) {
+    if (!isSentOnce(record)) return undefined
+    place = nextPlace(flight, place)
+  }
+  const out: Out = []
+  const acked = acknowledgedOf(queue, seg.ack)
+  if (acked > 0) out.push({ _tag: "Acknowledged", count: acked })
+  cancelAll(armBoth(timers, OFF, OFF, out), out)
+  out.push({ _tag: "Closed", reason: "done", why: "RFC9293-3.10.7.4:FIN-acknowledged-in-LAST-ACK" })
+  return { tcb: CLOSED, effects: out }
+}
+
 /** SND.UNA moves, the marks in the stream along with it; the segment tells the window. */
 const acknowledged = (snd: Snd, { seq, ack }: Segment, wnd: number): Snd => {
-  const next = sndDraft(snd)
-  next.una = ack
+  const next = movedUna(snd, ack)
   next.wnd = wnd
   next.wl1 = seq
   next.wl2 = ack
   next.maxWnd = Math.max(wnd, snd.maxWnd)
-  next.up = latest(snd.up, ack)
-  next.small = latest(snd.small, ack)
-  next.push = latest(snd.push, ack)
   return next
 }

@@ -2,20 +2,21 @@ import { hasAck, hasFin, hasRst, hasSyn, hasUrg, type Segment, segmentLength } f
 import { acceptable, acknowledgesAtEdge } from "./acceptable.ts"
 import { ackAcceptable, finAcknowledged, takeAck } from "./ackField.ts"
 import { answerUnacceptable, challenge } from "./challenge.ts"
+import { draftOf, rcvDraft } from "./draft.ts"
 import { noteMarks } from "./ecn.ts"
 import type { Step, Why } from "./effect.ts"
 import { sendAck } from "./emit.ts"
 import { heard } from "./keepalive.ts"
 import { finTimeout } from "./patience.ts"
 import { predicted } from "./predicted.ts"
-import { blocksOf, EMPTY_REASSEMBLY } from "./reassembly.ts"
+import { blocksOf } from "./reassembly.ts"
 import { hurried } from "./receiveMemory/arrive.ts"
 import { type Memory, purged } from "./receiveMemory/memory.ts"
 import { drop, resetFor } from "./reset.ts"
 import { add, after, before, distance, type Seq } from "./seq.ts"
 import { CLOSED, type Rcv, type Synchronized, type Tcb } from "./tcb.ts"
-import { finArrived, owe, takeText, withDuplicate } from "./text.ts"
-import { type Micros, OFF } from "./time.ts"
+import { countFin, finArrived, owe, takeText, withDuplicate } from "./text.ts"
+import type { Micros } from "./time.ts"
 import { arm, cancel, cancelAll, type Out } from "./timers.ts"
 import { isRecent, pawsRejects, recentAt } from "./timestamps.ts"
 import { enterTimeWait } from "./timeWait.ts"
@@ -241,38 +242,23 @@ const refuseText = (tcb: Synchronized, seg: Segment, out: Out): Tcb => {
   return CLOSED
 }
 
-/** RCV.NXT moves over the FIN, its ACK is owed, the state follows. */
+/** The peer has closed: the state follows. */
 const takeFin = (tcb: Synchronized, now: Micros, out: Out): Tcb => {
-  const { rcv, link, drs } = tcb
+  const { drs } = tcb
   const why = "RFC9293-3.10.7.4:FIN"
   out.push({ _tag: "PeerClosed", why })
-  const nxt = add(rcv.nxt, 1)
-  // Where no data has come an ACK has nothing that it could wait for (Linux's icsk_ack.ato is 0 then).
-  const delays = link.context.settings.profile.finAck === "delayed"
-  const waits = delays && tcb._tag === "ESTABLISHED" && rcv.at !== OFF
-  const closed: Synchronized = owe(
-    {
-      ...tcb,
-      drs: drs.memory === undefined ? drs : { ...drs, memory: purged(drs.memory) },
-      rcv: {
-        ...rcv,
-        nxt,
-        edge: after(nxt, rcv.edge) ? nxt : rcv.edge,
-        fin: true,
-        queue: EMPTY_REASSEMBLY,
-        // Linux's tcp_fin forgets what there was to report.
-        dsack: delays ? undefined : rcv.dsack,
-        pingpong: rcv.pingpong || waits,
-      },
-    },
-    waits ? "later" : "now",
-    why,
-  )
+  const closed = draftOf(tcb)
+  if (drs.memory !== undefined) closed.drs = { ...drs, memory: purged(drs.memory) }
+  const rcv = rcvDraft(tcb.rcv)
+  countFin(tcb, rcv, why)
+  closed.rcv = rcv
   switch (tcb._tag) {
     case "ESTABLISHED":
-      return { ...closed, _tag: "CLOSE-WAIT" }
+      closed._tag = "CLOSE-WAIT"
+      return closed
     case "FIN-WAIT-1":
-      return { ...closed, _tag: "CLOSING" }
+      closed._tag = "CLOSING"
+      return closed
     case "FIN-WAIT-2":
       return enterTimeWait(sendAck(closed, now, why, out), now, why, out)
     case "CLOSE-WAIT":

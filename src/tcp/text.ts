@@ -1,8 +1,8 @@
 import { hasFin, type SackBlock, type Segment } from "../wire/tcpSegment.ts"
-import { draftOf, rcvDraft } from "./draft.ts"
+import { draftOf, type Mutable, rcvDraft } from "./draft.ts"
 import type { Why } from "./effect.ts"
 import { sendAck } from "./emit.ts"
-import { heldPart, insert, isFull, type Reassembly, takeAt } from "./reassembly.ts"
+import { EMPTY_REASSEMBLY, heldPart, insert, isFull, type Reassembly, takeAt } from "./reassembly.ts"
 import { measureTrip, sizeBuffer } from "./receiveBuffer.ts"
 import { admitAhead, admitInOrder, hurried } from "./receiveMemory/arrive.ts"
 import type { Memory } from "./receiveMemory/memory.ts"
@@ -92,18 +92,17 @@ const inOrder = (tcb: Synchronized, seg: Segment, from: Seq, to: Seq, now: Micro
   }
   const { memory } = tcb.drs
   const full = memory === undefined ? fullSize(rcv, seg, tcb.link.path.mss) : rcv.mss
-  const next: Rcv = {
-    ...rcv,
-    nxt,
-    edge: after(nxt, rcv.edge) ? nxt : rcv.edge,
-    unread: rcv.unread + delivered,
-    queue,
-    dsack,
-    mss: full,
-    at: length > 0 ? now : rcv.at,
-  }
+  const next = rcvDraft(rcv)
+  next.nxt = nxt
+  if (after(nxt, rcv.edge)) next.edge = nxt
+  next.unread = rcv.unread + delivered
+  next.queue = queue
+  next.dsack = dsack
+  next.mss = full
+  if (length > 0) next.at = now
   const due = ackFor(tcb, rcv, nxt, full, filledHole, hasFin(seg))
-  const taken = { ...tcb, rcv: next }
+  const taken = draftOf(tcb)
+  taken.rcv = next
   return memory === undefined
     ? owe(taken, due, "RFC9293-3.10.7.4:text-in-order")
     : oweByMemory(taken, memory, filledHole, hasFin(seg))
@@ -195,11 +194,37 @@ export const finArrived = (tcb: Synchronized, seg: Segment): boolean => {
   return hasFin(seg) && add(seg.seq, seg.payload.length) === rcv.nxt && atOrBefore(rcv.nxt, rcv.edge)
 }
 
-/** Notes an ACK; a stronger wish replaces a weaker one. */
+/** Notes an ACK in a record in the making; a stronger wish replaces a weaker one. */
+export const note = (rcv: Mutable<Rcv>, due: AckDue, why: Why): void => {
+  if (rcv.due === "now" || rcv.due === due) return
+  rcv.due = due
+  rcv.dueWhy = why
+}
+
+/** RCV.NXT moves over the peer's FIN, whose ACK is owed (RFC 9293 section 3.10.7.4, eighth check). */
+export const countFin = ({ _tag, link }: Synchronized, rcv: Mutable<Rcv>, why: Why): void => {
+  // Where no data has come an ACK has nothing that it could wait for (Linux's icsk_ack.ato is 0 then).
+  const delays = link.context.settings.profile.finAck === "delayed"
+  const waits = delays && _tag === "ESTABLISHED" && rcv.at !== OFF
+  rcv.nxt = add(rcv.nxt, 1)
+  if (after(rcv.nxt, rcv.edge)) rcv.edge = rcv.nxt
+  rcv.fin = true
+  rcv.queue = EMPTY_REASSEMBLY
+  // Linux's tcp_fin forgets what there was to report.
+  if (delays) rcv.dsack = undefined
+  if (waits) rcv.pingpong = true
+  note(rcv, waits ? "later" : "now", why)
+}
+
+/** Notes an ACK. */
 export const owe = (tcb: Synchronized, due: AckDue, why: Why): Synchronized => {
   const { rcv } = tcb
   if (rcv.due === "now" || rcv.due === due) return tcb
-  return { ...tcb, rcv: { ...rcv, due, dueWhy: why } }
+  const next = draftOf(tcb)
+  const owing = rcvDraft(rcv)
+  note(owing, due, why)
+  next.rcv = owing
+  return next
 }
 
 /** The application has taken `n` octets: the window may open, the buffer may grow. */

@@ -2,7 +2,7 @@ import type { Segment } from "../../wire/tcpSegment.ts"
 import { type Board, edit, replace } from "../board.ts"
 import type { Cc } from "../congestion/registry.ts"
 import type { Counter } from "../counters.ts"
-import type { Mutable } from "../draft.ts"
+import { deliveryDraft, type Mutable, recoveryDraft } from "../draft.ts"
 import { LOST, type Place, pipe, RETRANS, recordAt, SACKED, segmentsOf } from "../flight.ts"
 import type { Seq } from "../seq.ts"
 import type { TcpSettings } from "../settings.ts"
@@ -84,8 +84,8 @@ export const begin = (tcb: Synchronized, seg: Segment | undefined, now: Micros, 
   sack: tcb.link.agreed.sack,
   mss: tcb.snd.mss,
   board: edit(tcb.flight),
-  rec: { ...tcb.recovery },
-  del: { ...tcb.delivery },
+  rec: recoveryDraft(tcb.recovery),
+  del: deliveryDraft(tcb.delivery),
   cc: tcb.cc,
   timers: tcb.timers,
   priorUna: tcb.snd.una,
