@@ -25,8 +25,9 @@ export interface Rate {
   readonly low: number
   readonly high: number
   readonly samples: number
-  /** Of the base's median; undefined for the base itself, and where there is none. */
+  /** To the base's, and its 10th and 90th percentile where each sample has a ratio of its own; undefined for the base itself, and where there is none. */
   readonly ratio: number | undefined
+  readonly ratioSpread?: readonly [number, number]
   /** Per cent of one core that the client and the server process used; user and system apart. */
   readonly point?: Point
   readonly cpu?: { readonly client: readonly [number, number]; readonly server: readonly [number, number] | undefined }
@@ -79,18 +80,23 @@ const costTable = (costs: ReadonlyArray<Measured>): string =>
 const rateTable = (rates: ReadonlyArray<Rate>): string =>
   table(
     ["", "by", "median", "spread", "unit", "of base", "client cpu", "server cpu"],
-    rates.map(({ job, by, unit, median, low, high, ratio, cpu }) => [
+    rates.map(({ job, by, unit, median, low, high, ratio, ratioSpread, cpu }) => [
       job,
       by,
       figure(median),
       spread(median, low, high),
       unit,
-      ratio === undefined ? "" : ratio.toFixed(2),
+      ratio === undefined ? "" : ratioText(ratio, ratioSpread),
       cpu === undefined ? "" : userAndSystem(cpu.client),
       cpu?.server === undefined ? "" : userAndSystem(cpu.server),
     ]),
     2,
   )
+
+const ratioText = (ratio: number, around: Rate["ratioSpread"]): string => {
+  const middle = ratio.toFixed(2)
+  return around === undefined ? middle : `${middle} (${around.map((end) => end.toFixed(2)).join(" to ")})`
+}
 
 const goalLine = ({ what, unit, goal, aim, measured, better }: Goal): string => {
   const reaches = (to: number): boolean => (better === "more" ? measured >= to : measured <= to)

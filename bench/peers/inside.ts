@@ -11,6 +11,8 @@ import { findWays, type Way } from "./ways.ts"
 
 interface Samples {
   readonly rates: Array<number>
+  /** Of each rate to what the base did right before and right after. */
+  readonly ratios: Array<number>
   readonly client: Array<readonly [number, number]>
   readonly server: Array<readonly [number, number]>
 }
@@ -49,36 +51,61 @@ const middle = (pairs: ReadonlyArray<readonly [number, number]>): readonly [numb
   summary(pairs.map(([, system]) => system)).nanos,
 ]
 
-/** All ways of a job by turns, so that a slow moment of the machine falls on all of them. */
+/** How often a job is measured, and how long: of a way, and of the base beside it. */
+const TIMES = { rounds: 5, warmUp: 0.7, seconds: 0.8, base: { warmUp: 0.4, seconds: 0.6 } } as const
+const QUICK = { rounds: 2, warmUp: 0.7, seconds: 0.5, base: { warmUp: 0.4, seconds: 0.4 } } as const
+
+/**
+ * All ways of a job by turns, and before and after each of them the base, the first of them: a virtual machine's host
+ * may have its slow minutes, and a ratio of one in such a minute to the other in a better one says nothing.
+ */
 const rates = async (
   job: Job,
   ways: ReadonlyArray<Running>,
   quick: boolean,
   step: (way: string) => void,
 ): Promise<ReadonlyArray<Rate>> => {
-  const [rounds, warmUp, seconds] = quick ? [2, 0.7, 0.5] : [5, 0.7, 0.8]
-  const samples = ways.map((): Samples => ({ rates: [], client: [], server: [] }))
+  const { rounds, warmUp, seconds, base: beside } = quick ? QUICK : TIMES
+  const samples = new Map(
+    ways.map((way): [Running, Samples] => [way, { rates: [], ratios: [], client: [], server: [] }]),
+  )
   const failed = new Map<Running, string>()
+  const [base, ...others] = ways
+  const measure = async (running: Running, [warm, timed]: readonly [number, number]): Promise<number | undefined> => {
+    const into = samples.get(running)
+    if (into === undefined || failed.has(running)) return undefined
+    const error = await once(running, job, warm, timed, into)
+    if (error === "") return into.rates.at(-1)
+    failed.set(running, error)
+    return undefined
+  }
+  const measureBase = async () =>
+    base === undefined ? undefined : await measure(base, [beside.warmUp, beside.seconds])
+  let before = await measureBase()
   for (let round = 0; round < rounds; round++) {
-    for (const [index, running] of ways.entries()) {
+    for (const running of others) {
       step(running.way.name)
-      const into = samples[index]
-      if (into === undefined || failed.has(running)) continue
-      const error = await once(running, job, warmUp, seconds, into)
-      if (error !== "") failed.set(running, error)
+      const rate = await measure(running, [warmUp, seconds])
+      const after = await measureBase()
+      if (rate !== undefined && before !== undefined && after !== undefined) {
+        samples.get(running)?.ratios.push((2 * rate) / (before + after))
+      }
+      before = after
     }
   }
   for (const [{ way }, error] of failed) leftOut.push(`${job.title}, ${way.name}: ${error}`)
-  const base = summary(samples[0]?.rates ?? []).nanos
-  return ways.flatMap((running, index): ReadonlyArray<Rate> => {
-    const { rates: measured = [], client = [], server = [] } = samples[index] ?? {}
+  return [...samples].flatMap(([running, { rates: measured, ratios, client, server }]): ReadonlyArray<Rate> => {
     if (failed.has(running) || measured.length === 0) return []
     const cpu = { client: middle(client), server: running.server === undefined ? undefined : middle(server) }
-    return [{ ...rateOf(job, running.way, measured), ratio: index === 0 ? undefined : median(measured) / base, cpu }]
+    return [{ ...rateOf(job, running.way, measured), ...ratioOf(ratios), cpu }]
   })
 }
 
-const median = (measured: ReadonlyArray<number>): number => summary(measured).nanos
+const ratioOf = (ratios: ReadonlyArray<number>): Pick<Rate, "ratio" | "ratioSpread"> => {
+  if (ratios.length === 0) return { ratio: undefined }
+  const { nanos, low, high } = summary(ratios)
+  return { ratio: nanos, ratioSpread: [low, high] }
+}
 
 const rateOf = (
   { title, unit }: { readonly title: string; readonly unit: string },
@@ -140,7 +167,8 @@ const main = async (): Promise<void> => {
   try {
     const jobs = JOBS.filter(({ title }) => title.includes(only))
     const idles = IDLE_JOBS.some(({ title }) => title.includes(only))
-    const steps = jobs.length * ways.length * (quick ? 2 : 5) + (idles ? ways.length * (quick ? 1 : 3) : 0)
+    const steps =
+      jobs.length * (ways.length - 1) * (quick ? QUICK : TIMES).rounds + (idles ? ways.length * (quick ? 1 : 3) : 0)
     let done = 0
     const all: Array<Rate> = []
     if (idles) all.push(...(await idle(ways, quick, (way) => progress(done++, steps, `idle connections: ${way}`))))
@@ -154,7 +182,7 @@ const main = async (): Promise<void> => {
     }
     const section: Section = {
       title: "Peers",
-      method: `bench/client/load.c on the kernel's stack against each server, MTU 1500, or two netfold stacks in one thread; ratio to ${ways[0]?.name}; the ways take turns; cpu: user+system, per cent of one core, of the server over its whole run; memory: growth of the server's resident memory, netfold not warmed up for it.`,
+      method: `bench/client/load.c on the kernel's stack against each server, MTU 1500, or two netfold stacks in one thread; the ways take turns, and before and after each of them comes ${ways[0]?.name}: the ratio is the median of those to the mean of its two neighbours, with their 10th and 90th percentile; cpu: user+system, per cent of one core, of the server over its whole run; memory: growth of the server's resident memory, netfold not warmed up for it.`,
       rates: all,
       leftOut,
     }
