@@ -15,9 +15,16 @@ import type { SocketId } from "./types.ts"
 
 /** Connections that are left as they are, however long nothing happens to them. */
 const FEW = 256
-/** How often those are looked for that nothing has happened to, and for how long that must be. Microseconds. */
+/** For how long nothing must have happened to one that is put to rest: the least, and the most where very many are woken. */
+const LEAST_STILL: Micros = 25_000
+const MOST_STILL: Micros = 5_000_000
+/** They are looked for twice in that time, but no more often than this. */
 const ROUND: Micros = 50_000
-const STILL: Micros = 25_000
+/** Connections woken per second that are worth their memory: some hundredths of a core's time. */
+const WAKES = 4000
+
+/** What is left of it after a round in which few were woken. */
+const PATIENCE = 7 / 8
 
 /** Where connections are found that are awake. */
 export interface Awake {
@@ -27,8 +34,8 @@ export interface Awake {
 
 /**
  * Puts connections to rest that nothing happens to, where there are many: neither flow nor socket
- * is left of them, but rows of numbers. Waking one costs some tens of microseconds: those that are in use
- * again and again never sleep.
+ * is left of them, but rows of numbers. To lie down and wake again costs some ten microseconds: where many
+ * are woken they are left alone for longer, so that those that are in use again and again never sleep.
  */
 export class Rest {
   /** Connections put to rest so far. */
@@ -37,6 +44,10 @@ export class Rest {
   private readonly table: RestTable
   private readonly round = new Task((now) => this.rounds(now))
   private awake: Array<Flow> = []
+  private still = LEAST_STILL
+  /** Connections woken since the last round, and when that was. */
+  private wakes = 0
+  private lastRound: Micros = 0
   /** Of whoever woke last: one record for all connections to the same address and port. */
   private local: Endpoint | undefined = undefined
 
@@ -49,9 +60,10 @@ export class Rest {
 
   /** Something happens to a connection. */
   stirs(flow: Flow, now: Micros): void {
-    if (flow.awakeAt === NOWHERE) this.wakes(flow)
+    if (flow.awakeAt === NOWHERE) this.stays(flow)
     flow.stirredAt = now
-    if (this.awake.length > FEW && this.round.scheduledAt === OFF) this.deadlines.schedule(this.round, now + ROUND)
+    if (this.awake.length > FEW && this.round.scheduledAt === OFF)
+      this.deadlines.schedule(this.round, this.nextRound(now))
   }
 
   /** A connection is over, or in TIME-WAIT: the last of those that are awake takes its place. */
@@ -98,17 +110,30 @@ export class Rest {
 
   /** A round is over. */
   private rounds(now: Micros): void {
-    const { awake } = this
+    this.adapt(now)
+    const { awake, still } = this
     if (awake.length <= FEW) return
     this.awake = []
     for (const flow of awake) {
-      if (now - flow.stirredAt < STILL) this.wakes(flow)
+      if (now - flow.stirredAt < still) this.stays(flow)
       else this.putToRest(flow)
     }
-    if (this.awake.length > FEW) this.deadlines.schedule(this.round, now + ROUND)
+    if (this.awake.length > FEW) this.deadlines.schedule(this.round, this.nextRound(now))
   }
 
-  private wakes(flow: Flow): void {
+  /** Patience grows fast, as each round without costs all those wakes, and goes slowly. */
+  private adapt(now: Micros): void {
+    const perSecond = (this.wakes * 1e6) / Math.max(ROUND, now - this.lastRound)
+    this.still = perSecond > WAKES ? Math.min(MOST_STILL, this.still * 2) : Math.max(LEAST_STILL, this.still * PATIENCE)
+    this.wakes = 0
+    this.lastRound = now
+  }
+
+  private nextRound(now: Micros): Micros {
+    return now + Math.max(ROUND, Math.ceil(this.still / 2))
+  }
+
+  private stays(flow: Flow): void {
     flow.awakeAt = this.awake.length
     this.awake.push(flow)
   }
@@ -136,7 +161,8 @@ export class Rest {
     this.tables.flows.add(socket.flow)
     this.tables.sockets.set(socket.id, socket)
     // Perhaps only to be asked: if nothing happens to it, it lies down again.
-    this.wakes(socket.flow)
+    this.wakes++
+    this.stays(socket.flow)
     return socket
   }
 

@@ -178,6 +178,22 @@ describe("among many at rest", () => {
   })
 })
 
+test("many that are used again and again before long: they are left alone, until it is over", () => {
+  const { pair, clients, servers } = crowd(2 * MANY)
+  const TIMES = 60
+  for (let time = 0; time < TIMES; time++) {
+    for (const client of clients) pair.a.write(client, text("more"))
+    pair.settle()
+    for (const server of servers) pair.b.read(server)
+    pair.wait(0.1 * SECOND)
+  }
+  // Each would have been put to rest and woken every time.
+  expect(pair.b.host.rested).toBeLessThan((TIMES * clients.length) / 5)
+  const before = pair.b.host.rested
+  pair.wait(20 * SECOND)
+  expect(pair.b.host.rested).toBe(before + clients.length)
+})
+
 test("some of many that have ended meanwhile: the others are put to rest", () => {
   const { pair, clients, servers } = crowd(2 * MANY)
   // From the middle, from both ends, and the last that came.
