@@ -14,7 +14,7 @@ import { BAD_ID, BAD_KEYS, refuse } from "./refusal.ts"
 import type { ConnectionSocket } from "./socket.ts"
 import { statusOf, statusOfFlow, statusOfRequest } from "./status.ts"
 import type { TcpHost } from "./tcpHost.ts"
-import type { HostRefusal, ReadResult, SocketId, SocketStatus } from "./types.ts"
+import type { Ends, HostRefusal, ReadResult, SocketId, SocketStatus } from "./types.ts"
 
 /** What is asked of one socket and changes its connection: see `HostApi` for the calls. */
 export class ConnectionCalls {
@@ -173,6 +173,11 @@ export class ConnectionCalls {
     this.tcp.endTrains()
     const socket = this.tcp.sockets.look(id)
     return socket === undefined ? undefined : statusOf(socket)
+  }
+
+  ends(id: SocketId): Ends | undefined {
+    const socket = this.tcp.sockets.look(id)
+    return socket?.kind === "connection" ? socket.flow : undefined
   }
 
   /** Listeners, connections, half-open requests, and connections that nobody holds. */

@@ -31,6 +31,7 @@ import type {
   AddressView,
   ConfigRefusal,
   ConnectCall,
+  Ends,
   HostApi,
   HostConfig,
   HostEffect,
@@ -360,6 +361,10 @@ class Host implements HostApi {
 
   abort(id: SocketId, now: Micros): void {
     this.connections.abort(id, now)
+  }
+
+  ends(id: SocketId): Ends | undefined {
+    return this.connections.ends(id)
   }
 
   status(id: SocketId): SocketStatus | undefined {

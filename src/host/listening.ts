@@ -14,7 +14,7 @@ import { ACK, type Segment, SYN, type TcpPacket } from "../wire/tcpSegment.ts"
 import type { Way } from "./egress.ts"
 import { Flow } from "./flow.ts"
 import { type Guard, guardOfAnswer, guardOfSpawned } from "./guards.ts"
-import { HalfOpen, isYoung } from "./halfOpen.ts"
+import { HalfOpen, isYoung, requestOf } from "./halfOpen.ts"
 import { Listeners } from "./listeners.ts"
 import { Remembered } from "./remembered.ts"
 import { RequestTable } from "./requestTable.ts"
@@ -330,8 +330,7 @@ export class Listening {
     const { context } = this.shell
     const path = this.pathOf(listener, iface, kept.remote, now)
     const local = listener.endpointOf(kept.local.address, kept.local.port)
-    const half: Request = { ...kept, _tag: "SYN-RECEIVED", open: "passive", context, options, path, local }
-    return new HalfOpen(row, half, listener, iface, table.guardOf(row))
+    return new HalfOpen(row, requestOf(kept, context, options, path, local), listener, iface, table.guardOf(row))
   }
 
   private forget({ row, listener, request: half }: HalfOpen): void {

@@ -15,6 +15,12 @@ import type { TcpInfo } from "./tcpInfo.ts"
 import type { Totals } from "./totals.ts"
 import type { UdpApi } from "./udp/types.ts"
 
+/** The two ends of a connection. */
+export interface Ends {
+  readonly local: Endpoint
+  readonly remote: Endpoint
+}
+
 /** A socket of a host. Never used again after it is closed, so a late event cannot reach another. */
 export type SocketId = number & { readonly SocketId: unique symbol }
 
@@ -303,6 +309,8 @@ export interface HostApi {
   room(socket: SocketId): number
   setOptions(socket: SocketId, options: Partial<SocketOptions>, now: Micros): HostRefusal | undefined
   status(socket: SocketId): SocketStatus | undefined
+  /** Between whom a connection is; undefined: there is none behind the socket any more. */
+  ends(socket: SocketId): Ends | undefined
   /** TCP_INFO. */
   info(socket: SocketId, now: Micros): TcpInfo | undefined
   sockets(): ReadonlyArray<SocketStatus>

@@ -137,13 +137,13 @@ export class ListenerSocket implements SocketOwner {
     for (;;) {
       const id = this.#sockets.accept(this.#id)
       if (id === undefined) return undefined
-      const status = this.#sockets.status(id)
-      if (status?.remote === undefined) {
+      const ends = this.#sockets.ends(id)
+      if (ends === undefined) {
         // Gone between its handshake and now.
         this.#sockets.close(id)
         continue
       }
-      const connection = new PlainConnection(this.#sockets, id, status.local, status.remote)
+      const connection = new PlainConnection(this.#sockets, id, ends.local, ends.remote)
       this.#sockets.own(id, connection)
       return connection
     }

@@ -85,6 +85,7 @@ export const socketCalls = ({ host, owners, now, failure, called, remind }: Call
     called()
   },
   status: (socket) => host.status(socket),
+  ends: (socket) => host.ends(socket),
   info: (socket) => host.info(socket, now()),
   failure,
   udp: udpCalls({ host, owners, now, failure, called }),

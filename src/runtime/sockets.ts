@@ -2,6 +2,7 @@ import type { DeviceFailure } from "../device/device.ts"
 import type { TcpInfo } from "../host/tcpInfo.ts"
 import type {
   ConnectCall,
+  Ends,
   HostRefusal,
   ListenCall,
   ReadResult,
@@ -53,6 +54,8 @@ export interface Sockets {
   close(socket: SocketId): void
   abort(socket: SocketId): void
   status(socket: SocketId): SocketStatus | undefined
+  /** Between whom a connection is. */
+  ends(socket: SocketId): Ends | undefined
   /** TCP_INFO. */
   info(socket: SocketId): TcpInfo | undefined
   readonly udp: UdpSockets

@@ -59,8 +59,19 @@ export const fromSent = (
 export const fromRequest = (request: Request, tsRecent: number, now: Micros): Handshake => {
   const { context, path, local, remote, iss, irs, tsOffset, options, rcvBuf, retransmits, since } = request
   const agreed = agreedBy(request.terms)
-  const ends = { context, path, local, remote, iss, irs, agreed, tsOffset }
-  const link: Link = { ...ends, open: "passive", establishedAt: now, synData: false }
+  const link: Link = {
+    context,
+    path,
+    local,
+    remote,
+    iss,
+    irs,
+    agreed,
+    tsOffset,
+    open: "passive",
+    establishedAt: now,
+    synData: false,
+  }
   const announced = synAckWindow(context.settings, rcvBuf, path, agreed)
   return {
     link,
