@@ -1,6 +1,6 @@
 import { Effect, type Scope } from "effect"
 import { SystemError } from "../../ffi/errno.ts"
-import { SOCK_NONBLOCK, SOCK_SEQPACKET, socketPair } from "../../ffi/libc.ts"
+import { close, SOCK_NONBLOCK, SOCK_SEQPACKET, socketPair } from "../../ffi/libc.ts"
 import type { Device } from "./device.ts"
 import { randomMac } from "./mac.ts"
 import { pollerStarted, register } from "./poller.ts"
@@ -38,5 +38,14 @@ const pair = (offload: boolean): readonly [Device, Device] => {
       offload,
       register(fd),
     )
-  return [end(fds[0], "near"), end(fds[1], "far")]
+  let near: Device | undefined
+  try {
+    near = end(fds[0], "near")
+    return [near, end(fds[1], "far")]
+  } catch (cause) {
+    if (near === undefined) close(fds[0])
+    else near.close()
+    close(fds[1])
+    throw cause
+  }
 }
