@@ -186,7 +186,7 @@ export class ConnectionCalls {
     return [
       ...[...this.tcp.sockets].map(statusOf),
       ...[...this.tcp.listening.requests()].map(statusOfRequest),
-      ...[...this.tcp.orphans()].map(statusOfFlow),
+      ...this.tcp.orphans().map(statusOfFlow),
     ]
   }
 

@@ -18,13 +18,12 @@ const FEW = 256
 /** For how long nothing must have happened to one that is put to rest: the least, and the most where very many are woken. */
 const LEAST_STILL: Micros = 25_000
 const MOST_STILL: Micros = 5_000_000
+/** What is left of that time after a round in which few were woken. */
+const PATIENCE = 7 / 8
 /** They are looked for twice in that time, but no more often than this. */
 const ROUND: Micros = 50_000
 /** Connections woken per second that are worth their memory: some hundredths of a core's time. */
 const WAKES = 4000
-
-/** What is left of it after a round in which few were woken. */
-const PATIENCE = 7 / 8
 
 /** Where connections are found that are awake. */
 export interface Awake {

@@ -405,8 +405,9 @@ export class TcpHost {
   }
 
   /** Blocks that are not behind a socket: given up by their application, or in TIME-WAIT. */
-  *orphans(): Generator<Flow> {
-    for (const flow of this.flows) if (flow.socket === undefined || !this.sockets.has(flow.socket.id)) yield flow
+  orphans(): ReadonlyArray<Flow> {
+    const isOrphan = ({ socket }: Flow): boolean => socket === undefined || !this.sockets.has(socket.id)
+    return [...this.flows].filter(isOrphan).sort((a, b) => a.id - b.id)
   }
 
   isTaken(address: IpAddress, port: number, remote: Endpoint): boolean {
