@@ -48,11 +48,9 @@ const run = async (given: Arguments): Promise<void> => {
   }
   if (given.json) console.log(JSON.stringify(report, undefined, 2))
   else console.log(`The hypervisor took ${stolen.toFixed(1)}% of the time meanwhile.`)
-  const files: Array<string> = []
-  files.push(...(await publish(given, report)))
-  if (given.save !== "") files.push(await saveReport(given.save, report))
-  // Standard output is the report's.
-  for (const file of files) console.error(`bench: ${file}`)
+  // Standard output is the report's. What was measured for minutes is kept before a page may refuse it.
+  if (given.save !== "") console.error(`bench: ${await saveReport(given.save, report)}`)
+  for (const file of await publish(given, report)) console.error(`bench: ${file}`)
 }
 
 /** Pictures and tables; says which files they are in. */
