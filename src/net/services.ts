@@ -52,7 +52,7 @@ export const discard = (counters: ServiceCounters): Service =>
 
 /** Character generator (RFC 864): lines for as long as the peer takes them. What arrives is thrown away. */
 export const chargen = (counters: ServiceCounters): Service => {
-  const pattern = chargenPattern()
+  const pattern = repeated(chargenPattern(), PERIODS)
   return (connection) => {
     let at = 0
     const fill = (): void => {
@@ -72,6 +72,15 @@ export const chargen = (counters: ServiceCounters): Service => {
     })(connection)
     fill()
   }
+}
+
+/** So many octets at once are about a super-segment. */
+const PERIODS = 9
+
+const repeated = (bytes: Uint8Array, times: number): Uint8Array => {
+  const out = new Uint8Array(bytes.length * times)
+  for (let n = 0; n < times; n++) out.set(bytes, n * bytes.length)
+  return out
 }
 
 const FIRST_CHARACTER = 0x20
