@@ -22,8 +22,9 @@ const MOST_STILL: Micros = 5_000_000
 const PATIENCE = 7 / 8
 /** They are looked for twice in that time, but no more often than this. */
 const ROUND: Micros = 50_000
-/** Connections woken per second that are worth their memory: some hundredths of a core's time. */
+/** Connections woken per second that are worth their memory, some hundredths of a core's time; and so many more at once. */
 const WAKES = 4000
+const BURST = 20_000
 
 /** Where connections are found that are awake. */
 export interface Awake {
@@ -44,7 +45,7 @@ export class Rest {
   private readonly round = new Task((now) => this.rounds(now))
   private awake: Array<Flow> = []
   private still = LEAST_STILL
-  /** Connections woken since the last round, and when that was. */
+  /** Connections woken beyond what is worth it, as of the last round. */
   private wakes = 0
   private lastRound: Micros = 0
   /** Of whoever woke last: one record for all connections to the same address and port. */
@@ -122,10 +123,13 @@ export class Rest {
 
   /** Patience grows fast, as each round without costs all those wakes, and goes slowly. */
   private adapt(now: Micros): void {
-    const perSecond = (this.wakes * 1e6) / Math.max(ROUND, now - this.lastRound)
-    this.still = perSecond > WAKES ? Math.min(MOST_STILL, this.still * 2) : Math.max(LEAST_STILL, this.still * PATIENCE)
-    this.wakes = 0
+    this.wakes = Math.max(0, this.wakes - (WAKES * (now - this.lastRound)) / 1e6)
     this.lastRound = now
+    if (this.wakes <= BURST) this.still = Math.max(LEAST_STILL, this.still * PATIENCE)
+    else {
+      this.wakes = BURST
+      this.still = Math.min(MOST_STILL, this.still * 2)
+    }
   }
 
   private nextRound(now: Micros): Micros {

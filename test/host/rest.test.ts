@@ -180,16 +180,21 @@ describe("among many at rest", () => {
 
 test("many that are used again and again before long: they are left alone, until it is over", () => {
   const { pair, clients, servers } = crowd(2 * MANY)
-  const TIMES = 60
-  for (let time = 0; time < TIMES; time++) {
+  const useAll = (): void => {
     for (const client of clients) pair.a.write(client, text("more"))
     pair.settle()
     for (const server of servers) pair.b.read(server)
-    pair.wait(0.1 * SECOND)
   }
-  // Each would have been put to rest and woken every time.
-  expect(pair.b.host.rested).toBeLessThan((TIMES * clients.length) / 5)
+  for (let times = 0; times < 150; times++) {
+    useAll()
+    pair.wait(0.08 * SECOND)
+  }
+  // Until too many had been woken each was put to rest every time.
+  expect(pair.b.host.rested).toBeGreaterThan(20 * clients.length)
+  expect(pair.b.host.rested).toBeLessThan(100 * clients.length)
+  pair.wait(20 * SECOND)
   const before = pair.b.host.rested
+  useAll()
   pair.wait(20 * SECOND)
   expect(pair.b.host.rested).toBe(before + clients.length)
 })
