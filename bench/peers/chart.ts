@@ -54,7 +54,7 @@ const picture = (panels: ReadonlyArray<ReadonlyArray<Rate>>, about: string): str
     text(
       PANEL.left,
       50,
-      "Behind each bar: the ratio to the kernel's own stack in the same run, and the rate itself. Of memory less is better.",
+      "Behind each bar: the ratio to the kernel's own stack right before and after, and the rate itself. Of memory less is better.",
       "dim",
     ),
     text(PANEL.left, 68, about, "dim"),
