@@ -88,11 +88,15 @@ const isKnownWindow = ({ wnd, wl1, wl2 }: Snd, { seq, ack }: Segment, told: numb
 export const windowed = (snd: Snd, seg: Segment, wnd: number): Snd => {
   if (!tellsWindow(snd, seg) || isKnownWindow(snd, seg, wnd)) return snd
   const next = sndDraft(snd)
-  next.wnd = wnd
-  next.wl1 = seg.seq
-  next.wl2 = seg.ack
-  next.maxWnd = Math.max(wnd, snd.maxWnd)
+  noteWindow(next, seg, wnd)
   return next
+}
+
+export const noteWindow = (snd: Mutable<Snd>, { seq, ack }: Segment, wnd: number): void => {
+  snd.wnd = wnd
+  snd.wl1 = seq
+  snd.wl2 = ack
+  snd.maxWnd = Math.max(wnd, snd.maxWnd)
 }
 
 /** What a window that it tells means for the rest of the block too. */

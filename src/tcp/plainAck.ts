@@ -1,5 +1,5 @@
 import type { Segment } from "../wire/tcpSegment.ts"
-import { acknowledgedOf, movedUna, restarted, sampleOf } from "./ackField.ts"
+import { acknowledgedOf, movedUna, noteWindow, restarted, sampleOf } from "./ackField.ts"
 import { onAck } from "./congestion/registry.ts"
 import { type Draft, deliveryDraft, draftOf } from "./draft.ts"
 import type { Step } from "./effect.ts"
@@ -124,11 +124,8 @@ export const takeLastAck = (tcb: Synchronized, seg: Segment): Step | undefined =
 }
 
 /** SND.UNA moves, the marks in the stream along with it; the segment tells the window. */
-const acknowledged = (snd: Snd, { seq, ack }: Segment, wnd: number): Snd => {
-  const next = movedUna(snd, ack)
-  next.wnd = wnd
-  next.wl1 = seq
-  next.wl2 = ack
-  next.maxWnd = Math.max(wnd, snd.maxWnd)
+const acknowledged = (snd: Snd, seg: Segment, wnd: number): Snd => {
+  const next = movedUna(snd, seg.ack)
+  noteWindow(next, seg, wnd)
   return next
 }
