@@ -3,8 +3,11 @@ const engine = "Bun" in globalThis ? await import("bun:jsc") : undefined
 
 /** Connections put to rest, after which a collection pays. */
 const RESTED = 256
-/** How long a stack must be silent before everything is collected, milliseconds. */
+/** How long a stack must be silent before everything is collected, milliseconds; so few frames in that time are silence. */
 const SILENCE = 250
+const WHISPER = 256
+/** Of the time, what may be spent on collecting everything: one part in so many. */
+const RARELY = 100
 /** Frames since the last silence, and since a connection came to rest, that make a stack a busy one. */
 const BUSY = 4096
 /** Octets. More is a little faster, and what it lets lie about is resident: under a flood of SYNs three times as much. */
@@ -15,7 +18,7 @@ const BALLAST = 8 << 20
  * until the heap has doubled: by then the few records that outlive a handshake lie scattered among
  * all that did not, and hold that memory for as long as the connections last. So the young are
  * collected whenever many connections have been put to rest. And where nothing is allocated it does
- * not run at all: when a stack falls silent that has put as many to rest, everything is collected
+ * not run at all: when a stack falls silent, or nearly, that has put as many to rest, everything is collected
  * once. That takes some milliseconds for each 10 MiB of the heap, in which nobody is served.
  *
  * Of itself the collector lets about as much be allocated before it runs again as there is in use, and each
@@ -43,7 +46,8 @@ let ballast: ArrayBuffer | undefined
 /** Stacks that want it. */
 let carriers = 0
 
-export const makeCollector = (): Collector => {
+/** `collect`: what is done for a full collection. */
+export const makeCollector = (collect: () => void = collectAll): Collector => {
   if (engine === undefined) return NO_COLLECTOR
   const { edenGC } = engine
   let rested = 0
@@ -51,6 +55,7 @@ export const makeCollector = (): Collector => {
   let collectedAll = 0
   let work = 0
   let quiet = 0
+  let nextAll = 0
   let carries = false
   let timer: ReturnType<typeof setTimeout> | undefined
 
@@ -77,11 +82,15 @@ export const makeCollector = (): Collector => {
     const before = work
     timer = setTimeout(() => {
       timer = undefined
-      if (work !== before) return wait()
+      if (work - before > WHISPER) return wait()
       lay()
       if (rested < collectedAll + RESTED) return
+      const start = performance.now()
+      if (start < nextAll) return wait()
       collectedAll = rested
-      collectAll()
+      collect()
+      const end = performance.now()
+      nextAll = end + RARELY * (end - start)
     }, SILENCE)
     timer.unref()
   }
