@@ -466,6 +466,17 @@ static void settle(double seconds)
     nanosleep(&t, NULL);
 }
 
+/* Ends all connections at once: FINs sent again and again would meet the next server at the same address. */
+static void reset_all(void)
+{
+    struct linger none = { .l_onoff = 1, .l_linger = 0 };
+    for (int i = 0; i < count; i++) {
+        if (conns[i].fd >= 0)
+            setsockopt(conns[i].fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+        drop(&conns[i]);
+    }
+}
+
 static int idle(double seconds, int pid)
 {
     until = nanos() + 60000000000u;
@@ -478,6 +489,7 @@ static int idle(double seconds, int pid)
     echoed = memory_of(pid);
     const char *error = all ? "" : mismatches ? "other octets than were sent" : errors && last_error ? strerror(last_error)
                         : "not all were served within a minute";
+    reset_all();
     printf("{\"open\":%.0f,\"echoed\":%.0f,\"error\":\"%s\"}\n", (open - before) / count, (echoed - before) / count, error);
     return !all;
 }
