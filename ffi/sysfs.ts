@@ -50,10 +50,10 @@ const isInterface = (path: string, index: number): boolean => {
   }
 }
 
-/** Writes a number to an attribute; false: refused, or there is none of this name. */
-export const writeAttribute = (path: string, value: number): boolean => {
+/** Sets an attribute to a number, unless it is that already; false: refused, or there is none of this name. */
+export const setAttribute = (path: string, value: number): boolean => {
   try {
-    writeFileSync(path, String(value))
+    if (Number(readFileSync(path, "latin1")) !== value) writeFileSync(path, String(value))
     return true
   } catch {
     return false

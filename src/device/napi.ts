@@ -1,5 +1,5 @@
 import { interfaceIndex } from "../../ffi/interface.ts"
-import { withInterfaceFiles, writeAttribute } from "../../ffi/sysfs.ts"
+import { setAttribute, withInterfaceFiles } from "../../ffi/sysfs.ts"
 
 /**
  * How long the kernel's GRO may hold a segment back for the next one of its flow, nanoseconds. What ends a burst of
@@ -20,7 +20,7 @@ export const handOver = (name: string, joins: boolean): boolean => {
       name,
       index,
       (path) =>
-        writeAttribute(`${path}/threaded`, 1) && (!joins || writeAttribute(`${path}/gro_flush_timeout`, FLUSH_NANOS)),
+        setAttribute(`${path}/threaded`, 1) && (!joins || setAttribute(`${path}/gro_flush_timeout`, FLUSH_NANOS)),
     ) ?? false
   )
 }

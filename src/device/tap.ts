@@ -37,8 +37,8 @@ export interface TapOptions {
   readonly name?: string
   /**
    * Whether the interface must be there already (true) or must not (false). Left out, it is made
-   * when it is not there. An interface that is there was configured by somebody else and stays as it is:
-   * `addresses`, `mtu`, `queueLength` and `kernelMac` are then not applied.
+   * when it is not there. An interface that is there was configured by somebody else and stays as it is, but for
+   * `napi`: `addresses`, `mtu`, `queueLength` and `kernelMac` are then not applied.
    */
   readonly existing?: boolean
   /** The KERNEL's addresses on a new interface: the stack's own neighbours, not its own. Default none. */
@@ -69,8 +69,10 @@ export interface TapOptions {
   /**
    * Let a thread of the kernel's take what we write (threaded NAPI), which is then done beside us and not by us; and,
    * without `offload`, join segments of ours to larger ones first (GRO), which saves it work, and us the ACKs for them.
-   * Of use on a new interface only, and passed over where the kernel does not let us: it takes Linux 5.12, and
-   * CAP_SYS_ADMIN or a writable /sys. Default: true where there is more than one processor.
+   * Passed over where the kernel does not let us: it takes Linux 5.12, and CAP_SYS_ADMIN or a writable /sys, or an
+   * interface that is set so already (its attribute `threaded`; without `offload` also `gro_flush_timeout`). One that
+   * was there keeps the setting, which means nothing to who does not ask for NAPI. Default: true where there is more
+   * than one processor.
    */
   readonly napi?: boolean
 }
@@ -103,23 +105,19 @@ const acquire = (options: TapOptions): Effect.Effect<Device, TapError> =>
     if (options.existing === false && exists) {
       return yield* new TapExists({ device: name, message: `${name}: an interface of this name exists already` })
     }
-    const tap = yield* system(name, () => (exists ? attached(name, options) : attachedNew(name, options)))
+    const tap = yield* system(name, () => attached(name, options))
     return yield* prepare(tap, exists, options).pipe(Effect.tapError(() => Effect.sync(() => close(tap.fd))))
   })
 
-const attached = (name: string, options: TapOptions, napi = false): Tap => {
-  const { layer, multiQueue, offload = false } = options
-  return attach(name, offload, { ...(layer && { layer }), ...(multiQueue && { multiQueue }), napi })
-}
-
-/** Done by the writer itself, NAPI only costs: an interface that cannot have a thread is made again without. */
-const attachedNew = (name: string, options: TapOptions): Tap => {
-  const { napi = availableParallelism() > 1, offload = false } = options
-  if (!napi) return attached(name, options)
-  const tap = attached(name, options, true)
+/** Done by the writer itself, NAPI only costs: where there can be no thread the interface is attached to again, without. */
+const attached = (name: string, options: TapOptions): Tap => {
+  const { layer, multiQueue, napi = availableParallelism() > 1, offload = false } = options
+  const mode = { ...(layer && { layer }), ...(multiQueue && { multiQueue }) }
+  if (!napi) return attach(name, offload, mode)
+  const tap = attach(name, offload, { ...mode, napi })
   if (handOver(tap.name, !offload)) return tap
   close(tap.fd)
-  return attached(name, options)
+  return attach(name, offload, mode)
 }
 
 /** Makes a device of an attached descriptor. */

@@ -574,7 +574,7 @@ kernelSuite("TAP device: offload", import.meta.path, (test) => {
     const before = attach("nf10", true)
     setPersistent(before.fd, true)
     close(before.fd)
-    await withTap({ name: "nf10" }, (device) => {
+    await withTap({ name: "nf10", napi: false }, (device) => {
       bringUp("nf10")
       const reader = packetSocket("nf10")
       const frame = experimental(device, 100)
@@ -639,12 +639,24 @@ kernelSuite("TAP device: gathering", import.meta.path, (test) => {
     })
   })
 
-  test("is left alone on an interface that was there, and useless with offload", async () => {
+  test("an interface that was there: the same, and left to the writer where that is wanted", async () => {
     const before = attach("nf11", false)
     setPersistent(before.fd, true)
     close(before.fd)
-    await withTap({ name: "nf11" }, ({ capabilities }) => expect(capabilities.gathers).toBe(false))
+    await withTap({ name: "nf11", napi: false }, ({ capabilities }) => expect(capabilities.gathers).toBe(false))
+    await withTap({ name: "nf11" }, ({ capabilities }) => expect(capabilities.gathers).toBe(true))
     ip("link", "del", "nf11")
+  })
+
+  test("one queue of several: each of them", async () => {
+    const name = "nf12"
+    await withTap({ name, multiQueue: true }, async ({ capabilities }) => {
+      expect(capabilities.gathers).toBe(true)
+      await withTap({ name, multiQueue: true }, (second) => expect(second.capabilities.gathers).toBe(true))
+    })
+  })
+
+  test("with offload there is nothing to join", async () => {
     await withTap({ offload: true }, ({ capabilities }) => expect(capabilities.gathers).toBe(false))
   })
 })

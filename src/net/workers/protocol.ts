@@ -3,7 +3,10 @@ import type { TapOptions } from "../../device/tap.ts"
 import type { InterfaceAddress, RouteConfig } from "../../host/types.ts"
 import type { TcpSettings } from "../../tcp/settings.ts"
 
-/** A device that several stacks can share: the queues of a TAP or TUN, or the rings of a netmap port. */
+/**
+ * A device that several stacks can share: the queues of a TAP or TUN, or the rings of a netmap port. The kernel's threads
+ * (`napi`) need processors too: by default there are none where the workers have them all.
+ */
 export type SharedDevice =
   | ({ readonly _tag: "Tap" } & Omit<TapOptions, "multiQueue" | "existing">)
   | ({ readonly _tag: "Netmap" } & NetmapOptions)

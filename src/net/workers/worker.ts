@@ -1,4 +1,5 @@
 /** The thread of one of the stacks that Workers.ts starts: opens its queue, runs a stack on it and the application on that. */
+import { availableParallelism } from "node:os"
 import { Cause, Effect, Exit, Scope } from "effect"
 import type { Device } from "../../device/device.ts"
 import { checkedMac } from "../../device/mac.ts"
@@ -23,14 +24,15 @@ const queue = Effect.runSync(Scope.make())
 const stack = Effect.runSync(Scope.make())
 let snapshot: () => unknown = () => undefined
 
-const open = ({ device, index, opened }: Start): Effect.Effect<Device, TapError | NetmapError, Scope.Scope> => {
+const open = ({ device, index, count, opened }: Start): Effect.Effect<Device, TapError | NetmapError, Scope.Scope> => {
   const mac = opened === undefined ? {} : { mac: checkedMac(opened.mac) }
   switch (device._tag) {
     case "Tap": {
       const { _tag, ...options } = device
       const name = opened === undefined ? {} : { name: opened.name, existing: true }
       const ip = options.layer === "ip"
-      return openTap({ ...options, ...(ip ? {} : mac), ...name, multiQueue: true })
+      const napi = availableParallelism() > count
+      return openTap({ napi, ...options, ...(ip ? {} : mac), ...name, multiQueue: true })
     }
     case "Netmap": {
       const { _tag, port, ...options } = device
