@@ -1,10 +1,11 @@
 import { deadlineOf } from "../tcp/deadline.ts"
+import { draftOf, rcvDraft } from "../tcp/draft.ts"
 import { emptyFlight, isEmpty } from "../tcp/flight.ts"
 import { EMPTY_REASSEMBLY } from "../tcp/reassembly.ts"
 import { emptyQueue } from "../tcp/sendQueue.ts"
 import type { Synchronized } from "../tcp/tcb.ts"
 import { OFF } from "../tcp/time.ts"
-import { type Endpoint, UNSPECIFIED4 } from "../wire/address.ts"
+import type { Endpoint } from "../wire/address.ts"
 import type { Sharing } from "./portTable.ts"
 import { type Row, Rows } from "./rows.ts"
 import type { TotalsRecord } from "./totals.ts"
@@ -26,20 +27,37 @@ export interface Quiet {
 export const MOST_SHAPES = 64
 
 /**
- * A part of a connection as all connections of one shape have it: the same in all of them, a number
- * of its own (two parts with the same slot are equal), or a record of such parts.
+ * A part of a connection as all connections of one shape have it: the same in all of them, one of the connection's two
+ * ends, which are kept elsewhere, a number of its own (two parts with the same slot are equal), or a record of such parts.
  */
-type Part =
-  | { readonly _tag: "Same"; readonly value: unknown }
-  | { readonly _tag: "Own"; readonly slot: number }
-  | {
-      readonly _tag: "Record"
-      readonly keys: ReadonlyArray<string>
-      readonly parts: ReadonlyArray<Part>
-      /** What it was in the example; where no number of its own is in it, in all others too. */
-      readonly value: unknown
-      readonly common: boolean
-    }
+type Part = Same | End | Own | RecordPart
+
+interface Same {
+  readonly _tag: "Same"
+  readonly value: unknown
+}
+
+interface End {
+  readonly _tag: "End"
+  readonly end: "local" | "remote"
+}
+
+interface Own {
+  readonly _tag: "Own"
+  readonly slot: number
+  /** No part before it has this slot. */
+  readonly first: boolean
+}
+
+interface RecordPart {
+  readonly _tag: "Record"
+  readonly keys: ReadonlyArray<string>
+  readonly parts: ReadonlyArray<Part>
+  /** Indices of those parts that are not the same in all connections. */
+  readonly own: ReadonlyArray<number>
+  /** What it was in the example; where nothing of its own is in it, in all others too. */
+  readonly value: Fields
+}
 
 type Fields = { [key: string]: unknown }
 
@@ -49,13 +67,11 @@ class Shape {
   private count = 0
   /** Where the number of each slot lies: a column, or ~ a double. Sequence numbers and the like need 32 bits. */
   private readonly places: Int32Array
+  /** Of the connection that is looked at, by slot. */
+  private readonly numbers: Array<number>
 
-  /** `leaves` are the example's, and `slots` says of each where its number goes; see `partOf`. */
   constructor(
-    private readonly example: Quiet,
-    private readonly part: Part,
-    private readonly leaves: ReadonlyArray<unknown>,
-    private readonly slots: ReadonlyArray<number>,
+    private readonly part: RecordPart,
     numbers: ReadonlyArray<number>,
   ) {
     const doubles = numbers.filter((number) => !isWord(number)).length
@@ -63,21 +79,21 @@ class Shape {
     let double = 0
     this.places = Int32Array.from(numbers, (number) => (isWord(number) ? word++ : ~double++))
     this.rows = new Rows(Math.max(2, word + (word & 1)))
+    this.numbers = [...numbers]
   }
 
   get unused(): boolean {
     return this.count === 0
   }
 
-  /** The row of a connection with these leaves, if it has this shape. */
-  take(leaves: ReadonlyArray<unknown>): Row | undefined {
-    const numbers = this.numbersOf(leaves)
-    if (numbers === undefined) return undefined
-    const { places, rows } = this
-    for (const [slot, number] of numbers.entries()) if ((places[slot] ?? 0) >= 0 && !isU32(number)) return undefined
+  /** The row of a connection, if it has this shape. */
+  take(connection: Quiet): Row | undefined {
+    if (!this.fits(this.part, connection) || !this.hasRoom()) return undefined
+    const { places, rows, numbers } = this
     const row = rows.take()
-    for (const [slot, number] of numbers.entries()) {
+    for (let slot = 0; slot < numbers.length; slot++) {
       const place = places[slot] ?? 0
+      const number = numbers[slot] ?? 0
       if (place < 0) rows.setDouble(row, ~place, number)
       else rows.setWord(row, place, number)
     }
@@ -85,18 +101,42 @@ class Shape {
     return row
   }
 
-  private numbersOf(leaves: ReadonlyArray<unknown>): ReadonlyArray<number> | undefined {
-    if (leaves.length !== this.leaves.length) return undefined
-    const numbers: Array<number> = []
-    for (let index = 0; index < leaves.length; index++) {
-      const leaf = leaves[index]
-      const slot = this.slots[index] ?? SAME
-      if (slot === SAME) {
-        if (leaf !== this.leaves[index]) return undefined
-      } else if (typeof leaf !== "number" || (numbers[slot] ?? leaf) !== leaf) return undefined
-      else numbers[slot] = leaf
+  private hasRoom(): boolean {
+    const { places, numbers } = this
+    for (let slot = 0; slot < numbers.length; slot++) {
+      if ((places[slot] ?? 0) >= 0 && !isU32(numbers[slot] ?? 0)) return false
     }
-    return numbers
+    return true
+  }
+
+  /** Whether a value is as this part says; its own numbers go to `numbers`. */
+  private fits(part: Part, value: unknown): boolean {
+    switch (part._tag) {
+      case "Same":
+        return value === part.value
+      case "End":
+        return true
+      case "Own": {
+        const { numbers } = this
+        if (typeof value !== "number") return false
+        if (!part.first) return numbers[part.slot] === value
+        numbers[part.slot] = value
+        return true
+      }
+      case "Record": {
+        // Most connections of a listener share their options and what has never changed.
+        if (value === part.value && part.own.length === 0) return true
+        if (typeof value !== "object" || value === null) return false
+        const fields = value as Fields
+        let index = 0
+        for (const key in fields) {
+          const inner = part.parts[index]
+          if (inner === undefined || key !== part.keys[index] || !this.fits(inner, fields[key])) return false
+          index++
+        }
+        return index === part.keys.length
+      }
+    }
   }
 
   giveBack(row: Row): void {
@@ -105,26 +145,29 @@ class Shape {
     if (this.count === 0) this.rows.clear()
   }
 
-  read(row: Row): Quiet {
-    return this.filled(this.part, this.example, row) as Quiet
+  read(row: Row, local: Endpoint, remote: Endpoint): Quiet {
+    return this.filled(this.part, row, local, remote) as Quiet
   }
 
-  /** A copy of the example has the hidden class that the reducers know; then come the numbers. */
-  private filled(part: Part, example: unknown, row: Row): unknown {
+  /** A copy of the example has the hidden class that the reducers know; then comes what is its own. */
+  private filled(part: Part, row: Row, local: Endpoint, remote: Endpoint): unknown {
     switch (part._tag) {
       case "Same":
         return part.value
+      case "End":
+        return part.end === "local" ? local : remote
       case "Own": {
         const place = this.places[part.slot] ?? 0
         return place < 0 ? this.rows.double(row, ~place) : this.rows.word(row, place)
       }
       case "Record": {
-        if (part.common) return example
-        const from = example as Fields
-        const copy: Fields = { ...from }
-        for (const [index, key] of part.keys.entries()) {
-          const inner = part.parts[index]
-          if (inner !== undefined && inner._tag !== "Same") copy[key] = this.filled(inner, from[key], row)
+        const { own, keys, parts, value } = part
+        if (own.length === 0) return value
+        const copy: Fields = { ...value }
+        for (const index of own) {
+          const key = keys[index]
+          const inner = parts[index]
+          if (key !== undefined && inner !== undefined) copy[key] = this.filled(inner, row, local, remote)
         }
         return copy
       }
@@ -153,24 +196,21 @@ export class RestingPlace {
     const tcb = atRest(connection.tcb)
     if (tcb === undefined) return undefined
     const quiet: Quiet = { ...connection, tcb }
-    const leaves: Array<unknown> = []
-    if (!addLeaves(leaves, quiet)) return undefined
-    for (const [turn, index] of this.order.entries()) {
-      const row = this.shapes[index]?.take(leaves)
+    for (let turn = 0; turn < this.order.length; turn++) {
+      const index = this.order[turn] ?? 0
+      const row = this.shapes[index]?.take(quiet)
       if (row === undefined) continue
       this.toFront(turn, index)
       return { shape: index, row }
     }
     const free = this.shapes.findIndex((shape) => shape.unused)
     const index = this.shapes.length < MOST_SHAPES ? this.shapes.length : free
-    if (index < 0) return undefined
-    const numbers: Array<number> = []
-    const slots: Array<number> = []
-    const shape = new Shape(quiet, partOf(quiet, numbers, slots), leaves, slots, numbers)
-    const row = shape.take(leaves)
+    const shape = index < 0 ? undefined : shapeOf(quiet)
+    const row = shape?.take(quiet)
+    if (shape === undefined || row === undefined) return undefined
     this.shapes[index] = shape
     this.toFront(this.order.indexOf(index), index)
-    return row === undefined ? undefined : { shape: index, row }
+    return { shape: index, row }
   }
 
   private toFront(turn: number, index: number): void {
@@ -181,19 +221,7 @@ export class RestingPlace {
 
   /** The connection between these ends. */
   read({ shape, row }: Resting, local: Endpoint, remote: Endpoint): Quiet | undefined {
-    const quiet = this.shapes[shape]?.read(row)
-    if (quiet === undefined) return undefined
-    const { tcb } = quiet
-    const { queue, flight, link } = tcb
-    return {
-      ...quiet,
-      tcb: {
-        ...tcb,
-        link: { ...link, local, remote },
-        queue: emptyQueue(queue.start),
-        flight: emptyFlight(flight.una),
-      },
-    }
+    return this.shapes[shape]?.read(row, local, remote)
   }
 
   giveBack({ shape, row }: Resting): void {
@@ -201,9 +229,9 @@ export class RestingPlace {
   }
 }
 
-/** Nothing in flight, queued, out of order or timed: the block without what is then empty, and without its ends. */
+/** Nothing in flight, queued, out of order or timed: the block with what is then empty as in all others. */
 const atRest = (tcb: Synchronized): Synchronized | undefined => {
-  const { queue, flight, rcv, link } = tcb
+  const { queue, flight, rcv } = tcb
   const quiet =
     queue.length === 0 &&
     isEmpty(flight) &&
@@ -213,21 +241,19 @@ const atRest = (tcb: Synchronized): Synchronized | undefined => {
     rcv.due === "none" &&
     deadlineOf(tcb) === OFF
   if (!quiet) return undefined
-  return {
-    ...tcb,
-    link: { ...link, local: NOWHERE, remote: NOWHERE },
-    rcv: { ...rcv, queue: EMPTY_REASSEMBLY },
-    queue: { ...emptyQueue(queue.start), chunks: NONE },
-    flight: emptyFlight(flight.una),
+  const next = draftOf(tcb)
+  next.queue = emptyQueue(queue.start)
+  next.flight = emptyFlight(flight.una)
+  if (rcv.queue !== EMPTY_REASSEMBLY) {
+    const received = rcvDraft(rcv)
+    received.queue = EMPTY_REASSEMBLY
+    next.rcv = received
   }
+  return next
 }
 
-const NONE: Array<never> = []
-
-const NOWHERE: Endpoint = { address: UNSPECIFIED4, port: 0 }
-
 /** What is shared by identity, and not looked into. */
-const SHARED: ReadonlySet<string> = new Set(["context", "authentication", "local", "remote", "chunks"])
+const SHARED: ReadonlySet<string> = new Set(["context", "authentication", "chunks"])
 
 /** A record of counts: they are equal by chance, and 0 for a reason only. */
 const COUNTS = "counts"
@@ -243,55 +269,43 @@ const isU32 = (value: number): boolean => value >>> 0 === value && !Object.is(va
  */
 const isWord = (value: number): boolean => value >= 2 ** 24 && isU32(value)
 
-/** Of what is the same in all connections of a shape. */
-const SAME = -1
+const isEnd = (name: string): name is End["end"] => name === "local" || name === "remote"
 
-/** Not looked into. */
-const isLeaf = (value: unknown, name: string): boolean =>
-  typeof value !== "object" || value === null || SHARED.has(name) || value === EMPTY_REASSEMBLY
+/** The shape that a connection is the example of; undefined: something in it cannot be packed. */
+const shapeOf = (connection: Quiet): Shape | undefined => {
+  const numbers: Array<number> = []
+  const part = partOf(connection, numbers)
+  return part?._tag === "Record" ? new Shape(part, numbers) : undefined
+}
 
-/**
- * All that a value has in it, in one row: two of them can be compared without a walk through their records, of which
- * there are many. Of a record its keys too. False: it is nothing that can be packed.
- */
-const addLeaves = (leaves: Array<unknown>, value: unknown, name = ""): boolean => {
-  if (isLeaf(value, name)) {
-    leaves.push(value)
-    return true
+/** How a value looks; its own numbers go to `numbers`. */
+const partOf = (value: unknown, numbers: Array<number>, name = "", within = ""): Part | undefined => {
+  if (isEnd(name)) return { _tag: "End", end: name }
+  if (typeof value === "number") return numberOf(value, numbers, within)
+  if (typeof value !== "object" || value === null || SHARED.has(name) || value === EMPTY_REASSEMBLY) {
+    return { _tag: "Same", value }
   }
-  if (Array.isArray(value) || ArrayBuffer.isView(value)) return false
+  if (Array.isArray(value) || ArrayBuffer.isView(value)) return undefined
   const fields = value as Fields
   const keys = Object.keys(fields)
-  leaves.push(keys.length)
+  const parts: Array<Part> = []
   for (const key of keys) {
-    leaves.push(key)
-    if (!addLeaves(leaves, fields[key], key)) return false
+    const part = partOf(fields[key], numbers, key, name)
+    if (part === undefined) return undefined
+    parts.push(part)
   }
-  return true
+  const own = [...parts.keys()].filter((index) => !isSame(parts[index]))
+  return { _tag: "Record", keys, parts, own, value: fields }
 }
 
-/** How a value looks whose leaves were added; its own numbers go to `numbers`, and of each leaf its slot, or SAME, to `slots`. */
-const partOf = (value: unknown, numbers: Array<number>, slots: Array<number>, name = "", within = ""): Part => {
-  if (isLeaf(value, name)) {
-    const slot = typeof value === "number" ? slotOf(value, numbers, within) : SAME
-    slots.push(slot)
-    return slot === SAME ? { _tag: "Same", value } : { _tag: "Own", slot }
-  }
-  const fields = value as Fields
-  const keys = Object.keys(fields)
-  slots.push(SAME)
-  const parts = keys.map((key) => {
-    slots.push(SAME)
-    return partOf(fields[key], numbers, slots, key, name)
-  })
-  return { _tag: "Record", keys, parts, value, common: parts.every(isSame) }
+const numberOf = (value: number, numbers: Array<number>, within: string): Part => {
+  const counts = within === COUNTS
+  if (counts ? value === 0 : isCommon(value)) return { _tag: "Same", value }
+  const known = counts ? -1 : numbers.indexOf(value)
+  return known >= 0
+    ? { _tag: "Own", slot: known, first: false }
+    : { _tag: "Own", slot: numbers.push(value) - 1, first: true }
 }
 
-const slotOf = (value: number, numbers: Array<number>, within: string): number => {
-  if (within === COUNTS) return value === 0 ? SAME : numbers.push(value) - 1
-  if (isCommon(value)) return SAME
-  const known = numbers.indexOf(value)
-  return known >= 0 ? known : numbers.push(value) - 1
-}
-
-const isSame = (part: Part): boolean => part._tag === "Same" || (part._tag === "Record" && part.common)
+const isSame = (part: Part | undefined): boolean =>
+  part?._tag === "Same" || (part?._tag === "Record" && part.own.length === 0)
