@@ -199,6 +199,20 @@ test("many that are used again and again before long: they are left alone, until
   expect(pair.b.host.rested).toBe(before + clients.length)
 })
 
+test("very many at once: put to rest by parts, one after the other, so that others have their turn", () => {
+  const { pair, clients } = crowd(2000)
+  const { host } = pair.b
+  const steps: Array<number> = []
+  for (let at = host.nextDeadline(); host.rested < clients.length; at = host.nextDeadline()) {
+    const before = host.rested
+    host.advance(at)
+    if (host.rested > before) steps.push(host.rested - before)
+    expect(at).toBeLessThan(pair.now + SECOND)
+  }
+  expect(steps.length).toBeGreaterThan(2)
+  expect(Math.max(...steps)).toBeLessThanOrEqual(512)
+})
+
 test("some of many that have ended meanwhile: the others are put to rest", () => {
   const { pair, clients, servers } = crowd(2 * MANY)
   // From the middle, from both ends, and the last that came.
