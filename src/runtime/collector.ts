@@ -6,7 +6,8 @@ const RESTED = 256
 /** How long a stack must be silent before everything is collected, milliseconds; so few frames in that time are silence. */
 const SILENCE = 250
 const WHISPER = 256
-/** Of the time, what may be spent on collecting everything: one part in so many. */
+/** Of the time, what may be spent on collecting the young, and on collecting everything: one part in so many. */
+const SELDOM = 8
 const RARELY = 100
 /** Frames since the last silence, and since a connection came to rest, that make a stack a busy one. */
 const BUSY = 4096
@@ -55,6 +56,7 @@ export const makeCollector = (collect: () => void = collectAll): Collector => {
   let collectedAll = 0
   let work = 0
   let quiet = 0
+  let nextYoung = 0
   let nextAll = 0
   let carries = false
   let timer: ReturnType<typeof setTimeout> | undefined
@@ -103,8 +105,12 @@ export const makeCollector = (collect: () => void = collectAll): Collector => {
       if (work > quiet + BUSY) carry(true)
       rested = all
       if (rested < collected + RESTED) return
+      const start = performance.now()
+      if (start < nextYoung) return
       collected = rested
       edenGC()
+      const end = performance.now()
+      nextYoung = end + SELDOM * (end - start)
     },
     sleeps: () => {
       if (timer === undefined && (carries || rested >= collectedAll + RESTED)) wait()
