@@ -20,7 +20,8 @@ export const vectorMemory = (octets: number): ArrayBuffer | undefined => {
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(MODULE), { m: { m: memory } })
   const sum = exports["s"]
   if (typeof sum !== "function") return undefined
-  sums.set(memory.buffer, (at, length) => sum(at, length) >>> 0)
+  // What the compilers take for doubles, though they be whole, takes the slow way into WebAssembly: twice the time of the sum.
+  sums.set(memory.buffer, (at, length) => sum(at | 0, length | 0) >>> 0)
   return memory.buffer
 }
 
