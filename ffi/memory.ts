@@ -28,6 +28,16 @@ export const pinned = (length: number, alignment = 8, buffer = new ArrayBuffer(l
   }
 }
 
+/** `length` octets of it, from `offset` on. */
+export const part = ({ bytes, address }: Pinned, offset: number, length: number): Pinned => {
+  const from = bytes.byteOffset + offset
+  return {
+    bytes: new Uint8Array(bytes.buffer, from, length),
+    view: new DataView(bytes.buffer, from, length),
+    address: offsetBy(address, offset),
+  }
+}
+
 /** The address `octets` further on. */
 export const offsetBy = (address: Address, octets: number): Address => (address + octets) as Address
 

@@ -15,7 +15,7 @@ import {
 } from "./device.ts"
 import { frameMemory } from "./frameMemory.ts"
 import { ETHERNET_OVERHEAD, MAX_SEGMENTED_PAYLOAD, MAX_SUPER_FRAME } from "./limits.ts"
-import { Outbox } from "./outbox.ts"
+import { Outbox, outboxSize } from "./outbox.ts"
 import type { Registration } from "./poller.ts"
 import { joinedDatagrams, readVnetHeader, writeVnetHeader } from "./vnetHeader.ts"
 
@@ -94,9 +94,12 @@ export class TapDevice implements Device {
     this.#ipStart = layer === "ethernet" ? ETHERNET_HEADER : 0
     this.#maxFrame = offload ? MAX_SUPER_FRAME : mtu + (layer === "ethernet" ? ETHERNET_OVERHEAD : 0)
     this.#largest = this.#header + this.#maxFrame
-    this.#rx = frameMemory(BATCH_SIZE, !offload)
-    this.#outbox = new Outbox(tap.fd, this.#header, VECTOR, (written, length) => this.#written(written, length))
-    this.#tx = frameMemory(VNET_HEADER + MAX_SUPER_FRAME, !offload)
+    const memory = frameMemory(BATCH_SIZE, outboxSize(VECTOR), VNET_HEADER + MAX_SUPER_FRAME, !offload)
+    this.#rx = memory.rx
+    this.#outbox = new Outbox(tap.fd, this.#header, VECTOR, memory.outbox, (written, length) =>
+      this.#written(written, length),
+    )
+    this.#tx = memory.tx
     this.#txFrame = this.#tx.bytes.subarray(this.#header)
     this.#frame = { bytes: this.#rx.bytes, offset: this.#header, length: 0, checksumVouched: false, segmentSize: 0 }
     this.capabilities = {
