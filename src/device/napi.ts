@@ -3,9 +3,10 @@ import { setAttribute, withInterfaceFiles } from "../../ffi/sysfs.ts"
 
 /**
  * How long the kernel's GRO may hold a segment back for the next one of its flow, nanoseconds. What ends a burst of
- * ours says so by PSH and is not held; the time is for what does not.
+ * ours says so by PSH and is not held; the time is for what does not. Short, so that who reads there copies the
+ * first segments of a burst while we write the others.
  */
-const FLUSH_NANOS = 200_000
+const FLUSH_NANOS = 10_000
 
 /**
  * Has a thread of the kernel's own take what is written to an interface: a write(2) then only queues a frame, in place
